@@ -1,0 +1,122 @@
+"""Layers that two or more methods use, in forms that export cleanly to TFLite.
+
+All layers are channels-last, take any height and width, and set their weights' names by the names given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def pad_to_multiple(image: Any, multiple: int) -> Any:
+    """Pad (B, H, W, C) at the bottom and right to a multiple of `multiple` by mirroring.
+
+    Works for any size from 1x1 on: the mirror repeats when the picture is smaller than the padding. Sizes
+    that already divide add no operation to the graph.
+    """
+    for axis in (1, 2):
+        static = image.shape[axis]
+        if static is not None and static % multiple == 0:
+            continue
+        size = ops.shape(image)[axis]
+        padded = (size + multiple - 1) // multiple * multiple
+        period = ops.maximum(2 * (size - 1), 1)
+        index = (size - 1) - ops.abs(ops.mod(ops.arange(padded, dtype="int32"), period) - (size - 1))
+        image = ops.take(image, ops.maximum(index, 0), axis=axis)
+    return image
+
+
+def crop_like(image: Any, reference: Any) -> Any:
+    """Crop (B, H, W, C) to the height and width of `reference`: undoes `pad_to_multiple`."""
+    if None not in image.shape[1:3] and image.shape[1:3] == reference.shape[1:3]:
+        return image
+    height, width = ops.shape(reference)[1], ops.shape(reference)[2]
+    return image[:, :height, :width, :]
+
+
+class Downsample2x(keras.layers.Layer):
+    """Halve height and width; each output is the mean of a 2x2 block.
+
+    Equals bilinear resizing by 0.5 with half-pixel centres for even sizes.
+    """
+
+    def call(self, x: Any) -> Any:
+        """(B, 2H, 2W, C) -> (B, H, W, C)."""
+        return ops.average_pool(x, 2, strides=2, padding="valid", data_format="channels_last")
+
+
+class Upsample2x(keras.layers.Layer):
+    """Double height and width bilinearly with half-pixel centres (`align_corners` false)."""
+
+    def call(self, x: Any) -> Any:
+        """(B, H, W, C) -> (B, 2H, 2W, C)."""
+        if None not in x.shape[1:3]:
+            size = (2 * x.shape[1], 2 * x.shape[2])
+            resized = ops.image.resize(x, size, interpolation="bilinear", data_format="channels_last")
+            return ops.cast(resized, x.dtype)
+        # keras.ops.image.resize 3.15 cannot trace unknown sizes, so interpolate each axis by hand.
+        return self._double(self._double(x, axis=1), axis=2)
+
+    @staticmethod
+    def _double(x: Any, axis: int) -> Any:
+        """Output 2i lies a quarter pixel before input i, output 2i+1 a quarter after it."""
+        size = ops.shape(x)[axis]
+        index = ops.arange(size, dtype="int32")
+        before = ops.take(x, ops.maximum(index - 1, 0), axis=axis)
+        after = ops.take(x, ops.minimum(index + 1, size - 1), axis=axis)
+        pairs = ops.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis=axis + 1)
+        shape = list(ops.shape(x))
+        shape[axis] = 2 * size
+        return ops.reshape(pairs, shape)
+
+
+class StridedConv2D(keras.layers.Layer):
+    """3x3 convolution with stride 2 and one pixel of zero padding on every side.
+
+    Keras' own "same" padding pads only bottom and right for even sizes, which shifts the result.
+    """
+
+    def __init__(self, filters: int, *, kernel_initializer: Any = "glorot_uniform", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pad = keras.layers.ZeroPadding2D(1, name="pad")
+        self.conv = keras.layers.Conv2D(
+            filters, 3, strides=2, kernel_initializer=kernel_initializer, name="conv"
+        )
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the weights for (B, H, W, C)."""
+        self.conv.build(input_shape)
+
+    def call(self, x: Any) -> Any:
+        """(B, H, W, C) -> (B, H/2, W/2, filters) for even sizes."""
+        return self.conv(self.pad(x))
+
+
+class ResidualUnit(keras.layers.Layer):
+    """conv 3x3, ReLU, conv 3x3, plus the input; no normalisation, no activation after the sum."""
+
+    def __init__(
+        self, filters: int, *, initializer: Callable[[int, int], Any] | None = None, **kwargs: Any
+    ) -> None:
+        """`initializer(kernel_size, filters)` gives a kernel initialiser; None keeps Keras' default."""
+        super().__init__(**kwargs)
+        self.filters = filters
+        kernel = "glorot_uniform" if initializer is None else initializer(3, filters)
+        self.conv1 = keras.layers.Conv2D(
+            filters, 3, padding="same", activation="relu", kernel_initializer=kernel, name="conv1"
+        )
+        kernel = "glorot_uniform" if initializer is None else initializer(3, filters)
+        self.conv2 = keras.layers.Conv2D(filters, 3, padding="same", kernel_initializer=kernel, name="conv2")
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the weights for (B, H, W, filters)."""
+        self.conv1.build(input_shape)
+        self.conv2.build(input_shape)
+
+    def call(self, x: Any) -> Any:
+        """(B, H, W, filters) -> the same shape."""
+        return x + self.conv2(self.conv1(x))

@@ -1,0 +1,31 @@
+"""The table of methods and how to get one.
+
+Adding a method: write `methods/<family>/__init__.py` and `networks.py` against `contract.py`, then add a line
+to METHODS. The contract test, the command line, the trainer and the README's zoo read this table.
+"""
+
+from __future__ import annotations
+
+from tf_relight.errors import RelightError, suggest
+from tf_relight.methods.contract import Method
+
+METHODS: dict[str, str] = {
+    "dmshn": "tf_relight.methods.dmshn",
+    "stacked_dmshn": "tf_relight.methods.dmshn",
+}
+
+
+def names() -> list[str]:
+    """Return the names of all methods, in the order of the table."""
+    return list(METHODS)
+
+
+def get(name: str) -> Method:
+    """Return the method called `name`.
+
+    Raises:
+        RelightError: there is no such method.
+    """
+    if name not in METHODS:
+        raise RelightError(f"Unknown method '{name}'.{suggest(name, METHODS)} Known: {', '.join(METHODS)}.")
+    return Method(name=name, module_name=METHODS[name])

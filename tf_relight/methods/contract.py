@@ -1,0 +1,209 @@
+"""What a method module exports, as plain data: no Keras, so that listing and checking stay fast.
+
+A method lives in one folder `methods/<family>/`. Its `__init__.py` holds the data (VARIANTS, Config, Recipe,
+stages, weight_map), its `networks.py` holds everything that needs Keras (build_model, relight).
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+
+class FrozenModel(BaseModel):
+    """Base of every method's Config and Recipe: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class PublishedScore:
+    """One row of a paper's table.
+
+    Attributes:
+        data: which pictures, for example "VIDIT one-to-one validation, 1024".
+        setting: the row's name in the table.
+        psnr: dB. ssim: 0..1. lpips: AlexNet v0.1 unless `source` says otherwise.
+        source: paper and table.
+    """
+
+    data: str
+    setting: str
+    psnr: float | None
+    ssim: float | None
+    lpips: float | None
+    source: str
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """The card of a method.
+
+    Attributes:
+        task: "one-to-one", "any-to-one", "any-to-any" or "portrait".
+        light: what light the method takes: "none" (fixed target) or the name of a light kind.
+        native_size: side length in pixels of the pictures the paper tests on.
+        size_multiple: the network pads its input to a multiple of this and crops the result back.
+        parameters: trainable and fixed weights of the default Config, checked by the contract test.
+        batch_fields: what a training batch must hold.
+        defaults: Config values that make this variant of the family.
+        default_weights: name of the weights that ship with the package, or None.
+        weights_licence: licence of the official weights, or a note that none exist.
+    """
+
+    title: str
+    venue: str
+    year: int
+    link: str
+    task: str
+    light: str
+    native_size: int
+    size_multiple: int
+    parameters: int
+    batch_fields: tuple[str, ...] = ("image", "target")
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    default_weights: str | None = None
+    weights_licence: str = ""
+    published: tuple[PublishedScore, ...] = ()
+
+
+@dataclass(frozen=True)
+class LossTerm:
+    """`weight * LOSSES[loss](outputs[prediction], batch[target], **options)`.
+
+    `target` names a field of the batch or, when the batch has none of that name, another output.
+    """
+
+    loss: str
+    weight: float = 1.0
+    prediction: str = "output"
+    target: str = "target"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Adversary:
+    """One discriminator of an adversarial stage.
+
+    Attributes:
+        discriminator: attribute of the model that holds the network; it maps a picture to score maps.
+        weight: of the generator's adversarial term.
+        form: "lsgan", "log" or "hinge".
+        fake: output the discriminator judges. real: batch field it compares with.
+        condition: batch field concatenated to both along the channels, or None.
+        feature_matching: weight of the L1 distance of the discriminator's features; 0 switches it off.
+    """
+
+    discriminator: str
+    weight: float = 1.0
+    form: Literal["lsgan", "log", "hinge"] = "lsgan"
+    fake: str = "output"
+    real: str = "target"
+    condition: str | None = None
+    feature_matching: float = 0.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Learning rate over one stage, from `initial` to `final`.
+
+    `kind`: "constant", "exponential", "cosine" or "linear"; `warmup` is the share of the stage that rises
+    linearly from 0.
+    """
+
+    initial: float
+    final: float | None = None
+    kind: Literal["constant", "exponential", "cosine", "linear"] = "exponential"
+    warmup: float = 0.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stretch of training with its own losses, optimisers and trained parts.
+
+    Attributes:
+        share: part of the run's steps that this stage takes; the shares of a method sum to 1.
+        trains: names of the model's parts that learn; ("*",) = all but discriminators.
+        optimizer: "adam", "adamw" or "sgd"; `betas` are Adam's.
+        switches: passed to `model.set_switches(**switches)`, for example a skip count.
+    """
+
+    name: str
+    share: float
+    losses: tuple[LossTerm, ...]
+    learning_rate: Schedule
+    trains: tuple[str, ...] = ("*",)
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    betas: tuple[float, float] = (0.9, 0.999)
+    adversaries: tuple[Adversary, ...] = ()
+    switches: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the method table: the handle that every other part of the toolkit works with."""
+
+    name: str
+    module_name: str
+
+    @property
+    def module(self) -> ModuleType:
+        """The family's data module; importing it does not import Keras."""
+        return importlib.import_module(self.module_name)
+
+    @property
+    def networks(self) -> ModuleType:
+        """The family's network module; importing it imports Keras."""
+        return importlib.import_module(f"{self.module_name}.networks")
+
+    @property
+    def info(self) -> MethodInfo:
+        """The card of this variant."""
+        return self.module.VARIANTS[self.name]
+
+    @property
+    def config_class(self) -> type[BaseModel]:
+        """Pydantic model of the network."""
+        return self.module.Config
+
+    @property
+    def recipe_class(self) -> type[BaseModel]:
+        """Pydantic model of the training recipe."""
+        return self.module.Recipe
+
+    def config(self, values: Mapping[str, Any] | None = None) -> BaseModel:
+        """Return the network's Config: the variant's defaults, overridden by `values`.
+
+        Raises:
+            pydantic.ValidationError: an unknown key or a value out of range.
+        """
+        return self.config_class(**{**self.info.defaults, **(values or {})})
+
+    def recipe(self, values: Mapping[str, Any] | None = None) -> BaseModel:
+        """Return the training Recipe; raises pydantic.ValidationError like `config`."""
+        return self.recipe_class(**(values or {}))
+
+    def stages(self, config: BaseModel, recipe: BaseModel) -> list[Stage]:
+        """Return the training stages in order."""
+        return self.module.stages(config, recipe)
+
+    def weight_map(self, config: BaseModel) -> dict[str, str]:
+        """Return {official tensor name: our variable path}."""
+        return self.module.weight_map(config)
+
+    def build_model(self, config: BaseModel | None = None) -> keras.Model:
+        """Return the built network."""
+        return self.networks.build_model(config or self.config())
+
+    def relight(self, model: keras.Model, image: np.ndarray) -> np.ndarray:
+        """Relight one picture (H, W, 3), float32 sRGB 0..1, at its own size; the result is clipped to 0..1."""
+        return self.networks.relight(model, image)

@@ -1,0 +1,197 @@
+"""DMSHN and Stacked DMSHN: the networks and how a picture goes through them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from tf_relight.layers import Downsample2x, ResidualUnit, StridedConv2D, Upsample2x, crop_like, pad_to_multiple
+from tf_relight.methods.dmshn import VARIANTS, Config
+from tf_relight.methods.relight_model import RelightModel
+
+# -- Blocks ---------------------------------------------------------------------------------------------------
+
+
+def small_normal(kernel_size: int, filters: int) -> keras.initializers.Initializer:
+    """N(0, 0.5 * sqrt(2 / (k * k * filters))): keeps a net without normalisation layers calm at 2e-3.
+
+    Source: training script of the authors' dehazing release.
+    """
+    return keras.initializers.RandomNormal(stddev=0.5 * math.sqrt(2.0 / (kernel_size**2 * filters)))
+
+
+def _conv(filters: int, name: str) -> keras.layers.Conv2D:
+    return keras.layers.Conv2D(
+        filters, 3, padding="same", kernel_initializer=small_normal(3, filters), name=name
+    )
+
+
+def _up_conv(filters: int, name: str) -> keras.layers.Conv2DTranspose:
+    return keras.layers.Conv2DTranspose(
+        filters, 4, strides=2, padding="same", kernel_initializer=small_normal(4, filters), name=name
+    )
+
+
+class Chain(keras.layers.Layer):
+    """Layers run one after the other, with fixed names and channel counts known beforehand."""
+
+    def __init__(self, steps: list[keras.layers.Layer], channels: list[int], **kwargs: Any) -> None:
+        """`channels[i]` is the number of channels that enters `steps[i]`."""
+        super().__init__(**kwargs)
+        self.steps = steps
+        self.channels = channels
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the weights of every step."""
+        for step, channels in zip(self.steps, self.channels, strict=True):
+            step.build((None, None, None, channels))
+
+    def call(self, x: Any) -> Any:
+        """(B, H, W, channels[0]) -> the last step's output."""
+        for step in self.steps:
+            x = step(x)
+        return x
+
+
+def encoder(width: int, name: str) -> Chain:
+    """(B, H, W, 3) -> (B, H/4, W/4, 4 * width)."""
+    steps = [
+        _conv(width, "conv_in"),
+        *_units(width, "scale1"),
+        StridedConv2D(2 * width, kernel_initializer=small_normal(3, 2 * width), name="down1"),
+        *_units(2 * width, "scale2"),
+        StridedConv2D(4 * width, kernel_initializer=small_normal(3, 4 * width), name="down2"),
+        *_units(4 * width, "scale4"),
+    ]
+    return Chain(steps, [3, *[width] * 3, *[2 * width] * 3, *[4 * width] * 2], name=name)
+
+
+def decoder(width: int, name: str) -> Chain:
+    """(B, H/4, W/4, 4 * width) -> (B, H, W, 3), linear output."""
+    steps = [
+        *_units(4 * width, "scale4"),
+        _up_conv(2 * width, "up1"),
+        *_units(2 * width, "scale2"),
+        _up_conv(width, "up2"),
+        *_units(width, "scale1"),
+        _conv(3, "conv_out"),
+    ]
+    return Chain(steps, [*[4 * width] * 3, *[2 * width] * 3, *[width] * 3], name=name)
+
+
+def _units(filters: int, name: str) -> list[ResidualUnit]:
+    return [ResidualUnit(filters, initializer=small_normal, name=f"{name}_unit{i}") for i in (1, 2)]
+
+
+# -- Networks -------------------------------------------------------------------------------------------------
+
+
+class PyramidNet(keras.layers.Layer):
+    """One DMSHN: three levels, coarse to fine, each with its own encoder and decoder.
+
+    Source: paper, figure 1; there is no skip from the input to the result and no multi-scale loss.
+    """
+
+    def __init__(self, width: int, finest_level: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.width = width
+        self.finest_level = finest_level
+        self.encoders = [encoder(width, f"level{level}_encoder") for level in (1, 2, 3)]
+        self.decoders = [decoder(width, f"level{level}_decoder") for level in (1, 2, 3)]
+        self.down = Downsample2x(name="down")
+        self.up = Upsample2x(name="up")
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the weights of all six parts."""
+        for part in self.encoders:
+            part.build((None, None, None, 3))
+        for part in self.decoders:
+            part.build((None, None, None, 4 * self.width))
+
+    def call(self, image: Any) -> dict[str, Any]:
+        """(B, H, W, 3), H and W multiples of 16 -> features and results of the levels; "output" is the last."""
+        finest = 0 if self.finest_level == "own" else 1
+        half = self.down(image)
+        feature3 = self.encoders[2](self.down(half))
+        residual3 = self.decoders[2](feature3)
+        feature2 = self.encoders[1](half + self.up(residual3))
+        residual2 = self.decoders[1](feature2 + self.up(feature3))
+        feature1 = self.encoders[finest](image + self.up(residual2))
+        output = self.decoders[finest](feature1 + self.up(feature2))
+        return {
+            "feature3": feature3,
+            "residual3": residual3,
+            "feature2": feature2,
+            "residual2": residual2,
+            "feature1": feature1,
+            "output": output,
+        }
+
+
+@keras.saving.register_keras_serializable(package="tf_relight")
+class DMSHN(RelightModel):
+    """Deep multi-scale hierarchical network for one-to-one relighting, 5,424,393 parameters at width 32.
+
+    Takes (B, H, W, 3) sRGB 0..1 of any size and returns the same shape, float32, not clipped.
+    Source: MSR-Net, sections 3 and 4.
+    """
+
+    stacks = 1
+
+    def __init__(self, width: int = 32, finest_level: str = "own", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.width = width
+        self.finest_level = finest_level
+        self.nets = [PyramidNet(width, finest_level, name=f"net{i + 1}") for i in range(self.stacks)]
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the weights; the input's size does not matter."""
+        for net in self.nets:
+            net.build(input_shape)
+
+    def call(self, image: Any, training: bool | None = None) -> Any:
+        """(B, H, W, 3) -> (B, H, W, 3)."""
+        x = pad_to_multiple(image, VARIANTS["dmshn"].size_multiple)
+        for net in self.nets:
+            x = net(x)["output"]
+        return ops.cast(crop_like(x, image), "float32")
+
+    def features(self, image: Any) -> dict[str, Any]:
+        """Return what the first net computes at its three levels, for an H and W that are multiples of 16."""
+        return self.nets[0](image)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "width": self.width, "finest_level": self.finest_level}
+
+
+@keras.saving.register_keras_serializable(package="tf_relight")
+class StackedDMSHN(DMSHN):
+    """Two DMSHN in a row, weights not shared, trained end to end; 10,848,786 parameters at width 32."""
+
+    stacks = 2
+
+
+def build_model(config: Config) -> DMSHN:
+    """Return the built network of `config`."""
+    network = StackedDMSHN if config.stacks == 2 else DMSHN
+    name = "stacked_dmshn" if config.stacks == 2 else "dmshn"
+    model = network(config.width, config.finest_level, name=name)
+    model.build((None, None, None, 3))
+    return model
+
+
+# -- Inference ------------------------------------------------------------------------------------------------
+
+
+def relight(model: DMSHN, image: np.ndarray) -> np.ndarray:
+    """Relight one picture (H, W, 3) sRGB 0..1 in one pass; the result is clipped to 0..1.
+
+    Source: paper, section 4.1: the whole picture goes through the network.
+    """
+    output = model(ops.convert_to_tensor(image[None], dtype="float32"), training=False)
+    return np.clip(ops.convert_to_numpy(output)[0], 0.0, 1.0)
