@@ -1,0 +1,67 @@
+"""A tiny problem for the trainer: learn to brighten noise, on any strategy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+
+class NoiseSource:
+    """Random pictures whose target is a darker copy; everything is decided by the index."""
+
+    fields = ("image", "target")
+
+    def __init__(self, length: int = 12, size: int = 16) -> None:
+        self.length, self.size = length, size
+
+    def __len__(self) -> int:
+        return self.length
+
+    def key(self, index: int) -> str:
+        return f"noise{index}"
+
+    def read(self, index: int) -> dict[str, np.ndarray]:
+        image = np.random.default_rng(index).integers(0, 256, (self.size, self.size, 3), dtype=np.uint8)
+        return {"image": image, "target": image // 2}
+
+
+@pytest.fixture
+def noise_source():
+    return NoiseSource()
+
+
+def make_trainer(folder, *, stages=None, strategy=None, cluster=None, width=4, model=None, validation=None, **train):
+    """A Trainer on NoiseSource; keyword arguments override the TrainConfig."""
+    import keras
+    import tensorflow as tf
+
+    from tf_relight import methods
+    from tf_relight.config import TrainConfig
+    from tf_relight.training.loop import Trainer
+    from tf_relight.training.strategy import Cluster
+
+    strategy = strategy or tf.distribute.get_strategy()
+    method = methods.get("dmshn")
+    keras.utils.set_random_seed(1)
+    with strategy.scope():
+        model = model or method.build_model(method.config({"width": width}))
+    recipe = method.recipe({"perceptual": 0.0, "learning_rate": 1e-3, "schedule": "cosine"})
+    defaults = {"steps": 10, "batch_size": 4, "log_every": 2, "checkpoint_every": 3, "validate_every": 4}
+    return Trainer(
+        model=model,
+        stages=stages or method.stages(method.config(), recipe),
+        config=TrainConfig(**{**defaults, "picture_every": 4, **train}),
+        strategy=strategy,
+        cluster=cluster or Cluster(),
+        train_source=NoiseSource(),
+        validation_source=validation,
+        folder=folder,
+    )
+
+
+def weights_of(trainer) -> list[np.ndarray]:
+    return [np.array(variable) for variable in trainer.model.variables]
+
+
+def largest_difference(a: list[np.ndarray], b: list[np.ndarray]) -> float:
+    return max(float(np.abs(x - y).max()) for x, y in zip(a, b, strict=True))

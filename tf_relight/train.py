@@ -1,0 +1,139 @@
+"""`python -m tf_relight.train CONFIG [--set a.b=c] [--resume]`: one training run from one config file."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tf_relight import methods
+from tf_relight.config import RunConfig, dump_config, load_config
+from tf_relight.errors import RelightError
+from tf_relight.files import atomic_path
+
+if TYPE_CHECKING:
+    from tf_relight.training.loop import Trainer
+
+
+def train(config: RunConfig, *, resume: bool = False, progress: bool = True) -> Path:
+    """Train as `config` says and return the path of the final weights.
+
+    The run's folder gets config.yaml (resolved), curve.csv, checkpoints/, tensorboard/ and
+    weights.safetensors.
+
+    Raises:
+        RelightError: anything in the config, the data or the folder that the user can mend.
+    """
+    # TensorFlow takes seconds to import, so the config is complete and checked before.
+    import keras
+
+    from tf_relight.training.strategy import make_strategy, read_cluster
+
+    cluster = read_cluster()
+    strategy = make_strategy(config.train.strategy, config.train.devices, cluster)
+    keras.config.set_dtype_policy(config.train.precision)
+    keras.utils.set_random_seed(config.train.seed)
+    started = time.time()
+    try:
+        if cluster.chief:
+            _open_folder(config, resume=resume)
+        trainer = _make_trainer(config, strategy, cluster, progress)
+        trainer.run(resume=resume, progress=progress)
+        path = config.output / "weights.safetensors"
+        if cluster.chief:
+            _save_result(config, trainer, path, time.time() - started)
+        return path
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def _make_trainer(config: RunConfig, strategy: Any, cluster: Any, progress: bool) -> Trainer:
+    from tf_relight.data import open_source
+    from tf_relight.data.pipeline import cached
+    from tf_relight.training.loop import Trainer
+
+    method = methods.get(config.method)
+    network, recipe = method.config(config.model), method.recipe(config.recipe)
+    stages = method.stages(network, recipe)
+    sources = []
+    for split in ("train", "validation"):
+        folder = config.data.cache / split if config.data.cache else None
+        sources.append(cached(open_source(config.data, split), folder, progress=progress and cluster.chief))
+    with strategy.scope():
+        model = method.build_model(network)
+        if config.train.init_from is not None:
+            _initialise(model, config)
+    return Trainer(
+        model=model,
+        stages=stages,
+        config=config.train,
+        strategy=strategy,
+        cluster=cluster,
+        train_source=sources[0],
+        validation_source=sources[1],
+        folder=config.output,
+        crop=config.data.crop,
+        resources=_loss_resources(stages),
+    )
+
+
+def _initialise(model: Any, config: RunConfig) -> None:
+    from tf_relight.weights import assign_weights, check_made_for, read_weights, resolve
+
+    stored = read_weights(resolve(config.train.init_from))
+    check_made_for(stored, config.method, methods.get(config.method).config(config.model))
+    assign_weights(model, stored.tensors, source=str(stored.path))
+
+
+def _loss_resources(stages: list[Any]) -> dict[str, dict[str, Any]]:
+    """Load the VGG-16 features when a loss of the recipe looks through them."""
+    if not any(term.loss == "vgg16" for stage in stages for term in stage.losses):
+        return {}
+    from tf_relight.perceptual import vgg16_features
+
+    return {"vgg16": {"features": vgg16_features()}}
+
+
+def _open_folder(config: RunConfig, *, resume: bool) -> None:
+    """Write config.yaml; refuse to mix a new run into an old one."""
+    folder = config.output
+    if (folder / "checkpoints").exists() and not resume:
+        raise RelightError(
+            f"{folder} already holds a run. Continue it with --resume, or choose another place with "
+            "--set output=FOLDER, or delete it."
+        )
+    with atomic_path(folder / "config.yaml") as temporary:
+        temporary.write_text(dump_config(config), encoding="utf-8")
+
+
+def _save_result(config: RunConfig, trainer: Trainer, path: Path, seconds: float) -> None:
+    from tf_relight.weights import save_weights
+
+    save_weights(
+        trainer.model,
+        path,
+        method=config.method,
+        config=methods.get(config.method).config(config.model),
+        recipe=methods.get(config.method).recipe(config.recipe).model_dump(mode="json"),
+        data=config.data.model_dump(mode="json", exclude={"root", "cache"}),
+        train=config.train.model_dump(mode="json", exclude={"init_from", "devices"}),
+        size=config.data.size,
+        hardware=f"{platform.machine()}, {os.cpu_count()} cores",
+        seconds=round(seconds),
+        scores=trainer.last_scores(),
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run from the command line; the same as `relight train`."""
+    import sys
+
+    from tf_relight.cli import main as command
+
+    return command(["train", *(sys.argv[1:] if arguments is None else arguments)])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,314 @@
+"""The one training loop: `strategy.run(model.train_step)` over a method's stages, with exact resume."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_relight.config import TrainConfig
+from tf_relight.data.pipeline import batches, reader_errors
+from tf_relight.data.source import Source
+from tf_relight.errors import RelightError
+from tf_relight.methods.contract import Stage
+from tf_relight.methods.relight_model import RelightModel, StepOptions
+from tf_relight.metrics import psnr, quantise
+from tf_relight.training.average import WeightAverage
+from tf_relight.training.checkpoint import RunCheckpoints
+from tf_relight.training.optimizers import make_optimizers
+from tf_relight.training.strategy import Cluster, replicas_per_worker
+from tf_relight.training.summaries import Board, Curve, StepProgress
+
+SAMPLE_ROWS = 4
+
+
+class TrainingStopped(RelightError):
+    """A signal ended the run after a checkpoint; `exit_code` is 128 plus the signal's number."""
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + number
+
+
+@dataclass(frozen=True)
+class StageSpan:
+    """A stage and the steps it covers: first <= step < last."""
+
+    stage: Stage
+    first: int
+    last: int
+
+
+def plan(stages: list[Stage], steps: int) -> list[StageSpan]:
+    """Divide `steps` among the stages by their shares; every stage gets at least one step.
+
+    Raises:
+        RelightError: there are fewer steps than stages.
+    """
+    if steps < len(stages):
+        raise RelightError(f"train.steps is {steps}, but the recipe has {len(stages)} stages.")
+    total = sum(stage.share for stage in stages)
+    spans: list[StageSpan] = []
+    first, share = 0, 0.0
+    for number, stage in enumerate(stages):
+        share += stage.share
+        left = len(stages) - number - 1
+        last = min(max(round(steps * share / total), first + 1), steps - left)
+        spans.append(StageSpan(stage, first, last))
+        first = last
+    return spans
+
+
+@dataclass
+class Trainer:
+    """Trains one model on one dataset.
+
+    Attributes:
+        model: built inside `strategy.scope()`.
+        train_source, validation_source: samples as `data.source` describes; validation may be None.
+        folder: the run's folder; gets `checkpoints/`, `tensorboard/` and `curve.csv`.
+        resources: options of losses that need more than pictures, {loss: {option: value}}.
+    """
+
+    model: RelightModel
+    stages: list[Stage]
+    config: TrainConfig
+    strategy: tf.distribute.Strategy
+    cluster: Cluster
+    train_source: Source
+    validation_source: Source | None
+    folder: Path
+    crop: int | None = None
+    resources: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        config = self.config
+        pieces = self.strategy.num_replicas_in_sync * config.accumulate
+        if config.batch_size % pieces:
+            raise RelightError(
+                f"train.batch_size {config.batch_size} must be a multiple of {pieces} "
+                f"({self.strategy.num_replicas_in_sync} replicas x accumulate {config.accumulate})."
+            )
+        self._spans = plan(self.stages, config.steps)
+        self._options = StepOptions(config.clip_norm, config.accumulate, config.xla)
+        with self.strategy.scope():
+            self._average = WeightAverage(self.model, config.ema) if config.ema else None
+            self._pending = tf.Variable(tf.zeros(2), trainable=False)  # loss sum and count since the last row
+        self._checkpoints = RunCheckpoints(
+            self.folder / "checkpoints",
+            self.model,
+            self._average,
+            keep=config.keep_checkpoints,
+            cluster=self.cluster,
+        )
+        self._forward = tf.function(lambda image: self.model(image, training=False), reduce_retracing=True)
+        self._stop_signal: int | None = None
+        self._input_psnr: float | None = None
+
+    # -- the run ----------------------------------------------------------------------------------------------
+
+    def run(self, *, resume: bool = False, progress: bool = True) -> None:
+        """Train to the end.
+
+        With `resume` the run continues from its last checkpoint; on one device the weights then equal those
+        of a run that was never cut off. At the end the model carries the averaged weights if `ema` is set.
+
+        Raises:
+            RelightError: the loss is no longer a number, the disk is full, or the checkpoint does not fit.
+            TrainingStopped: SIGINT or SIGTERM; a checkpoint was written first.
+        """
+        step = self._restore() if resume else 0
+        self._curve = Curve(self.folder / "curve.csv", step)
+        self._board = Board(self.folder / "tensorboard", chief=self.cluster.chief)
+        visible = progress and self.cluster.chief
+        try:
+            with (
+                reader_errors(),
+                self._signals(),
+                StepProgress(self.config.steps, step, visible=visible) as line,
+            ):
+                for span in self._spans:
+                    if step < span.last:
+                        step = self._run_stage(span, step, line)
+        finally:
+            self._board.close()
+            self._checkpoints.close()
+        if self._average is not None:
+            for average, weight in zip(self._average.averages, self._average.weights, strict=True):
+                weight.assign(keras.ops.convert_to_numpy(average))
+
+    def _run_stage(self, span: StageSpan, step: int, line: StepProgress) -> int:
+        line.stage(span.stage.name)
+        if step == span.first:
+            self._prepare(span)
+        step_function = self._step_function()
+        samples = iter(self._dataset(step))
+        config = self.config
+        clock = _Clock()
+        terms: dict[str, list[Any]] = {}
+        while step < span.last:
+            logs = step_function(next(samples))
+            step += 1
+            for name, value in logs.items():
+                terms.setdefault(name, []).append(value)
+            line.step(step)
+            if step % config.log_every == 0 or step == span.last:
+                self._log(step, span, terms, clock, line)
+                terms = {}
+            if step < span.last and (step % config.checkpoint_every == 0 or self._stop_signal is not None):
+                self._save(step)
+            if self._stop_signal is not None and step < span.last:
+                raise TrainingStopped(
+                    f"Stopped after step {step}; continue with --resume.", int(self._stop_signal)
+                )
+        if span is not self._spans[-1]:
+            self._prepare(self._spans[self._spans.index(span) + 1])
+        self._save(step)
+        return step
+
+    def _prepare(self, span: StageSpan) -> None:
+        """Set the model up for a stage with fresh optimisers."""
+        with self.strategy.scope():
+            self._optimizers = make_optimizers(span.stage, span.last - span.first)
+            self.model.prepare_stage(span.stage, self._optimizers, self._options, self.resources)
+
+    def _step_function(self) -> Any:
+        def step(batch: dict[str, Any]) -> dict[str, Any]:
+            shares = self.strategy.run(self.model.train_step, args=(batch,))
+            logs = {name: self.strategy.reduce("SUM", value, axis=None) for name, value in shares.items()}
+            if self._average is not None:
+                self._average.update()
+            self._pending.assign_add(tf.stack([tf.cast(logs["loss"], tf.float32), 1.0]))
+            return logs
+
+        return tf.function(step)
+
+    def _dataset(self, step: int) -> Any:
+        def per_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            return batches(
+                self.train_source,
+                self.config.batch_size,
+                seed=self.config.seed,
+                start_step=step,
+                crop=self.crop,
+                worker=context.input_pipeline_id,
+                workers=context.num_input_pipelines,
+                replicas=replicas_per_worker(self.strategy, self.cluster),
+            )
+
+        return self.strategy.distribute_datasets_from_function(per_worker)
+
+    def last_scores(self) -> dict[str, float]:
+        """Return the newest validation scores of the curve, with the step they were taken at."""
+        rows = [row for row in self._curve.rows if row["validation_psnr"]]
+        if not rows:
+            return {}
+        names = ("step", "loss", "validation_psnr", "validation_input_psnr")
+        return {name: float(rows[-1][name]) for name in names}
+
+    # -- checkpoints ------------------------------------------------------------------------------------------
+
+    def _save(self, step: int) -> None:
+        self._checkpoints.save(step, self._optimizers, self._pending)
+
+    def _restore(self) -> int:
+        known = self._checkpoints.steps()
+        if not known:
+            return 0
+        step = known[-1]
+        following = [span for span in self._spans if step < span.last]
+        self._prepare(following[0] if following else self._spans[-1])
+        with self.strategy.scope():
+            self._checkpoints.restore(step, self._optimizers, self._pending)
+        return step
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM end the run after the current step, with a checkpoint."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def remember(number: int, frame: Any) -> None:
+            self._stop_signal = number
+
+        old = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)
+
+    # -- figures ----------------------------------------------------------------------------------------------
+
+    def _log(
+        self, step: int, span: StageSpan, terms: dict[str, list[Any]], clock: _Clock, line: StepProgress
+    ) -> None:
+        total, count = self._pending.numpy()
+        self._pending.assign(tf.zeros(2))
+        loss = float(total / count)
+        if not np.isfinite(loss):
+            raise RelightError(
+                f"The loss is {loss} at step {step}. Lower recipe.learning_rate or check the pictures, then "
+                "resume from the last checkpoint with --resume."
+            )
+        seconds = clock.lap()
+        speed = len(terms["loss"]) * self.config.batch_size / seconds
+        line.figures(loss, speed)
+        values = {f"train/{name}": float(np.mean([float(v) for v in values])) for name, values in terms.items()}
+        rate = float(self._optimizers["model"].learning_rate)
+        scores = self._validate(step, span)
+        row = {"loss": loss, "learning_rate": rate, "images_per_second": speed, **scores}
+        self._board.scalars(step, {**values, **{k: v for k, v in row.items() if v is not None}})
+        if self.cluster.chief:
+            self._curve.add(step=step, stage=span.stage.name, **row)
+        clock.restart()
+
+    def _validate(self, step: int, span: StageSpan) -> dict[str, float | None]:
+        """Mean PSNR of 8-bit results on held-out samples; every worker computes it, so nobody waits."""
+        source, config = self.validation_source, self.config
+        last = step == self._spans[-1].last
+        due = last or any(
+            step // every != (step - config.log_every) // every
+            for every in (config.validate_every, config.picture_every)
+        )
+        if source is None or not due:
+            return {}
+        count = min(len(source), config.validation_pictures)
+        results, unchanged, rows = [], [], []
+        with self._average.applied() if self._average is not None else contextlib.nullcontext():
+            for index in range(count):
+                sample = source.read(index)
+                image = sample["image"].astype(np.float32) / 255.0
+                output = np.clip(self._forward(tf.constant(image[None])).numpy()[0], 0.0, 1.0)
+                results.append(psnr(quantise(output), sample["target"]))
+                unchanged.append(psnr(sample["image"], sample["target"]))
+                if index < SAMPLE_ROWS:
+                    rows.append([image, output, sample["target"].astype(np.float32) / 255.0])
+        self._board.pictures(step, "validation: input, output, target", rows)
+        return {
+            "validation_psnr": float(np.mean(results)),
+            "validation_input_psnr": float(np.mean(unchanged)),
+        }
+
+
+class _Clock:
+    """Time spent training since the last row, without what the row itself takes."""
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        self._start = time.perf_counter()
+
+    def lap(self) -> float:
+        return max(time.perf_counter() - self._start, 1e-9)
