@@ -57,7 +57,13 @@ def write_row(benchmark: str, row: dict[str, Any]) -> None:
     """Print the row and append it to `results/<benchmark>.jsonl` with the command, hardware and load."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     command = " ".join(["python", "-m", f"benchmarks.{benchmark}", *sys.argv[1:]])
-    full = {"command": command, "hardware": hardware(), "load": load, "date": time.strftime("%Y-%m-%d"), **row}
+    full = {
+        "command": command,
+        "hardware": hardware(),
+        "load": load,
+        "date": time.strftime("%Y-%m-%d"),
+        **row,
+    }
     RESULTS.mkdir(exist_ok=True)
     with (RESULTS / f"{benchmark}.jsonl").open("a", encoding="utf-8") as handle:
         handle.write(json.dumps(full) + "\n")

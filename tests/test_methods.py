@@ -74,10 +74,10 @@ def test_gradient_reaches_every_weight_of_each_stage_and_no_other(method, narrow
         gradients, _ = narrow.model_gradients(batch, 1.0)
         assert len(gradients) == len(trained)
         assert all(float(np.abs(gradient).max()) > 0 for gradient in gradients)
-        before = {v.path: np.array(v) for v in narrow.variables}
+        before = {v.path: v.numpy() for v in narrow.variables}
         narrow.train_step(batch)
         for variable in narrow.variables:
-            moved = not np.array_equal(before[variable.path], np.array(variable))
+            moved = not np.array_equal(before[variable.path], variable.numpy())
             assert moved == (id(variable) in trained), variable.path
 
 
@@ -115,7 +115,9 @@ def test_saved_model_and_tflite_keep_the_numbers(narrow, tmp_path):
     served = tf.saved_model.load(str(tmp_path / "saved")).signatures["relight"](tf.constant(image))["relit"]
     assert np.abs(served.numpy() - expected).max() <= 1e-5
 
-    content = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "saved"), signature_keys=["relight"]).convert()
+    content = tf.lite.TFLiteConverter.from_saved_model(
+        str(tmp_path / "saved"), signature_keys=["relight"]
+    ).convert()
     run = tf.lite.Interpreter(model_content=content).get_signature_runner("relight")
     # float32 sums in another order: some 1e-6 for these depths; 1e-4 is the bound of the export.
     assert np.abs(run(image=image)["relit"] - expected).max() <= 1e-4

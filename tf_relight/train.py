@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tf_relight import methods
-from tf_relight.config import RunConfig, dump_config, load_config
+from tf_relight.config import RunConfig, dump_config
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
 
@@ -63,8 +63,9 @@ def _make_trainer(config: RunConfig, strategy: Any, cluster: Any, progress: bool
         sources.append(cached(open_source(config.data, split), folder, progress=progress and cluster.chief))
     with strategy.scope():
         model = method.build_model(network)
+        resources = _loss_resources(stages)
         if config.train.init_from is not None:
-            _initialise(model, config)
+            _initialise(model, config, config.train.init_from)
     return Trainer(
         model=model,
         stages=stages,
@@ -75,14 +76,14 @@ def _make_trainer(config: RunConfig, strategy: Any, cluster: Any, progress: bool
         validation_source=sources[1],
         folder=config.output,
         crop=config.data.crop,
-        resources=_loss_resources(stages),
+        resources=resources,
     )
 
 
-def _initialise(model: Any, config: RunConfig) -> None:
+def _initialise(model: Any, config: RunConfig, start: Path) -> None:
     from tf_relight.weights import assign_weights, check_made_for, read_weights, resolve
 
-    stored = read_weights(resolve(config.train.init_from))
+    stored = read_weights(resolve(start))
     check_made_for(stored, config.method, methods.get(config.method).config(config.model))
     assign_weights(model, stored.tensors, source=str(stored.path))
 

@@ -205,5 +205,5 @@ class Method:
         return self.networks.build_model(config or self.config())
 
     def relight(self, model: keras.Model, image: np.ndarray) -> np.ndarray:
-        """Relight one picture (H, W, 3), float32 sRGB 0..1, at its own size; the result is clipped to 0..1."""
+        """Relight one picture (H, W, 3), float32 sRGB 0..1, at its own size; the result lies in 0..1."""
         return self.networks.relight(model, image)

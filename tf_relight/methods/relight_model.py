@@ -82,7 +82,7 @@ class RelightModel(keras.Model):
         discriminators = {id(v) for a in stage.adversaries for v in self._discriminator(a).variables}
         return [v for v in self.trainable_variables if id(v) not in discriminators]
 
-    # -- one step ---------------------------------------------------------------------------------------------
+    # -- one step --------------------------------------------------------------------------------------------
 
     def train_step(self, batch: Batch) -> dict[str, Any]:
         """Learn from this replica's batch and return its share of each mean loss.
@@ -160,7 +160,7 @@ class RelightModel(keras.Model):
         options = {**self._loss_options.get(term.loss, {}), **term.options}
         return LOSSES[term.loss](outputs[term.prediction], target, **options)
 
-    # -- pieces -----------------------------------------------------------------------------------------------
+    # -- pieces ----------------------------------------------------------------------------------------------
 
     def _discriminator(self, adversary: Adversary) -> keras.Model:
         return getattr(self, adversary.discriminator)

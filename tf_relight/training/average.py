@@ -19,7 +19,8 @@ class WeightAverage:
         self.decay = decay
         self.weights = list(model.trainable_variables)
         self.averages = [
-            keras.Variable(weight.value, trainable=False, dtype="float32", name=f"average_{number}")
+            # A copy: keras.Variable(tf.Variable) would share the storage and be no average at all.
+            keras.Variable(keras.ops.convert_to_numpy(weight), trainable=False, name=f"average_{number}")
             for number, weight in enumerate(self.weights)
         ]
 

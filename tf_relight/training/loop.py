@@ -114,7 +114,7 @@ class Trainer:
         self._stop_signal: int | None = None
         self._input_psnr: float | None = None
 
-    # -- the run ----------------------------------------------------------------------------------------------
+    # -- the run ---------------------------------------------------------------------------------------------
 
     def run(self, *, resume: bool = False, progress: bool = True) -> None:
         """Train to the end.
@@ -215,7 +215,7 @@ class Trainer:
         names = ("step", "loss", "validation_psnr", "validation_input_psnr")
         return {name: float(rows[-1][name]) for name in names}
 
-    # -- checkpoints ------------------------------------------------------------------------------------------
+    # -- checkpoints -----------------------------------------------------------------------------------------
 
     def _save(self, step: int) -> None:
         self._checkpoints.save(step, self._optimizers, self._pending)
@@ -248,7 +248,7 @@ class Trainer:
             for number, handler in old.items():
                 signal.signal(number, handler)
 
-    # -- figures ----------------------------------------------------------------------------------------------
+    # -- figures ---------------------------------------------------------------------------------------------
 
     def _log(
         self, step: int, span: StageSpan, terms: dict[str, list[Any]], clock: _Clock, line: StepProgress
@@ -264,11 +264,11 @@ class Trainer:
         seconds = clock.lap()
         speed = len(terms["loss"]) * self.config.batch_size / seconds
         line.figures(loss, speed)
-        values = {f"train/{name}": float(np.mean([float(v) for v in values])) for name, values in terms.items()}
+        means = {f"train/{name}": float(np.mean([float(v) for v in terms[name]])) for name in terms}
         rate = float(self._optimizers["model"].learning_rate)
         scores = self._validate(step, span)
         row = {"loss": loss, "learning_rate": rate, "images_per_second": speed, **scores}
-        self._board.scalars(step, {**values, **{k: v for k, v in row.items() if v is not None}})
+        self._board.scalars(step, {**means, **{k: v for k, v in row.items() if v is not None}})
         if self.cluster.chief:
             self._curve.add(step=step, stage=span.stage.name, **row)
         clock.restart()

@@ -64,7 +64,7 @@ class Config(FrozenModel):
             as the released dehazing test script does, and is only for reproducing it.
     """
 
-    width: int = Field(32, ge=2)
+    width: int = Field(32, ge=2, le=512)
     stacks: Literal[1, 2] = 1
     finest_level: Literal["own", "level_2"] = "own"
 

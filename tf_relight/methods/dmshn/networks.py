@@ -9,11 +9,18 @@ import keras
 import numpy as np
 from keras import ops
 
-from tf_relight.layers import Downsample2x, ResidualUnit, StridedConv2D, Upsample2x, crop_like, pad_to_multiple
+from tf_relight.layers import (
+    Downsample2x,
+    ResidualUnit,
+    StridedConv2D,
+    Upsample2x,
+    crop_like,
+    pad_to_multiple,
+)
 from tf_relight.methods.dmshn import VARIANTS, Config
 from tf_relight.methods.relight_model import RelightModel
 
-# -- Blocks ---------------------------------------------------------------------------------------------------
+# -- Blocks --------------------------------------------------------------------------------------------------
 
 
 def small_normal(kernel_size: int, filters: int) -> keras.initializers.Initializer:
@@ -87,7 +94,7 @@ def _units(filters: int, name: str) -> list[ResidualUnit]:
     return [ResidualUnit(filters, initializer=small_normal, name=f"{name}_unit{i}") for i in (1, 2)]
 
 
-# -- Networks -------------------------------------------------------------------------------------------------
+# -- Networks ------------------------------------------------------------------------------------------------
 
 
 class PyramidNet(keras.layers.Layer):
@@ -113,7 +120,7 @@ class PyramidNet(keras.layers.Layer):
             part.build((None, None, None, 4 * self.width))
 
     def call(self, image: Any) -> dict[str, Any]:
-        """(B, H, W, 3), H and W multiples of 16 -> features and results of the levels; "output" is the last."""
+        """(B, H, W, 3), H and W multiples of 16 -> features and results by level; "output" is the last."""
         finest = 0 if self.finest_level == "own" else 1
         half = self.down(image)
         feature3 = self.encoders[2](self.down(half))
@@ -185,7 +192,7 @@ def build_model(config: Config) -> DMSHN:
     return model
 
 
-# -- Inference ------------------------------------------------------------------------------------------------
+# -- Inference -----------------------------------------------------------------------------------------------
 
 
 def relight(model: DMSHN, image: np.ndarray) -> np.ndarray:
@@ -193,5 +200,5 @@ def relight(model: DMSHN, image: np.ndarray) -> np.ndarray:
 
     Source: paper, section 4.1: the whole picture goes through the network.
     """
-    output = model(ops.convert_to_tensor(image[None], dtype="float32"), training=False)
-    return np.clip(ops.convert_to_numpy(output)[0], 0.0, 1.0)
+    output = model.predict_on_batch(image[None].astype("float32"))
+    return np.clip(np.asarray(output)[0], 0.0, 1.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 
 class NoiseSource:
@@ -25,12 +24,9 @@ class NoiseSource:
         return {"image": image, "target": image // 2}
 
 
-@pytest.fixture
-def noise_source():
-    return NoiseSource()
-
-
-def make_trainer(folder, *, stages=None, strategy=None, cluster=None, width=4, model=None, validation=None, **train):
+def make_trainer(
+    folder, *, stages=None, strategy=None, cluster=None, width=4, model=None, validation=None, **train
+):
     """A Trainer on NoiseSource; keyword arguments override the TrainConfig."""
     import keras
     import tensorflow as tf
@@ -60,7 +56,7 @@ def make_trainer(folder, *, stages=None, strategy=None, cluster=None, width=4, m
 
 
 def weights_of(trainer) -> list[np.ndarray]:
-    return [np.array(variable) for variable in trainer.model.variables]
+    return [variable.numpy() for variable in trainer.model.variables]
 
 
 def largest_difference(a: list[np.ndarray], b: list[np.ndarray]) -> float:

@@ -1,0 +1,54 @@
+"""A small adversarial method, so that the trainer's GAN side is tested before a GAN method exists."""
+
+from __future__ import annotations
+
+import keras
+
+from tf_relight.methods.contract import Adversary, LossTerm, Schedule, Stage
+from tf_relight.methods.relight_model import RelightModel
+
+
+class ToyDiscriminator(keras.layers.Layer):
+    """Two convolutions; returns scores and the features below them."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.first = keras.layers.Conv2D(4, 3, strides=2, activation="leaky_relu", name="first")
+        self.last = keras.layers.Conv2D(1, 3, name="last")
+
+    def build(self, input_shape):
+        self.first.build((None, None, None, 6))
+        self.last.build((None, None, None, 4))
+
+    def call(self, x, training=None):
+        features = self.first(x)
+        return {"scores": self.last(features), "features": [features]}
+
+
+class ToyGAN(RelightModel):
+    """One convolution against a conditional discriminator."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.generator = keras.layers.Conv2D(3, 3, padding="same", name="generator")
+        self.judge = ToyDiscriminator(name="judge")
+
+    def build(self, input_shape):
+        self.generator.build((None, None, None, 3))
+        self.judge.build((None, None, None, 6))
+
+    def call(self, image, training=None):
+        return self.generator(image)
+
+
+def build_toy_gan() -> ToyGAN:
+    model = ToyGAN(name="toy_gan")
+    model.build((None, None, None, 3))
+    return model
+
+
+def gan_stages(optimizer: str = "sgd", rate: float = 0.05) -> list[Stage]:
+    adversary = Adversary("judge", weight=0.1, condition="image", feature_matching=0.5)
+    curve = Schedule(rate, rate / 10, kind="linear")
+    losses = (LossTerm("l1"),)
+    return [Stage("adversarial", 1.0, losses, curve, optimizer=optimizer, adversaries=(adversary,))]
