@@ -1,0 +1,250 @@
+"""The `relight` command: parsing, hints, exit codes. What the commands do is tested with their modules."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tf_relight import __version__, commands
+from tf_relight.cli import main
+from tf_relight.errors import RelightError
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def undo(monkeypatch):
+    """Take back what `main` does to the process: the handler of warnings and the hook on imports."""
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    yield
+    logger = logging.getLogger("tf_relight")
+    logger.handlers.clear()
+    logger.propagate = True
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """Replace every command by one that keeps its arguments."""
+    kept: dict[str, object] = {}
+    for name in ("train", "evaluate", "image", "render_scenes", "check_data", "methods", "list_weights"):
+        monkeypatch.setattr(commands, name, lambda name=name, **values: kept.update(values, name=name) or 0)
+    return kept
+
+
+def ended(*arguments: str) -> int:
+    """The exit code with which parsing ends the process."""
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    return end.value.code
+
+
+def test_train_arguments(called):
+    assert main(["train", "a.yaml", "--set", "data.root=x", "--resume", "--set", "a=b"]) == 0
+    assert called == {
+        "name": "train",
+        "config": "a.yaml",
+        "overrides": ["data.root=x", "a=b"],
+        "resume": True,
+    }
+
+
+def test_evaluate_arguments(called):
+    main(["evaluate", "--weights", "w", "--data", "vidit", "--root", "V", "--split", "train", "-o", "out"])
+    assert called["weights"] == "w" and called["folders"] is None and called["split"] == "train"
+    assert (called["data"], called["root"], called["out"]) == ("vidit", "V", "out")
+    main(["evaluate", "--folders", "a", "b"])
+    assert called["folders"] == ["a", "b"] and called["split"] == "validation"
+
+
+def test_image_arguments(called):
+    main(["image", "a.jpg", "dir", "-o", "out", "--method", "stacked_dmshn", "--strength", "0.5"])
+    assert called == {
+        "name": "image",
+        "paths": ["a.jpg", "dir"],
+        "out": "out",
+        "method": "stacked_dmshn",
+        "weights": None,
+        "strength": 0.5,
+        "size": None,
+    }
+
+
+def test_data_arguments(called):
+    words = "data render scenes --out d --scenes 3 --size 64 --layout one2one --workers 2 --seed 1"
+    assert main(words.split()) == 0
+    assert called["name"] == "render_scenes" and called["layout"] == "one2one"
+    assert (called["scenes"], called["size"], called["workers"], called["seed"]) == (3, 64, 2, 1)
+    main(["data", "check", "folder"])
+    assert called["root"] == "folder"
+
+
+def test_train_module_is_the_train_command(called):
+    from tf_relight.train import main as train_main
+
+    assert train_main(["a.yaml", "--set", "train.batch_size=4"]) == 0
+    assert called["name"] == "train" and called["overrides"] == ["train.batch_size=4"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [],
+        ["train"],
+        ["evaluate"],
+        ["image"],
+        ["data"],
+        ["data", "render", "scenes"],
+        ["data", "check"],
+        ["methods"],
+        ["weights"],
+        ["weights", "fetch"],
+    ],
+)
+def test_every_help_shows_an_example_that_parses(command, called, monkeypatch, capsys):
+    assert ended(*command, "--help") == 0
+    examples = capsys.readouterr().out.split("example:\n")[1].strip().splitlines()
+    monkeypatch.setattr(commands, "fetch_weights", lambda names: 0)
+    for line in examples:
+        words = line.split()
+        assert words[: len(command) + 1] == ["relight", *command]
+        assert main(words[1:]) == 0
+
+
+@pytest.mark.parametrize(
+    "words,hint",
+    [
+        ("trian a.yaml", "Did you mean 'train'?"),
+        ("data chekc x", "Did you mean 'check'?"),
+        ("weights fecth x", "Did you mean 'fetch'?"),
+        ("train a.yaml --resum", "Did you mean '--resume'?"),
+        ("evaluate --wieghts=x", "Did you mean '--weights'?"),
+        ("data render scenes --out x --layout vdit", "Did you mean 'vidit'?"),
+        ("image a.jpg --outt x", "Did you mean '--out'?"),
+        ("image a.jpg -o x --strength much", "invalid float value: 'much'"),
+        ("evaluate --weights a --folders b c", "not allowed with"),
+        ("train a.yaml b.yaml", "unrecognized arguments: b.yaml"),
+    ],
+)
+def test_mistyped_words_get_a_hint_and_exit_code_2(words, hint, capsys):
+    assert ended(*words.split()) == 2
+    assert hint in capsys.readouterr().err
+
+
+def test_no_command_prints_the_help(capsys):
+    assert main([]) == 0
+    assert "COMMAND" in capsys.readouterr().out
+
+
+def test_version(capsys):
+    assert ended("--version") == 0
+    assert capsys.readouterr().out == f"relight {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "error,code,message",
+    [
+        (
+            RelightError("the file is broken: replace it."),
+            2,
+            "relight: error: the file is broken: replace it.\n",
+        ),
+        (KeyboardInterrupt(), 130, "relight: stopped.\n"),
+        (PermissionError(13, "Permission denied", "x.png"), 2, "relight: error: x.png: Permission denied.\n"),
+    ],
+)
+def test_errors_become_one_line_and_an_exit_code(monkeypatch, capfd, error, code, message):
+    def fail() -> int:
+        raise error
+
+    monkeypatch.setattr(commands, "methods", fail)
+    monkeypatch.setattr("tf_relight.cli._silence_stdout", lambda: None)
+    assert main(["methods"]) == code
+    assert capfd.readouterr().err == message
+
+
+def test_unexpected_errors_keep_their_traceback(monkeypatch):
+    monkeypatch.setattr(commands, "methods", lambda: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        main(["methods"])
+
+
+def test_warnings_of_the_package_are_shown_once(monkeypatch, capsys):
+    def warn() -> int:
+        logging.getLogger("tf_relight.data").warning("2 pictures are left out.")
+        return 0
+
+    monkeypatch.setattr(commands, "methods", warn)
+    main(["methods"])
+    main(["methods"])
+    assert capsys.readouterr().err == 2 * "relight: 2 pictures are left out.\n"
+
+
+def relight(*arguments: str, **options) -> subprocess.CompletedProcess:
+    call = [sys.executable, "-m", "tf_relight", *arguments]
+    return subprocess.run(call, cwd=ROOT, stderr=subprocess.PIPE, text=True, timeout=60, **options)
+
+
+def test_a_pipe_whose_reader_left_is_no_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        done = relight("methods", stdout=closed)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_full_disk_behind_stdout_is_one_line():
+    with open("/dev/full", "w") as full:
+        done = relight("methods", stdout=full)
+    assert (done.returncode, done.stderr) == (2, "relight: error: No space left on device.\n")
+
+
+def test_mistakes_in_a_config_are_listed_without_a_traceback(tmp_path, capsys):
+    config = tmp_path / "run.yaml"
+    config.write_text("method: dmshn\ntrain: {stps: 3}\n")
+    assert main(["train", str(config)]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"relight: error: {config} has 2 mistakes:",
+        "  train.steps is missing: it has no default.",
+        "  train.stps: unknown key. Did you mean 'train.steps'?",
+    ]
+
+
+def test_methods_table(capsys):
+    assert main(["methods"]) == 0
+    heading, *rows = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["NAME", "TITLE", "TASK", "PARAMETERS", "PAPER"]
+    assert rows[0].startswith("dmshn ") and "5,424,393" in rows[0] and "https://" in rows[0]
+
+
+def test_weights_commands(capsys):
+    assert main(["weights", "show", "lpips-alex-v0.1"]) == 0
+    assert "licence: BSD-2-Clause" in capsys.readouterr().out
+    assert main(["weights", "path", "lpips-alx-v0.1"]) == 2
+    assert "Did you mean 'lpips-alex-v0.1'?" in capsys.readouterr().err
+    assert main(["weights", "show", "absent.safetensors"]) == 2
+
+
+def test_evaluation_takes_the_data_of_the_training(monkeypatch):
+    trained = {"name": "scenes", "size": 256, "target_light": "W_2500", "scenes": 7, "seed": 3}
+    monkeypatch.setattr("tf_relight.weights.resolve", Path)
+    monkeypatch.setattr(
+        "tf_relight.weights.read_weights", lambda path: SimpleNamespace(metadata={"data": trained})
+    )
+    nothing = {"name": None, "root": None, "size": None}
+    same = commands._evaluation_data("w", nothing, ["data.validation_scenes=5"])
+    assert (same.name, same.size, same.scenes, same.validation_scenes) == ("scenes", 256, 7, 5)
+    other = commands._evaluation_data("w", {"name": "vidit", "root": "V", "size": 512}, [])
+    assert (other.name, other.root, other.size, other.target_light) == ("vidit", Path("V"), 512, "W_2500")
+    assert (other.seed, other.scenes) == (0, 300)
+
+
+def test_options_without_meaning_for_folders_are_refused(capsys):
+    assert main(["evaluate", "--folders", "a", "b", "--size", "64"]) == 2
+    assert "--size has no meaning with --folders" in capsys.readouterr().err

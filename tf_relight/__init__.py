@@ -1,0 +1,39 @@
+"""tf_relight: train, evaluate and use relighting networks on TensorFlow and Keras 3.
+
+Importing this package imports nothing heavy; the names below are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tf_relight import methods
+    from tf_relight.errors import RelightError
+    from tf_relight.photos import relight
+    from tf_relight.weights import load_model
+
+__version__ = "0.1.0"
+__all__ = ["RelightError", "__version__", "load_model", "methods", "relight"]
+
+_HOMES = {
+    "RelightError": "tf_relight.errors",
+    "load_model": "tf_relight.weights",
+    "relight": "tf_relight.photos",
+}
+"""Public name to the module it lives in."""
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from the module it lives in."""
+    if name == "methods":
+        return importlib.import_module("tf_relight.methods")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tf_relight' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

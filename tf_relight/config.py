@@ -1,0 +1,346 @@
+"""The config of a run: pydantic models, and one reader that reports every mistake at once.
+
+TensorFlow is not imported here: a mistyped key is answered in a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import re
+import reprlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import field_validator as check_field
+from pydantic import model_validator as check_model
+
+from tf_relight import methods
+from tf_relight.config_file import parse_value, read_mapping
+from tf_relight.data import DATASETS
+from tf_relight.data.lights import ViditLight
+from tf_relight.errors import RelightError, suggest
+from tf_relight.methods.contract import FrozenModel
+
+SECTIONS = ("model", "recipe", "data", "train")
+PLAIN_WORDS = {
+    "int_parsing": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "int_type": "should be a whole number",
+    "float_parsing": "should be a number",
+    "float_type": "should be a number",
+    "bool_parsing": "should be true or false",
+    "bool_type": "should be true or false",
+    "string_type": "should be text (put it in quotes)",
+    "path_type": "should be a path (put it in quotes)",
+    "list_type": "should be a list such as [a, b]",
+}
+"""Pydantic's error types in the words of somebody who writes YAML."""
+
+
+def _refuse_bool(value: Any) -> Any:
+    # Python counts True as 1, so that `steps: yes` would be a run of one step.
+    if isinstance(value, bool):
+        raise ValueError("should be a number, not true or false")
+    return value
+
+
+def _refuse_empty(value: Any) -> Any:
+    if value == "":
+        raise ValueError("should not be empty")
+    return value
+
+
+def _expand_home(value: Path) -> Path:
+    try:
+        return value.expanduser()
+    except RuntimeError as error:
+        raise ValueError("names a home folder that does not exist") from error
+
+
+Whole = Annotated[int, BeforeValidator(_refuse_bool)]
+Real = Annotated[float, BeforeValidator(_refuse_bool)]
+Place = Annotated[Path, BeforeValidator(_refuse_empty), AfterValidator(_expand_home)]
+Side = Annotated[Whole, Field(ge=8, le=16384)]
+Seed = Annotated[Whole, Field(ge=0, lt=2**31)]
+Interval = Annotated[Whole, Field(ge=1, le=10**9)]
+
+
+class DataConfig(FrozenModel):
+    """Which pictures, and in what form.
+
+    Attributes:
+        name: "vidit", "folder" or "scenes" (the embedded renderer).
+        root: folder of the pictures; "scenes" renders its own and needs none.
+        track: VIDIT challenge that the folder comes from; "auto" reads it off the file names.
+        pairing: which lights are paired: one fixed pair, any input light to one target light, or any to any.
+        input_light, target_light: VIDIT names such as "N_6500": direction and colour temperature in kelvin.
+        size: side in pixels that pictures are resized to; None keeps their own size.
+        crop: side of random training crops; None trains on whole pictures.
+        mirror: adds pictures flipped left to right, with the light's direction flipped too.
+        depth: also reads depth maps (NTIRE 2021).
+        cache: folder for decoded pictures; None keeps them in memory.
+        scenes: for "scenes", how many scenes to train on.
+        validation_scenes: scenes held out; for "vidit" only where the root has no validation folder.
+        seed: of the held-out choice and of the rendered scenes.
+        antialias: for "scenes", rays per pixel side.
+    """
+
+    name: str = "vidit"
+    root: Place | None = None
+    track: Literal["auto", "aim_1", "aim_2", "aim_3", "ntire_1", "ntire_2"] = "auto"
+    pairing: Literal["one_to_one", "any_to_one", "any_to_any"] = "one_to_one"
+    input_light: str = "N_6500"
+    target_light: str = "E_4500"
+    size: Side | None = 512
+    crop: Side | None = None
+    mirror: bool = False
+    depth: bool = False
+    cache: Place | None = None
+    scenes: Interval = 300
+    validation_scenes: Annotated[Whole, Field(ge=0, le=10**9)] = 45
+    seed: Seed = 0
+    antialias: Annotated[Whole, Field(ge=1, le=8)] = 1
+
+    @check_field("name")
+    @classmethod
+    def _known_dataset(cls, name: str) -> str:
+        if name not in DATASETS:
+            raise ValueError(f"is not a dataset.{suggest(name, DATASETS)} Known: {', '.join(DATASETS)}")
+        return name
+
+    @check_field("input_light", "target_light")
+    @classmethod
+    def _known_light(cls, name: str) -> str:
+        try:
+            return ViditLight.parse(name).name
+        except RelightError as error:
+            raise ValueError(str(error)) from error
+
+    @check_model(mode="after")
+    def _crop_fits(self) -> DataConfig:
+        if self.size is not None and self.crop is not None and self.crop > self.size:
+            raise ValueError(f"crop {self.crop} is larger than size {self.size}")
+        return self
+
+
+class TrainConfig(FrozenModel):
+    """How a run trains; what a method's paper prescribes is in the method's own recipe instead.
+
+    Attributes:
+        steps: optimiser steps of all stages together.
+        batch_size: pictures per step over all devices.
+        precision: "mixed_bfloat16" computes in bfloat16 and keeps float32 weights.
+        xla: compiles the gradient functions with XLA.
+        strategy: "auto" takes multi_worker with TF_CONFIG, mirrored with several devices, else one device.
+        devices: such as ["GPU:0", "GPU:1"]; None takes all GPUs, or the CPU.
+        clip_norm: largest global norm of the gradients; None does not clip.
+        accumulate: pieces that a batch is computed in, to save memory.
+        ema: decay of the averaged weights that are validated and released; None averages nothing.
+        log_every, validate_every, picture_every, checkpoint_every: in steps.
+        keep_checkpoints: how many of the latest stay on disk.
+        validation_pictures: how many pictures a validation looks at.
+        init_from: weights file, or name from `relight weights`, to start from.
+    """
+
+    steps: Interval
+    batch_size: Annotated[Whole, Field(ge=1, le=65536)] = 2
+    seed: Seed = 0
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    xla: bool = False
+    strategy: Literal["auto", "default", "one_device", "mirrored", "multi_worker"] = "auto"
+    devices: Annotated[list[str], Field(min_length=1)] | None = None
+    clip_norm: Annotated[Real, Field(gt=0)] | None = 1.0
+    accumulate: Annotated[Whole, Field(ge=1, le=65536)] = 1
+    ema: Annotated[Real, Field(gt=0, lt=1)] | None = None
+    log_every: Interval = 20
+    validate_every: Interval = 500
+    picture_every: Interval = 500
+    checkpoint_every: Interval = 500
+    keep_checkpoints: Interval = 2
+    validation_pictures: Interval = 45
+    init_from: Place | None = None
+
+
+class RunConfig(FrozenModel):
+    """A whole run.
+
+    Attributes:
+        method: a name from `relight methods`.
+        model: what the method's own Config takes. recipe: what its own Recipe takes.
+        output: folder of the run; `load_config` sets runs/<name of the config file>.
+    """
+
+    method: str
+    model: dict[str, Any] = Field(default_factory=dict)
+    recipe: dict[str, Any] = Field(default_factory=dict)
+    data: DataConfig = Field(default_factory=DataConfig)
+    train: TrainConfig
+    output: Place = Path("runs/run")
+
+    @check_model(mode="after")
+    def _batch_divides(self) -> RunConfig:
+        # The trainer checks again, when it knows the number of devices.
+        batch, pieces = self.train.batch_size, self.train.accumulate
+        if batch % pieces:
+            raise ValueError(f"train.batch_size {batch} is not a multiple of train.accumulate {pieces}")
+        return self
+
+    @check_field("method")
+    @classmethod
+    def _known_method(cls, name: str) -> str:
+        known = methods.names()
+        if name not in known:
+            raise ValueError(f"is not a method.{suggest(name, known)} Known: {', '.join(known)}")
+        return name
+
+
+def load_config(path: Path | str, overrides: Iterable[str] = ()) -> RunConfig:
+    """Read a run's YAML file and apply `--set` overrides.
+
+    Args:
+        path: the YAML file. Paths inside it are relative to the current folder.
+        overrides: "section.key=value" each; the value is read as YAML.
+
+    Raises:
+        RelightError: the file cannot be read, or one sentence per mistake in it, all together.
+    """
+    path = Path(path)
+    values, problems = read_mapping(path)
+    for name in SECTIONS:
+        # A section whose lines are all commented out reads as null.
+        if name in values and values[name] is None:
+            values[name] = {}
+    for text in overrides:
+        problem = _override(values, text)
+        if problem:
+            problems.append(problem)
+    values.setdefault("output", str(Path("runs") / path.stem))
+    config, mistakes = _validate(values)
+    problems += mistakes
+    if config is None or problems:
+        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+        raise RelightError("\n  ".join([f"{path} has {count}:", *problems]))
+    return config
+
+
+def make_data_config(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> DataConfig:
+    """Return a checked DataConfig without a run around it.
+
+    Args:
+        values: its fields.
+        overrides: "data.key=value" each.
+
+    Raises:
+        RelightError: one sentence per mistake, all together.
+    """
+    whole: dict[str, Any] = {"data": dict(values)}
+    problems = [problem for text in overrides if (problem := _override(whole, text))]
+    data = whole.pop("data")
+    problems += [f"{section}: only data.* can be set here." for section in whole]
+    try:
+        config = DataConfig.model_validate(data)
+    except ValidationError as error:
+        known: dict[str, type[BaseModel]] = {"data": DataConfig}
+        problems += [_sentence(mistake, ("data",), known) for mistake in error.errors()]
+    if problems:
+        raise RelightError("\n  ".join(["The data settings have mistakes:", *problems]))
+    return config
+
+
+def dump_config(config: RunConfig) -> str:
+    """Return the config as YAML with every default written out, so that reading it gives the same run."""
+    values = config.model_dump(mode="json")
+    method = methods.get(config.method)
+    values["model"] = method.config(config.model).model_dump(mode="json")
+    values["recipe"] = method.recipe(config.recipe).model_dump(mode="json")
+    return yaml.safe_dump(values, sort_keys=False)
+
+
+def _override(values: dict[str, Any], text: str) -> str | None:
+    """Write one "a.b=c" into `values`; return what is wrong with it, if anything."""
+    key, equals, raw = text.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        return f"--set {text}: write it as section.key=value, for example --set train.steps=100."
+    value, problem = parse_value(raw)
+    if problem:
+        return f"--set {text}: {problem}"
+    section = values
+    for depth, part in enumerate(parts[:-1]):
+        inner = section.setdefault(part, {})
+        if not isinstance(inner, dict):
+            return f"--set {text}: {'.'.join(parts[: depth + 1])} is a value, not a section."
+        section = inner
+    section[parts[-1]] = value
+    return None
+
+
+def _validate(values: dict[str, Any]) -> tuple[RunConfig | None, list[str]]:
+    """Return the checked config, and all mistakes of the run and of the method's own parts."""
+    config: RunConfig | None = None
+    mistakes: list[str] = []
+    known: dict[str, type[BaseModel]] = {"": RunConfig, "data": DataConfig, "train": TrainConfig}
+    checks: dict[str, Any] = {}
+    name = values.get("method")
+    if name in methods.names():
+        method = methods.get(name)
+        known |= {"model": method.config_class, "recipe": method.recipe_class}
+        checks = {"model": method.config, "recipe": method.recipe}
+    try:
+        config = RunConfig.model_validate(values)
+    except ValidationError as error:
+        mistakes += [_sentence(mistake, (), known) for mistake in error.errors()]
+    for section, check in checks.items():
+        given = values.get(section, {})
+        try:
+            check(given if isinstance(given, dict) else {})
+        except ValidationError as error:
+            mistakes += [_sentence(mistake, (section,), known) for mistake in error.errors()]
+    return config, mistakes
+
+
+def _sentence(mistake: Any, prefix: tuple[str, ...], known: Mapping[str, type[BaseModel]]) -> str:
+    """Return one pydantic error as "dotted.path = value: what is wrong"."""
+    place = (*prefix, *(str(part) for part in mistake["loc"]))
+    path, kind, value = ".".join(place), mistake["type"], mistake["input"]
+    if kind == "missing":
+        return f"{path} is missing: it has no default."
+    if kind == "extra_forbidden":
+        return f"{path}: unknown key.{_suggest_key(place, known)}"
+    if kind in ("model_type", "dict_type"):
+        return f"{path} = {reprlib.repr(value)}: should be a section of keys and values."
+    message = _message(mistake).rstrip(".")
+    end = "" if message.endswith("?") else "."
+    if not path:  # a rule over several sections names them itself
+        return f"{message}{end}"
+    shown = "" if isinstance(value, dict) else f" = {reprlib.repr(value)}"
+    return f"{path}{shown}: {message}{end}"
+
+
+def _message(mistake: Any) -> str:
+    """Return what is wrong with a value, in plain words."""
+    kind, context = mistake["type"], mistake.get("ctx", {})
+    if kind in PLAIN_WORDS:
+        return PLAIN_WORDS[kind]
+    if isinstance(context.get("error"), Exception):
+        return str(context["error"])
+    message = mistake["msg"].removeprefix("Input ")
+    if kind == "literal_error" and isinstance(mistake["input"], str):
+        message += "." + suggest(mistake["input"], re.findall(r"'([^']*)'", context["expected"]))
+    return message
+
+
+def _suggest_key(place: tuple[str, ...], known: Mapping[str, type[BaseModel]]) -> str:
+    """Return a hint for an unknown key: the nearest of its own section, or its twin in another one."""
+    section, key = ".".join(place[:-1]), place[-1]
+    fields = known[section].model_fields if section in known else {}
+    start = f"{section}." if section else ""
+    hint = suggest(key, fields)
+    if hint:
+        return hint.replace("'", f"'{start}", 1)
+    for other, model in known.items():
+        if key in model.model_fields and other != section:
+            return f" Did you mean '{other}.{key}'?" if other else f" Did you mean '{key}', at the top level?"
+    return f" Known: {', '.join(fields)}." if fields else ""
