@@ -1,0 +1,35 @@
+"""The table of datasets. A module of the table is imported only when its dataset is opened."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Literal
+
+from tf_relight.errors import RelightError, suggest
+
+if TYPE_CHECKING:
+    from tf_relight.config import DataConfig
+    from tf_relight.data.source import Source
+
+DATASETS = {
+    "vidit": "tf_relight.data.vidit",
+    "folder": "tf_relight.data.folder",
+    "scenes": "tf_relight.data.scenes",
+}
+"""Dataset name to the module with its `open(data_config, split) -> Source`."""
+
+
+def open_source(data_config: DataConfig, split: Literal["train", "validation"]) -> Source:
+    """Open the dataset that `data_config.name` names.
+
+    Raises:
+        RelightError: unknown name or split, or the dataset's own complaint (missing folder, no scenes, ...).
+    """
+    if data_config.name not in DATASETS:
+        raise RelightError(
+            f"data.name '{data_config.name}' is not known.{suggest(data_config.name, DATASETS)} "
+            f"Choose one of: {', '.join(DATASETS)}."
+        )
+    if split not in ("train", "validation"):
+        raise RelightError(f"Split '{split}' is not known; use 'train' or 'validation'.")
+    return importlib.import_module(DATASETS[data_config.name]).open(data_config, split)
