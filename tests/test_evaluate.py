@@ -1,0 +1,244 @@
+"""Evaluation: the protocol of the papers, one row per run, and honest treatment of what cannot be scored."""
+
+from __future__ import annotations
+
+import csv
+import statistics
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from tf_relight import baselines, data, evaluate, methods, metrics, weights
+from tf_relight.errors import RelightError
+from tf_relight.score_table import read_rows
+
+SIZE = 32
+
+
+class FakeSource:
+    """Pairs of random pictures; the targets are an affine colour map of the inputs, up to rounding."""
+
+    fields: tuple[str, ...] = ("image", "target")
+    matrix = np.array([[0.5, 0.2, 0.0], [0.0, 0.6, 0.1], [0.1, 0.0, 0.4]])
+    offset = np.array([0.1, 0.05, 0.2])
+
+    def __init__(self, count: int = 4, broken: int | None = None) -> None:
+        self.count, self.broken = count, broken
+
+    def __len__(self) -> int:
+        return self.count
+
+    def key(self, index: int) -> str:
+        return f"Image{index:03}"
+
+    def read(self, index: int) -> dict[str, np.ndarray]:
+        if index == self.broken:
+            raise RelightError(f"{self.key(index)}.png is damaged.")
+        image = np.random.default_rng(index).integers(0, 256, (SIZE, SIZE, 3)).astype(np.uint8)
+        target = image / 255.0 @ self.matrix.T + self.offset
+        return {"image": image, "target": metrics.quantise(target)}
+
+
+def _write(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def test_scores_are_the_mean_of_8_bit_scores_over_pictures() -> None:
+    source = FakeSource()
+
+    def darker(image: np.ndarray) -> np.ndarray:
+        return image * 0.7 - 0.05
+
+    scores = evaluate.evaluate_source(darker, source, progress=False)
+    expected_psnr, expected_ssim = [], []
+    for index in range(4):
+        sample = source.read(index)
+        output = np.rint(np.clip(sample["image"] / np.float32(255) * 0.7 - 0.05, 0, 1) * 255).astype(np.uint8)
+        expected_psnr.append(peak_signal_noise_ratio(sample["target"], output))
+        expected_ssim.append(structural_similarity(sample["target"], output, channel_axis=2))
+    assert scores.mean["psnr"] == pytest.approx(statistics.fmean(expected_psnr), abs=1e-6)
+    assert scores.mean["ssim"] == pytest.approx(statistics.fmean(expected_ssim), abs=1e-6)
+    assert scores.keys == ("Image000", "Image001", "Image002", "Image003")
+    assert scores.size == "32"
+    assert scores.mean["runtime"] > 0
+
+
+def test_limit_and_samples() -> None:
+    scores = evaluate.evaluate_source(
+        lambda image: 1 - image, FakeSource(), limit=3, keep=2, timed=False, progress=False
+    )
+    assert len(scores.pictures) == 3 and scores.mean["runtime"] is None
+    assert [sample.key for sample in scores.samples] == ["Image000", "Image001"]
+    np.testing.assert_array_equal(scores.samples[1].output, 255 - FakeSource().read(1)["image"])
+
+
+def test_the_warm_up_call_is_not_timed() -> None:
+    calls = []
+    evaluate.evaluate_source(lambda image: calls.append(1) or image, FakeSource(3), progress=False)
+    assert len(calls) == 4
+    calls.clear()
+    evaluate.evaluate_source(
+        lambda image: calls.append(1) or image, FakeSource(3), timed=False, progress=False
+    )
+    assert len(calls) == 3
+
+
+def test_lpips_reads_none_without_its_files_and_is_used_with_them(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("TF_RELIGHT_CACHE", str(tmp_path))
+    without = evaluate.evaluate_source(baselines.input_unchanged, FakeSource(2), progress=False)
+    assert without.mean["lpips_alex_v0.1"] is None and without.mean["mps"] is None
+    given = evaluate.evaluate_source(
+        baselines.input_unchanged, FakeSource(2), lpips=lambda a, b: 0.25, progress=False
+    )
+    assert given.mean["lpips_alex_v0.1"] == 0.25
+    assert given.mean["mps"] == pytest.approx(0.5 * (given.mean["ssim"] + 0.75))
+
+
+def test_a_broken_picture_is_listed_and_the_others_are_scored() -> None:
+    scores = evaluate.evaluate_source(baselines.input_unchanged, FakeSource(broken=1), progress=False)
+    assert scores.keys == ("Image000", "Image002", "Image003")
+    assert scores.failures == ("Image001: Image001.png is damaged.",)
+    row = scores.row("run", method="baseline", data="fake", split="validation")
+    assert row.pictures == 3 and row.failures == scores.failures
+
+
+def test_nothing_to_score_is_an_error() -> None:
+    with pytest.raises(RelightError, match="Not one of 1 pictures could be scored. The first: Image000"):
+        evaluate.evaluate_source(baselines.input_unchanged, FakeSource(1, broken=0), progress=False)
+    with pytest.raises(RelightError, match="Not one of 0 pictures"):
+        evaluate.evaluate_source(baselines.input_unchanged, FakeSource(0), progress=False)
+    with pytest.raises(RelightError, match="NaN"):
+        evaluate.evaluate_source(lambda image: image * np.nan, FakeSource(1), progress=False)
+    source = FakeSource()
+    source.fields = ("image",)
+    with pytest.raises(RelightError, match="no target"):
+        evaluate.evaluate_source(baselines.input_unchanged, source, progress=False)
+    with pytest.raises(RelightError, match="no target"):
+        baselines.fit_baselines(source, progress=False)
+
+
+def test_baselines_find_the_affine_colour_map() -> None:
+    fitted = baselines.fit_baselines(FakeSource(), progress=False)
+    assert list(fitted) == ["input unchanged", "best affine colour", "mean training image"]
+    affine = fitted["best affine colour"]
+    # The targets are rounded to 8 bit, which moves the fit by far less than a grey level.
+    np.testing.assert_allclose(affine.matrix[:, :3], FakeSource.matrix, atol=1e-3)
+    np.testing.assert_allclose(affine.matrix[:, 3], FakeSource.offset, atol=1e-3)
+    scores = evaluate.evaluate_source(affine, FakeSource(2), progress=False)
+    assert scores.mean["psnr"] > 50
+    mean = np.mean([FakeSource().read(i)["target"] / 255 for i in range(4)], axis=0)
+    np.testing.assert_allclose(fitted["mean training image"](np.zeros((SIZE, SIZE, 3))), mean, atol=1e-6)
+    with pytest.raises(RelightError, match="32x32, but a picture is 8x4"):
+        fitted["mean training image"](np.zeros((4, 8, 3)))
+
+
+def test_affine_baseline_of_grey_pictures_is_finite() -> None:
+    class Grey(FakeSource):
+        def read(self, index: int) -> dict[str, np.ndarray]:
+            grey = np.full((8, 8, 3), 60, np.uint8)
+            return {"image": grey, "target": grey * 2}
+
+    affine = baselines.fit_baselines(Grey(2), progress=False)["best affine colour"]
+    np.testing.assert_allclose(affine(np.full((8, 8, 3), 60 / 255, np.float32)), 120 / 255, atol=1e-5)
+    with pytest.raises(RelightError, match="training data is empty"):
+        baselines.fit_baselines(Grey(0), progress=False)
+
+
+@pytest.fixture
+def fake_data(monkeypatch: pytest.MonkeyPatch):
+    """Let every dataset be the fake source; returns a config for it."""
+    from tf_relight.config import DataConfig
+
+    monkeypatch.setattr(data, "open_source", lambda config, split: FakeSource(6 if split == "train" else 3))
+    return DataConfig(name="folder", size=SIZE)
+
+
+def test_evaluate_weights_writes_row_and_pictures(fake_data, tmp_path: Path) -> None:
+    method = methods.get("dmshn")
+    config = method.config({"width": 2})
+    model = method.build_model(config)
+    path = weights.save_weights(
+        model, tmp_path / "tiny" / "weights.safetensors", method="dmshn", config=config
+    )
+    out = tmp_path / "scores"
+    row = evaluate.evaluate_weights(path, data=fake_data, out=out, progress=False)
+    assert (row.run, row.method, row.data, row.split, row.size) == (
+        "tiny",
+        "dmshn",
+        "folder",
+        "validation",
+        "32",
+    )
+    assert row.pictures == 3 and row.parameters == model.count_params() and row.scores["runtime"] > 0
+    output = method.relight(model, FakeSource().read(0)["image"].astype(np.float32) / 255)
+    expected = metrics.psnr(metrics.quantise(output), FakeSource().read(0)["target"])
+    with (out / "pictures" / "tiny_dmshn_folder_validation_32.csv").open() as file:
+        pictures = list(csv.DictReader(file))
+    assert [picture["picture"] for picture in pictures] == ["Image000", "Image001", "Image002"]
+    assert float(pictures[0]["psnr"]) == pytest.approx(expected, abs=1e-4)
+    evaluate.evaluate_weights(path, data=fake_data, out=out, limit=2, progress=False)
+    assert [row.pictures for row in read_rows(out)] == [2]
+    with pytest.raises(RelightError, match="not stacked_dmshn"):
+        evaluate.evaluate_weights(path, data=fake_data, method="stacked_dmshn", progress=False)
+
+
+def test_evaluate_baselines_adds_three_rows(fake_data, tmp_path: Path) -> None:
+    rows = evaluate.evaluate_baselines(fake_data, out=tmp_path, progress=False)
+    assert [row.run for row in read_rows(tmp_path)] == [row.run for row in rows]
+    unchanged, affine, mean = (row.scores["psnr"] for row in rows)
+    assert affine > mean > unchanged
+    assert all(row.parameters is None and row.scores["runtime"] is None for row in rows)
+    assert len(list((tmp_path / "pictures").glob("*.csv"))) == 3
+
+
+def test_folders_are_matched_by_stem(tmp_path: Path) -> None:
+    ours, theirs, out = tmp_path / "ours", tmp_path / "theirs", tmp_path / "out"
+    source = FakeSource()
+    for index in range(3):
+        sample = source.read(index)
+        _write(ours / f"{source.key(index)}.png", sample["image"])
+        _write(theirs / f"{source.key(index)}.tiff", sample["target"])
+    _write(ours / "only_here.png", source.read(0)["image"])
+    row = evaluate.evaluate_folders(ours, theirs, out=out, progress=False)
+    expected = evaluate.evaluate_source(baselines.input_unchanged, source, limit=3, progress=False)
+    assert row.pictures == 3 and row.scores["psnr"] == pytest.approx(expected.mean["psnr"])
+    assert row.unmatched == ("only_here.png",) and row.failures == ()
+    assert (row.run, row.method, row.data, row.split, row.size) == ("ours", "files", "theirs", "-", "32")
+    assert (out / "pictures" / "ours_files_theirs_32.csv").exists()
+
+
+def test_folders_list_what_could_not_be_scored(tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for name in ("good", "small", "broken"):
+        _write(ours / f"{name}.png", FakeSource().read(0)["image"])
+        _write(theirs / f"{name}.png", FakeSource().read(1)["image"])
+    _write(ours / "small.png", np.zeros((16, 20, 3), np.uint8))
+    (theirs / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    row = evaluate.evaluate_folders(ours, theirs, progress=False)
+    assert row.pictures == 1
+    assert len(row.failures) == 2 and row.failures[0].startswith("broken: ")
+    assert row.failures[1].startswith("small: The two pictures differ in size")
+
+
+def test_folders_that_cannot_be_compared(tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    _write(ours / "a.png", np.zeros((16, 16, 3), np.uint8))
+    _write(theirs / "b.png", np.zeros((16, 16, 3), np.uint8))
+    with pytest.raises(RelightError, match=r"no picture of equal name, for example a.png and b.png"):
+        evaluate.evaluate_folders(ours, theirs, progress=False)
+    with pytest.raises(RelightError, match="not a folder"):
+        evaluate.evaluate_folders(ours / "a.png", theirs, progress=False)
+    _write(ours / "a.bmp", np.zeros((16, 16, 3), np.uint8))
+    with pytest.raises(RelightError, match="keep one of them"):
+        evaluate.evaluate_folders(ours, theirs, progress=False)
+
+
+def test_equal_folders_score_perfectly(tmp_path: Path) -> None:
+    _write(tmp_path / "a" / "x.png", FakeSource().read(0)["image"])
+    row = evaluate.evaluate_folders(tmp_path / "a", tmp_path / "a", out=tmp_path, progress=False)
+    assert row.scores["psnr"] == np.inf and row.scores["ssim"] == pytest.approx(1)
+    assert read_rows(tmp_path)[0].scores["psnr"] == np.inf

@@ -1,0 +1,334 @@
+"""Scores of a model over a dataset, of a baseline, or of two folders of pictures: one table row each.
+
+The protocol is that of the papers: results are clipped, rounded to 8 bit and compared with 8-bit targets, and
+the scores of the pictures are averaged.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from tf_relight import metrics
+from tf_relight.errors import RelightError
+from tf_relight.score_table import Row, append_row, exact, write_csv
+
+if TYPE_CHECKING:
+    from tf_relight.config import DataConfig
+    from tf_relight.data.source import Source
+
+Relight = Callable[[np.ndarray], np.ndarray]
+"""A picture (H, W, 3) float32 sRGB 0..1 to its relit version of the same size."""
+
+Distance = Callable[[np.ndarray, np.ndarray], float]
+"""Two uint8 pictures (H, W, 3) to their perceptual distance."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One scored picture to show; `image`, `output` and `target` are uint8 (H, W, 3) sRGB."""
+
+    key: str
+    image: np.ndarray
+    output: np.ndarray
+    target: np.ndarray
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of a set of pictures.
+
+    Attributes:
+        keys: names of the scored pictures.
+        pictures: one mapping per picture, keys as in `metrics.TABLE`.
+        mean: the mean over pictures; `runtime` is the median in seconds. None = not measured.
+        size: "256", "640x480" or "various".
+        failures: one sentence per picture that could not be scored.
+        samples: the first pictures, when they were asked for.
+    """
+
+    keys: tuple[str, ...]
+    pictures: tuple[Mapping[str, float | None], ...]
+    mean: Mapping[str, float | None]
+    size: str
+    failures: tuple[str, ...] = ()
+    samples: tuple[Sample, ...] = ()
+
+    def row(self, run: str, *, method: str, data: str, split: str, parameters: int | None = None) -> Row:
+        """Return the table row of these scores."""
+        return Row(
+            run, method, data, split, self.size, len(self.keys), self.mean, parameters, failures=self.failures
+        )
+
+
+def evaluate_weights(
+    weights: Path | str,
+    *,
+    data: DataConfig,
+    split: Literal["train", "validation"] = "validation",
+    method: str | None = None,
+    out: Path | str | None = None,
+    run: str | None = None,
+    limit: int | None = None,
+    progress: bool = True,
+) -> Row:
+    """Score a weights file on a dataset and add the row to the table in `out`.
+
+    Args:
+        weights: a `.safetensors` file or a name from `relight weights`.
+        data: which pictures, at which size.
+        method: the method the caller expects, None for the one the file names.
+        out: folder of metrics.csv, metrics.md and the scores by picture; None writes nothing.
+        run: name in the table; None takes the run's folder or the file's name.
+        limit: score the first so many pictures only.
+
+    Raises:
+        RelightError: anything wrong with the weights or the data, or not one picture could be scored.
+    """
+    from tf_relight.data import open_source
+    from tf_relight.weights import load_model
+
+    loaded = load_model(weights, method)
+    source = open_source(data, split)
+    scores = evaluate_source(
+        lambda image: loaded.method.relight(loaded.model, image), source, limit=limit, progress=progress
+    )
+    row = scores.row(
+        run or _run_name(weights),
+        method=loaded.method.name,
+        data=data.name,
+        split=split,
+        parameters=int(loaded.model.count_params()),
+    )
+    return _publish(row, scores, out)
+
+
+def evaluate_baselines(
+    data: DataConfig,
+    *,
+    out: Path | str | None = None,
+    limit: int | None = None,
+    progress: bool = True,
+) -> list[Row]:
+    """Fit the three baselines to the training split and score them on the validation split.
+
+    Args:
+        limit: fit and score on the first so many pictures only.
+
+    Raises:
+        RelightError: anything wrong with the data.
+    """
+    from tf_relight.baselines import fit_baselines
+    from tf_relight.data import open_source
+
+    predictions = fit_baselines(open_source(data, "train"), limit=limit, progress=progress)
+    source = open_source(data, "validation")
+    rows = []
+    for name, prediction in predictions.items():
+        scores = evaluate_source(
+            prediction, source, limit=limit, timed=False, progress=progress, title=f"Scoring {name}"
+        )
+        row = scores.row(name, method="baseline", data=data.name, split="validation")
+        rows.append(_publish(row, scores, out))
+    return rows
+
+
+def evaluate_source(
+    relight: Relight,
+    source: Source,
+    *,
+    limit: int | None = None,
+    timed: bool = True,
+    keep: int = 0,
+    lpips: Distance | Literal["auto"] | None = "auto",
+    progress: bool = True,
+    title: str = "Scoring",
+) -> Scores:
+    """Score a function from picture to picture over a source with the fields `image` and `target`.
+
+    A picture that cannot be read or scored is listed in `failures`, the others are still scored.
+
+    Args:
+        relight: for example `lambda image: method.relight(model, image)` or a baseline.
+        timed: measure the runtime: batch 1, warm, until the result is in host memory.
+        keep: how many pictures to return as samples.
+        lpips: a distance, None for no LPIPS, "auto" for AlexNet v0.1 if its official weights are here.
+
+    Raises:
+        RelightError: the source has no targets, is empty, or not one picture could be scored.
+    """
+    lacking = {"image", "target"} - set(source.fields)
+    if lacking:
+        raise RelightError(f"The data has no {' and no '.join(sorted(lacking))}, so nothing can be scored.")
+    count = len(source) if limit is None else min(limit, len(source))
+    seconds: list[float] = []
+    samples: list[Sample] = []
+
+    def pair(index: int) -> tuple[np.ndarray, np.ndarray]:
+        sample = source.read(index)
+        image = sample["image"].astype(np.float32) / np.float32(255.0)
+        if timed and not seconds:
+            relight(image)  # the first call traces, compiles and fills caches
+        start = time.perf_counter()
+        output = metrics.quantise(relight(image))
+        seconds.append(time.perf_counter() - start)
+        if len(samples) < keep:
+            samples.append(Sample(source.key(index), sample["image"], output, sample["target"]))
+        return output, sample["target"]
+
+    tasks = [(source.key(index), lambda index=index: pair(index)) for index in range(count)]
+    keys, pictures, sizes, failures = _score_all(tasks, _distance(lpips), progress, title)
+    runtime = statistics.median(seconds) if timed else None
+    mean = metrics.mean_scores(pictures) | {"runtime": runtime}
+    return Scores(keys, pictures, mean, _common(sizes), failures, tuple(samples))
+
+
+def evaluate_folders(
+    predictions: Path | str,
+    targets: Path | str,
+    *,
+    out: Path | str | None = None,
+    run: str | None = None,
+    lpips: Distance | Literal["auto"] | None = "auto",
+    progress: bool = True,
+) -> Row:
+    """Score the pictures of one folder against those of equal name in another, and add the row to `out`.
+
+    Names agree without their ending, so that a.png is compared with a.jpg. Pictures without a partner are
+    listed in `unmatched`; unreadable ones and pairs of unequal size in `failures`.
+
+    Raises:
+        RelightError: a folder is missing or empty, two files of one folder share a name, no name is common,
+            or not one pair could be scored.
+    """
+    from tf_relight.image import read_picture
+
+    ours, theirs = _by_stem(Path(predictions)), _by_stem(Path(targets))
+    common = [stem for stem in ours if stem in theirs]
+    if not common:
+        raise RelightError(
+            f"{predictions} and {targets} have no picture of equal name, for example "
+            f"{next(iter(ours.values())).name} and {next(iter(theirs.values())).name}: rename one side."
+        )
+
+    def pair(stem: str) -> tuple[np.ndarray, np.ndarray]:
+        prediction, target = (metrics.quantise(read_picture(side[stem]).pixels) for side in (ours, theirs))
+        return prediction, target
+
+    tasks = [(stem, lambda stem=stem: pair(stem)) for stem in common]
+    keys, pictures, sizes, failures = _score_all(tasks, _distance(lpips), progress, "Scoring")
+    scores = Scores(keys, pictures, metrics.mean_scores(pictures), _common(sizes), failures)
+    lonely = [path.name for stem, path in ours.items() if stem not in theirs]
+    lonely += [path.name for stem, path in theirs.items() if stem not in ours]
+    row = Row(
+        run or Path(predictions).resolve().name,
+        "files",
+        Path(targets).resolve().name,
+        "-",
+        scores.size,
+        len(keys),
+        scores.mean,
+        failures=failures,
+        unmatched=tuple(lonely),
+    )
+    return _publish(row, scores, out)
+
+
+def lpips_alex() -> Distance | None:
+    """Return LPIPS AlexNet v0.1, or None when one of its two official files is not in the cache folder.
+
+    Raises:
+        RelightError: a file is there but damaged.
+    """
+    from tf_relight.perceptual import lpips_or_none
+
+    distance = lpips_or_none("alex")
+    return None if distance is None else lambda a, b: float(distance(a, b)[0])
+
+
+def _score_all(
+    tasks: Iterable[tuple[str, Callable[[], tuple[np.ndarray, np.ndarray]]]],
+    distance: Distance | None,
+    progress: bool,
+    title: str,
+) -> tuple[tuple[str, ...], tuple[dict[str, float | None], ...], set[tuple[int, ...]], tuple[str, ...]]:
+    """Score each pair that a task makes; returns keys, scores, (height, width) pairs and failures."""
+    from rich.progress import track
+
+    keys: list[str] = []
+    pictures: list[dict[str, float | None]] = []
+    sizes: set[tuple[int, ...]] = set()
+    failures: list[str] = []
+    tasks = list(tasks)
+    for key, make_pair in track(tasks, description=title, disable=not progress):
+        try:
+            output, target = make_pair()
+            # The pixel scores come first, because they check the sizes.
+            scores = metrics.score(output, target)
+            if distance is not None:
+                scores["lpips_alex_v0.1"] = lpips = distance(output, target)
+                scores["mps"] = metrics.mps(scores["ssim"] or 0.0, lpips)
+        except RelightError as error:
+            failures.append(f"{key}: {error}")
+            continue
+        keys.append(key)
+        pictures.append(scores)
+        sizes.add(output.shape[:2])
+    if not keys:
+        first = f" The first: {failures[0]}" if failures else ""
+        raise RelightError(f"Not one of {len(tasks)} pictures could be scored.{first}")
+    return tuple(keys), tuple(pictures), sizes, tuple(failures)
+
+
+def _distance(lpips: Distance | Literal["auto"] | None) -> Distance | None:
+    return lpips_alex() if lpips == "auto" else lpips
+
+
+def _publish(row: Row, scores: Scores, out: Path | str | None) -> Row:
+    """Write the row and the scores by picture below `out`."""
+    if out is None:
+        return row
+    append_row(row, out)
+    name = "_".join(re.sub(r"[^A-Za-z0-9.-]+", "-", part) for part in row.identity if part != "-")
+    cells: list[dict[str, str]] = []
+    for key, picture in zip(scores.keys, scores.pictures, strict=True):
+        measured = {column: exact(picture[column]) for column in metrics.TABLE if column != "runtime"}
+        cells.append({"picture": key} | measured)
+    write_csv(Path(out) / "pictures" / f"{name}.csv", list(cells[0]), cells)
+    return row
+
+
+def _run_name(weights: Path | str) -> str:
+    """Return the run's folder for runs/<name>/weights.safetensors, else the file's stem or the known name."""
+    path = Path(weights)
+    if path.name == "weights.safetensors":
+        return path.resolve().parent.name
+    return path.name.removesuffix(".safetensors")
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    from tf_relight.image import list_pictures
+
+    if not folder.is_dir():
+        raise RelightError(f"{folder} is not a folder: name two folders of pictures.")
+    found: dict[str, Path] = {}
+    for path in list_pictures([folder]):
+        if path.stem in found:
+            raise RelightError(f"{folder} holds {found[path.stem].name} and {path.name}: keep one of them.")
+        found[path.stem] = path
+    return found
+
+
+def _common(sizes: set[tuple[int, ...]]) -> str:
+    """Return how the table calls the size of pictures of these (height, width) pairs."""
+    if len(sizes) > 1:
+        return "various"
+    height, width = next(iter(sizes))
+    return str(height) if height == width else f"{width}x{height}"

@@ -1,0 +1,135 @@
+"""`make quickstart`: render scenes, train DMSHN, score it beside simple baselines, relight a photo.
+
+Everything lands in `runs/quickstart/`. Interrupted, it goes on where it was when called again.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from tf_relight.config import RunConfig, load_config
+from tf_relight.errors import RelightError
+
+ROOT = Path(__file__).parent.parent
+CONFIG = ROOT / "configs" / "dmshn_quickstart.yaml"
+PHOTO = ROOT / "examples" / "coffee.jpg"
+SCENES, VALIDATION_SCENES = 600, 40
+SHOWN = 6
+"""Held-out scenes on the sample sheet."""
+
+
+def quickstart(
+    overrides: list[str], *, scenes: int = SCENES, validation_scenes: int = VALIDATION_SCENES
+) -> Path:
+    """Run all steps and return the folder with the results.
+
+    Args:
+        overrides: "section.key=value" for the config, for example "train.steps=20".
+
+    Raises:
+        RelightError: the checkout lacks the config or the photo, or a step cannot be done.
+    """
+    console = Console(stderr=True)
+    started = time.monotonic()
+    for needed in (CONFIG, PHOTO):
+        if not needed.exists():
+            raise RelightError(f"{needed} is missing: run the quickstart from a checkout of the project.")
+    config = load_config(CONFIG, overrides)
+    folder = config.output
+    weights = folder / "weights.safetensors"
+
+    console.rule("1. Render scenes")
+    _render(config, scenes, validation_scenes)
+    console.rule("2. Train DMSHN: the light moves from north, 6500 K, to east, 4500 K")
+    if weights.exists():
+        console.print(f"{weights} is there already; delete {folder} to train again.")
+    else:
+        from tf_relight.train import train
+
+        train(config, resume=(folder / "checkpoints").exists())
+    console.rule("3. Score held-out scenes")
+    table = _score(config, weights)
+    console.rule("4. Relight a photo")
+    from tf_relight.photos import relight_photos
+
+    report = relight_photos([PHOTO], folder / "relit.png", method=config.method, weights=weights)
+    if report.failures:
+        raise RelightError(str(report.failures[0]))
+    Console().print(table)
+    _show_places(folder, time.monotonic() - started)
+    return folder
+
+
+def _render(config: RunConfig, scenes: int, validation_scenes: int) -> None:
+    from tf_relight.data.synthetic.write import render_scenes
+
+    assert config.data.root is not None  # the quickstart's config sets it
+    render_scenes(
+        config.data.root,
+        scenes=scenes,
+        validation_scenes=validation_scenes,
+        size=config.data.size or 96,
+        layout="one2one",
+        workers=2,
+        input_light=config.data.input_light,
+        target_light=config.data.target_light,
+    )
+
+
+def _score(config: RunConfig, weights: Path) -> object:
+    """Write metrics.csv, metrics.md, samples.png and curve.png; return the table for the terminal."""
+    from tf_relight.data import open_source
+    from tf_relight.evaluate import evaluate_baselines, evaluate_source, evaluate_weights
+    from tf_relight.report import curve_plot, samples_sheet
+    from tf_relight.score_table import read_rows, terminal_table
+    from tf_relight.training.summaries import read_curve
+    from tf_relight.weights import load_model
+
+    folder = config.output
+    evaluate_baselines(config.data, out=folder)
+    evaluate_weights(weights, data=config.data, out=folder, run="DMSHN, trained now")
+    loaded = load_model(weights)
+    shown = evaluate_source(
+        lambda image: loaded.method.relight(loaded.model, image),
+        open_source(config.data, "validation"),
+        limit=SHOWN,
+        keep=SHOWN,
+        lpips=None,
+        timed=False,
+        title="Sheet of samples",
+    )
+    samples_sheet(shown.samples, folder / "samples.png", title="Held-out scenes, N 6500 K to E 4500 K")
+    curve_plot(read_curve(folder / "curve.csv"), folder / "curve.png", title="DMSHN on embedded scenes")
+    return terminal_table(read_rows(folder), title="Held-out scenes")
+
+
+def _show_places(folder: Path, seconds: float) -> None:
+    places = {
+        "metrics.md, metrics.csv": "the table above",
+        "samples.png": "input, output, target and error of held-out scenes",
+        "curve.png, curve.csv": "loss and held-out PSNR over the steps",
+        "weights.safetensors": "the network: relight image PHOTO -o OUT --weights ...",
+        "relit.png": f"{PHOTO.name} relit",
+        "tensorboard": f"tensorboard --logdir {folder}/tensorboard",
+    }
+    for name, meaning in places.items():
+        print(f"{folder}/{name:<24} {meaning}")
+    print(f"Took {seconds / 60:.1f} minutes.")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run from the command line; arguments are overrides such as train.steps=20."""
+    try:
+        quickstart(sys.argv[1:] if arguments is None else arguments)
+    except RelightError as error:
+        print(f"quickstart: error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

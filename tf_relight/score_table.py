@@ -1,0 +1,214 @@
+"""Rows of scores: one per run, in metrics.csv for programs and metrics.md for people."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tf_relight.errors import RelightError
+from tf_relight.files import atomic_path
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+# Score name in `metrics.TABLE`: (column of the table, how people read it).
+_SCORES: dict[str, tuple[str, str]] = {
+    "psnr": ("psnr", ".2f"),
+    "ssim": ("ssim", ".4f"),
+    "ssim_gaussian": ("ssim_gaussian", ".4f"),
+    "lpips_alex_v0.1": ("lpips_alex_v0.1", ".4f"),
+    "mps": ("mps", ".4f"),
+    "rmse": ("rmse", ".4f"),
+    "rmse_s": ("rmse_s", ".4f"),
+    "dssim": ("dssim", ".4f"),
+    "runtime": ("runtime_s", ".3g"),
+}
+_IDENTITY = ("run", "method", "data", "split", "size")
+COLUMNS = (*_IDENTITY, "pictures", *(column for column, _ in _SCORES.values()), "parameters")
+"""Columns of metrics.csv. psnr in dB, runtime_s in seconds per picture, the other scores without a unit."""
+
+NOT_MEASURED = "n/a"
+
+# Left out of the table on the terminal: psnr and ssim say nearly the same, and lines have 80 characters.
+_SECONDARY = ("ssim_gaussian", "rmse", "rmse_s", "dssim")
+
+
+@dataclass(frozen=True)
+class Row:
+    """The scores of one run on one set of pictures.
+
+    Attributes:
+        run: name of the run, the weights or the baseline.
+        method: name in the method table, "baseline" or "files".
+        data: dataset or folder. split: "train", "validation" or "-".
+        size: "256" for square pictures, "640x480" as width x height, "various", or "-".
+        pictures: how many were scored.
+        scores: keys as in `metrics.TABLE`; None = not measured.
+        parameters: weights of the network, None where there is no network.
+        failures: one sentence per picture that could not be scored; not written to the table.
+        unmatched: names of files without a partner (folder mode); not written to the table.
+    """
+
+    run: str
+    method: str
+    data: str
+    split: str
+    size: str
+    pictures: int
+    scores: Mapping[str, float | None]
+    parameters: int | None = None
+    failures: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What makes two rows the same run, so that the newer replaces the older."""
+        return (self.run, self.method, self.data, self.split, self.size)
+
+
+def score_table(rows: Sequence[Row]) -> str:
+    """Return the rows as a Markdown table, ending with a line break."""
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "|".join(_rule(column) for column in COLUMNS) + "|"]
+    lines += ["| " + " | ".join(text.replace("|", "\\|") for text in _readable(row)) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def terminal_table(rows: Sequence[Row], title: str = "") -> Table:
+    """Return the rows as a rich table for a narrow terminal; metrics.csv has every column.
+
+    What all rows share (data, size, number of pictures) stands in the title instead of a column. Columns in
+    which nothing was measured are left out, except LPIPS: missing it would look forgotten, n/a does not.
+    """
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    texts = [dict(zip(COLUMNS, _readable(row), strict=True)) for row in rows]
+    shared = [name for name in (*_IDENTITY[2:], "pictures") if len({text[name] for text in texts}) == 1]
+    facts = [f"{name} {texts[0][name]}" for name in shared if texts[0][name] != "-"]
+    heading = ", ".join([title] * bool(title) + facts)
+    table = Table(title=escape(heading), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    shown = []
+    for name in COLUMNS:
+        measured = any(text[name] not in (NOT_MEASURED, "-") for text in texts)
+        if name in shared or name in _SECONDARY or not (measured or name == "lpips_alex_v0.1"):
+            continue
+        shown.append(name)
+        if name in _IDENTITY:
+            table.add_column(name, overflow="fold", no_wrap=name != "run")
+        else:
+            # A number that is cut off is a wrong number, so only the header may take more lines.
+            table.add_column(name.replace("_", "\n"), justify="right", no_wrap=True)
+    for text in texts:
+        table.add_row(*(escape(text[name]) for name in shown))
+    return table
+
+
+def read_rows(out: Path | str) -> list[Row]:
+    """Return the rows of `out`/metrics.csv; none when there is no such file.
+
+    Raises:
+        RelightError: the file is not a table of ours.
+    """
+    path = Path(out) / "metrics.csv"
+    if not path.exists():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            cells = list(reader)
+            if tuple(reader.fieldnames or ()) == COLUMNS:
+                return [_from_cells(row) for row in cells]
+    except (OSError, ValueError, TypeError) as error:
+        raise RelightError(f"Cannot read {path} ({error}): move it away, then run again.") from error
+    raise RelightError(f"{path} has other columns than this version writes: move it away, then run again.")
+
+
+def append_row(row: Row, out: Path | str) -> list[Row]:
+    """Add `row` to `out`/metrics.csv and metrics.md, in place of an older row of the same run.
+
+    Returns:
+        All rows of the table.
+
+    Raises:
+        RelightError: the table cannot be read or written.
+    """
+    folder = Path(out)
+    rows = read_rows(folder)
+    places = [i for i, old in enumerate(rows) if old.identity == row.identity]
+    if places:
+        rows[places[0]] = row
+    else:
+        rows.append(row)
+    table = [dict(zip(COLUMNS, _cells(each), strict=True)) for each in rows]
+    write_csv(folder / "metrics.csv", COLUMNS, table)
+    with atomic_path(folder / "metrics.md") as temporary:
+        temporary.write_text(score_table(rows), encoding="utf-8")
+    return rows
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:
+    """Write a csv file with a header line, whole or not at all.
+
+    Raises:
+        RelightError: it cannot be written.
+    """
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def exact(value: float | None) -> str:
+    """Return a score as written in a csv file: seven significant digits, or n/a."""
+    return NOT_MEASURED if value is None else f"{value:.7g}"
+
+
+def _cells(row: Row) -> list[str]:
+    scores = [exact(row.scores.get(key)) for key in _SCORES]
+    return [*row.identity, str(row.pictures), *scores, _count(row.parameters)]
+
+
+def _from_cells(cells: Mapping[str, str]) -> Row:
+    scores = {key: _number(cells[column]) for key, (column, _) in _SCORES.items()}
+    parameters = _number(cells["parameters"])
+    return Row(
+        run=cells["run"],
+        method=cells["method"],
+        data=cells["data"],
+        split=cells["split"],
+        size=cells["size"],
+        pictures=int(cells["pictures"]),
+        scores=scores,
+        parameters=None if parameters is None else int(parameters),
+    )
+
+
+def _readable(row: Row) -> list[str]:
+    scores = []
+    for key, (_, form) in _SCORES.items():
+        value = row.scores.get(key)
+        scores.append(NOT_MEASURED if value is None else format(value, form))
+    parameters = "-" if row.parameters is None else f"{row.parameters:,}"
+    return [*row.identity, str(row.pictures), *scores, parameters]
+
+
+def _count(value: int | None) -> str:
+    return NOT_MEASURED if value is None else str(value)
+
+
+def _number(text: str) -> float | None:
+    if text == NOT_MEASURED:
+        return None
+    value = float(text)
+    if math.isnan(value):
+        raise ValueError("a score is NaN")
+    return value
+
+
+def _rule(column: str) -> str:
+    return "---" if column in _IDENTITY else "---:"

@@ -1,0 +1,348 @@
+"""Weights of our own networks: `.safetensors` files that say what made them.
+
+The tensors carry fixed names (the Keras variable path below the model's root), the header carries the method,
+the network's Config as JSON and whatever the trainer adds: recipe, steps, seed, hardware, scores. A file is
+therefore enough to build its model again, and nothing in it is ever executed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ValidationError
+
+from tf_relight import methods
+from tf_relight.errors import RelightError, suggest
+from tf_relight.files import atomic_path
+from tf_relight.weights_record import KNOWN, WeightsRecord, cache_folder, fetch, find, path_of
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = [
+    "FORMAT",
+    "KNOWN",
+    "LoadedModel",
+    "StoredWeights",
+    "WeightsRecord",
+    "assign_weights",
+    "cache_folder",
+    "check_made_for",
+    "fetch",
+    "find",
+    "load_model",
+    "path_of",
+    "read_weights",
+    "resolve",
+    "save_weights",
+    "tensor_variables",
+]
+
+FORMAT = "tf_relight weights 1"
+# First bytes of files that people are likely to hand over by mistake.
+OTHER_FORMATS = {b"\x89HDF": "a Keras HDF5 file", b"PK\x03\x04": "a zip archive (.pth, .keras or .npz)"}
+StorageType = Literal["float32", "float16", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class StoredWeights:
+    """What a weights file holds, before any model is built.
+
+    Attributes:
+        tensors: name to array; bfloat16 has become float32, other types are as stored.
+        metadata: the header without format, method and model, decoded from JSON.
+    """
+
+    path: Path
+    method: str
+    config: dict[str, Any]
+    tensors: dict[str, np.ndarray]
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model with its weights, and what is known about them."""
+
+    model: keras.Model
+    method: methods.Method
+    config: BaseModel
+    metadata: dict[str, Any]
+
+
+def tensor_variables(model: keras.Model) -> dict[str, keras.Variable]:
+    """Return {tensor name: variable} of every weight of `model`, trainable or not, in the model's order.
+
+    The model's own name is cut off the variable path, because Keras numbers it ('dmshn_3') by how many such
+    models the process has built.
+
+    Raises:
+        RelightError: two weights have the same name, so that a file could not tell them apart.
+    """
+    root = f"{model.name}/"
+    variables: dict[str, keras.Variable] = {}
+    for variable in model.weights:
+        name = variable.path.removeprefix(root)
+        if name in variables:
+            raise RelightError(
+                f"Two weights of {model.name} are called '{name}': give its layers unique names."
+            )
+        variables[name] = variable
+    return variables
+
+
+def save_weights(
+    model: keras.Model,
+    path: Path | str,
+    *,
+    method: str,
+    config: BaseModel,
+    dtype: StorageType = "float32",
+    **metadata: Any,
+) -> Path:
+    """Write the weights of `model` to `path` (`.safetensors`); the same weights always give the same bytes.
+
+    Args:
+        method: name in the method table.
+        config: the network's Config, enough to build `model` again.
+        dtype: how floating-point tensors are stored.
+        **metadata: anything JSON can hold (pydantic models too), for example steps=, seed=, scores=, size=.
+
+    Returns:
+        The path written.
+
+    Raises:
+        RelightError: a weight is NaN or infinite or too large for `dtype`, or the file cannot be written.
+    """
+    from safetensors.numpy import save
+
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise RelightError(f"Weights are written as .safetensors, not as '{path.name}': change the ending.")
+    tensors = {}
+    for name, variable in tensor_variables(model).items():
+        stored = _stored(np.asarray(variable), dtype)
+        if not _finite(stored):
+            raise RelightError(
+                f"Weight '{name}' is not finite as {dtype}, so {path.name} was not written: the training "
+                "diverged; lower its learning rate or store float32."
+            )
+        tensors[name] = np.ascontiguousarray(stored)
+    header = {key: json.dumps(_plain(value), sort_keys=True) for key, value in metadata.items()}
+    header |= {"format": FORMAT, "method": method, "model": config.model_dump_json()}
+    content = _with_sorted_header(save(tensors, metadata=header))
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+    return path
+
+
+def read_weights(path: Path | str) -> StoredWeights:
+    """Read a weights file of ours without building a model.
+
+    Raises:
+        RelightError: missing, truncated, of another format, or NaN inside.
+    """
+    path = Path(path)
+    header, tensors = _read_safetensors(path)
+    if not header.get("format", "").startswith("tf_relight weights "):
+        raise RelightError(
+            f"{path} is a .safetensors file of another program: it names no tf_relight method."
+        )
+    if header["format"] != FORMAT:
+        raise RelightError(f"{path} has the newer format '{header['format']}': update tf_relight to read it.")
+    try:
+        method, config = header["method"], dict(json.loads(header["model"]))
+    except (KeyError, ValueError, TypeError) as error:
+        raise RelightError(f"{path} does not say which network it is for: its header is damaged.") from error
+    for name, tensor in tensors.items():
+        if not _finite(tensor):
+            raise RelightError(f"{path} holds NaN or infinity in '{name}': take other weights.")
+    own = ("format", "method", "model")
+    extra = {key: _decoded(value) for key, value in sorted(header.items()) if key not in own}
+    return StoredWeights(path, method, config, tensors, extra)
+
+
+def load_model(path_or_name: Path | str, method: str | None = None) -> LoadedModel:
+    """Build the model that a weights file describes and fill it.
+
+    Args:
+        path_or_name: a `.safetensors` file, or a name from the record such as "dmshn-scenes-256-v1".
+        method: the method the caller expects; None takes whatever the file says.
+
+    Raises:
+        RelightError: no such file or name, weights of another method, or anything wrong with the file.
+    """
+    stored = read_weights(resolve(path_or_name))
+    if method is not None:
+        check_made_for(stored, method)
+    chosen, config = methods.get(_known_method(stored)), _config_of(stored)
+    model = chosen.build_model(config)
+    assign_weights(model, stored.tensors, source=str(stored.path))
+    return LoadedModel(model, chosen, config, stored.metadata)
+
+
+def check_made_for(stored: StoredWeights, method: str, config: BaseModel | None = None) -> None:
+    """Check that a file belongs to `method` and, when `config` is given, to that very network.
+
+    Raises:
+        RelightError: another method, or a network of another width or wiring.
+    """
+    if stored.method != method:
+        raise RelightError(
+            f"{stored.path} holds {stored.method} weights, not {method}: "
+            f"pass --method {stored.method} or choose other weights."
+        )
+    if config is None:
+        return
+    asked = json.loads(config.model_dump_json())
+    made = json.loads(_config_of(stored).model_dump_json())
+    for key, ours in asked.items():
+        theirs = made.get(key)
+        if ours != theirs:
+            raise RelightError(
+                f"{stored.path} was made with model.{key}={json.dumps(theirs)}, but this run asks "
+                f"for {json.dumps(ours)}: set model.{key}={json.dumps(theirs)} or choose other weights."
+            )
+
+
+def assign_weights(model: keras.Model, tensors: Mapping[str, np.ndarray], source: str = "The file") -> None:
+    """Copy `tensors` into `model`; names and shapes must agree exactly, and nothing is copied otherwise.
+
+    Args:
+        tensors: name (see `tensor_variables`) to array of any floating type.
+        source: what to call the tensors in errors, for example the file's path.
+
+    Raises:
+        RelightError: a tensor is missing, left over, or of another shape; says the first and how many.
+    """
+    variables = tensor_variables(model)
+    missing = [name for name in variables if name not in tensors]
+    extra = [name for name in tensors if name not in variables]
+    if missing or extra:
+        parts = [f"lacks {_listing(missing)}"] if missing else []
+        parts += [f"holds {_listing(extra)} too many"] if extra else []
+        raise RelightError(f"{source} does not fit the model {model.name}: it {' and '.join(parts)}.")
+    wrong = [name for name, variable in variables.items() if tuple(variable.shape) != tensors[name].shape]
+    if wrong:
+        name = wrong[0]
+        raise RelightError(
+            f"{source} does not fit the model {model.name}: '{name}' is {tensors[name].shape} there and "
+            f"{tuple(variables[name].shape)} here ({len(wrong)} tensors differ): it is of another width."
+        )
+    for name, variable in variables.items():
+        variable.assign(tensors[name].astype(variable.dtype))
+
+
+def resolve(path_or_name: Path | str) -> Path:
+    """Return the weights file that a user means by a path or by a name of the record.
+
+    Raises:
+        RelightError: neither a file nor a known name.
+    """
+    path = Path(path_or_name)
+    if path.is_file():
+        return path
+    if str(path_or_name) in KNOWN:
+        return find(str(path_or_name))
+    if path.exists():
+        raise RelightError(f"{path} is not a file: name the .safetensors file of the weights.")
+    hint = suggest(str(path_or_name), KNOWN)
+    raise RelightError(f"There is no file and no entry of `relight weights` called '{path_or_name}'.{hint}")
+
+
+def _known_method(stored: StoredWeights) -> str:
+    if stored.method not in methods.names():
+        raise RelightError(f"{stored.path} is for the method '{stored.method}', unknown to this version.")
+    return stored.method
+
+
+def _config_of(stored: StoredWeights) -> BaseModel:
+    """Return the Config that the file describes; options younger than the file have their defaults."""
+    try:
+        return methods.get(_known_method(stored)).config(stored.config)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise RelightError(
+            f"{stored.path} does not describe a {stored.method} network of this version: "
+            f"model.{place}: {first['msg']}."
+        ) from error
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with path.open("rb") as file:
+            first = file.read(8)
+    except OSError as error:
+        raise RelightError(f"Cannot read the weights {path}: {error.strerror or error}.") from error
+    if not first:
+        raise RelightError(f"{path} is empty: copy or download the weights again.")
+    for magic, kind in OTHER_FORMATS.items():
+        if first.startswith(magic):
+            raise RelightError(f"{path} is {kind}: give the .safetensors file that training writes.")
+    try:
+        with safe_open(path, framework="np") as file:
+            names = list(file.keys())
+            return dict(file.metadata() or {}), {name: _widened(file.get_tensor(name)) for name in names}
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
+        raise RelightError(
+            f"{path} is not a whole .safetensors file ({error}): copy or download the weights again."
+        ) from error
+
+
+def _with_sorted_header(content: bytes) -> bytes:
+    """Return a safetensors file with its metadata in alphabetical order.
+
+    The library writes the metadata in random order; files of equal weights would have different hashes.
+    Format: 8 bytes little-endian header length, JSON header padded with spaces to a multiple of 8, tensors.
+    """
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]
+
+
+def _stored(values: np.ndarray, dtype: StorageType) -> np.ndarray:
+    if not np.issubdtype(values.dtype, np.floating):
+        return values
+    if dtype == "bfloat16":
+        from ml_dtypes import bfloat16
+
+        return values.astype(bfloat16)
+    # A value beyond the range of float16 becomes infinite here and is reported by the caller.
+    with np.errstate(over="ignore"):
+        return values.astype(dtype)
+
+
+def _widened(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float32) if values.dtype.name == "bfloat16" else values
+
+
+def _finite(values: np.ndarray) -> bool:
+    values = _widened(values)
+    return not np.issubdtype(values.dtype, np.inexact) or bool(np.isfinite(values).all())
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _listing(names: list[str]) -> str:
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"'{names[0]}'{more}"

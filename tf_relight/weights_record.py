@@ -1,0 +1,261 @@
+"""The record of known weights files: source, sha256 and licence of each; finding and fetching them.
+
+Nothing here imports Keras, so that `relight weights` answers at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.client
+import os
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from tf_relight.errors import RelightError, suggest
+from tf_relight.files import atomic_path
+
+CHUNK = 1 << 20
+TIMEOUT_SECONDS = 30.0
+TORCHVISION_URL = "https://download.pytorch.org/models"
+# The commit is pinned, because a branch's files may change under their name.
+LPIPS_URL = (
+    "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/"
+    "082bb24f84c091ea94de2867d34c4544f68e0963/lpips/weights/v0.1"
+)
+
+
+@dataclass(frozen=True)
+class WeightsRecord:
+    """One known weights file.
+
+    Attributes:
+        name: what users and code call it.
+        method: the method it is for, or None for a feature network of a metric or a loss.
+        url: where it is published; empty for a file that ships with the package.
+        file: its name in the cache folder, or in tf_relight/pretrained/.
+        sha256: of the whole file, 64 hexadecimal digits.
+        size: bytes.
+        licence: of the weights, not of our code.
+        paper: what to cite.
+        note: one line for the table.
+    """
+
+    name: str
+    method: str | None
+    url: str
+    file: str
+    sha256: str
+    size: int
+    licence: str
+    paper: str
+    note: str
+
+    @property
+    def shipped(self) -> bool:
+        """Whether the file is part of the package."""
+        return not self.url
+
+
+def _torchvision(name: str, file: str, sha256: str, size: int, paper: str, note: str) -> WeightsRecord:
+    return WeightsRecord(
+        name=name,
+        method=None,
+        url=f"{TORCHVISION_URL}/{file}",
+        file=file,
+        sha256=sha256,
+        size=size,
+        licence="BSD-3-Clause",
+        paper=paper,
+        note=note,
+    )
+
+
+def _lpips(network: str, sha256: str, size: int) -> WeightsRecord:
+    return WeightsRecord(
+        name=f"lpips-{network}-v0.1",
+        method=None,
+        url=f"{LPIPS_URL}/{network}.pth",
+        file=f"lpips_v0.1_{network}.pth",
+        sha256=sha256,
+        size=size,
+        licence="BSD-2-Clause",
+        paper="Zhang et al., Deep Features as a Perceptual Metric, CVPR 2018",
+        note="LPIPS linear layers",
+    )
+
+
+def _shipped(name: str, method: str, sha256: str, size: int, paper: str, note: str) -> WeightsRecord:
+    return WeightsRecord(
+        name=name,
+        method=method,
+        url="",
+        file=f"{name}.safetensors",
+        sha256=sha256,
+        size=size,
+        licence="Apache-2.0",
+        paper=paper,
+        note=note,
+    )
+
+
+# torchvision files are ImageNet classifiers; their hashes continue the eight digits in the published names.
+# Shipped weights are added as `_shipped(name, method, sha256, size, paper, note)`, the file itself goes to
+# tf_relight/pretrained/.
+KNOWN: dict[str, WeightsRecord] = {
+    record.name: record
+    for record in (
+        _torchvision(
+            "alexnet-torchvision",
+            "alexnet-owt-7be5be79.pth",
+            "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+            244_408_911,
+            "Krizhevsky, One weird trick for parallelizing convolutional neural networks, 2014",
+            "LPIPS features",
+        ),
+        _torchvision(
+            "vgg16-torchvision",
+            "vgg16-397923af.pth",
+            "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+            553_433_881,
+            "Simonyan and Zisserman, Very Deep Convolutional Networks, ICLR 2015",
+            "LPIPS and VGG loss features",
+        ),
+        _torchvision(
+            "squeezenet1_1-torchvision",
+            "squeezenet1_1-b8a52dc0.pth",
+            "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b",
+            4_958_839,
+            "Iandola et al., SqueezeNet, 2016",
+            "LPIPS features",
+        ),
+        _lpips("alex", "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0", 6_009),
+        _lpips("vgg", "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868", 7_289),
+        _lpips("squeeze", "4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76", 10_811),
+    )
+}
+
+
+def record_of(name: str) -> WeightsRecord:
+    """Return the record called `name`.
+
+    Raises:
+        RelightError: there is none.
+    """
+    if name not in KNOWN:
+        raise RelightError(
+            f"There are no known weights '{name}'.{suggest(name, KNOWN)} See `relight weights`."
+        )
+    return KNOWN[name]
+
+
+def cache_folder() -> Path:
+    """Return the folder of downloaded weights: $TF_RELIGHT_CACHE, or ~/.cache/tf_relight."""
+    chosen = os.environ.get("TF_RELIGHT_CACHE")
+    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "tf_relight"
+
+
+def path_of(name: str) -> Path:
+    """Return where the file of `name` is, or has to be put; it need not exist."""
+    record = record_of(name)
+    folder = Path(__file__).parent / "pretrained" if record.shipped else cache_folder()
+    return folder / record.file
+
+
+def present(name: str) -> bool:
+    """Whether the file of `name` is there with the right size; the hash is checked when it is used."""
+    path = path_of(name)
+    return path.is_file() and path.stat().st_size == record_of(name).size
+
+
+def find(name: str) -> Path:
+    """Return the file of `name` after checking its sha256; never downloads.
+
+    Raises:
+        RelightError: the file is missing (the sentence says where to get it and where to put it) or damaged.
+    """
+    record, path = record_of(name), path_of(name)
+    if not path.is_file():
+        if record.shipped:
+            raise RelightError(f"The shipped weights {path} are missing: install tf_relight again.")
+        raise RelightError(
+            f"The weights {name} are not here: run `relight weights fetch {name}`, or get {record.url} "
+            f"on another machine and put it at {path}."
+        )
+    status = path.stat()
+    found = _digest(path, status.st_size, status.st_mtime_ns)
+    if found != record.sha256:
+        again = f"delete it and run `relight weights fetch {name}`"
+        remedy = "install tf_relight again" if record.shipped else again
+        raise RelightError(f"{path} is damaged or another file (its sha256 begins {found[:8]}): {remedy}.")
+    return path
+
+
+def fetch(name: str, *, progress: bool = True) -> Path:
+    """Return the file of `name`, downloading it when it is not there; only the recorded file is kept.
+
+    Raises:
+        RelightError: no connection, another file than recorded, or the cache folder cannot be written.
+    """
+    record, path = record_of(name), path_of(name)
+    if path.is_file() or record.shipped:
+        return find(name)
+    with atomic_path(path) as temporary:
+        digest = _download(record, path, temporary, progress)
+        if digest != record.sha256:
+            raise RelightError(
+                f"{record.url} is not the recorded file (its sha256 begins {digest[:8]}, not "
+                f"{record.sha256[:8]}), so it was not kept: try again later or report it."
+            )
+    return path
+
+
+def _download(record: WeightsRecord, path: Path, temporary: Path, progress: bool) -> str:
+    """Copy the file of `record` to `temporary`; return its sha256. `path` is only named in errors."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    digest, received = hashlib.sha256(), 0
+    request = urllib.request.Request(record.url, headers={"User-Agent": "tf_relight"})
+    with temporary.open("wb") as out, Progress(*columns, disable=not progress) as bar:
+        task = bar.add_task(record.file, total=record.size)
+        try:
+            response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+        except (OSError, http.client.HTTPException) as error:
+            raise _unreachable(record, path, error) from error
+        with response:
+            while True:
+                try:
+                    chunk = response.read(CHUNK)
+                except (OSError, http.client.HTTPException) as error:
+                    raise _unreachable(record, path, error) from error
+                received += len(chunk)
+                if not chunk and received < record.size:
+                    raise _unreachable(record, path, f"only {received} of {record.size} bytes arrived")
+                # Stop at the first byte too many: a server must not be able to fill the disk.
+                if not chunk or received > record.size:
+                    return digest.hexdigest()
+                out.write(chunk)
+                digest.update(chunk)
+                bar.update(task, advance=len(chunk))
+
+
+def _unreachable(record: WeightsRecord, path: Path, error: Exception | str) -> RelightError:
+    reason = getattr(error, "reason", None) or error
+    return RelightError(
+        f"Cannot download {record.file} ({reason}): get {record.url} on another machine and put it at {path}."
+    )
+
+
+@functools.lru_cache(maxsize=32)
+def _digest(path: Path, size: int, modified: int) -> str:
+    """Return the sha256 of a file; size and time of change only serve as the key of the memory."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
+    except OSError as error:
+        raise RelightError(f"Cannot read the weights {path}: {error.strerror or error}.") from error
+    return digest.hexdigest()
