@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tf_relight import __version__, commands
 from tf_relight.cli import main
@@ -80,6 +82,9 @@ def test_data_arguments(called):
     assert main(words.split()) == 0
     assert called["name"] == "render_scenes" and called["layout"] == "one2one"
     assert (called["scenes"], called["size"], called["workers"], called["seed"]) == (3, 64, 2, 1)
+    assert called["ground_truth"] is False
+    assert main([*words.split(), "--ground-truth"]) == 0
+    assert called["ground_truth"] is True
     main(["data", "check", "folder"])
     assert called["root"] == "folder"
 
@@ -248,3 +253,72 @@ def test_evaluation_takes_the_data_of_the_training(monkeypatch):
 def test_options_without_meaning_for_folders_are_refused(capsys):
     assert main(["evaluate", "--folders", "a", "b", "--size", "64"]) == 2
     assert "--size has no meaning with --folders" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def tiny_weights(tmp_path_factory):
+    from tf_relight import methods
+    from tf_relight.weights import save_weights
+
+    method = methods.get("dmshn")
+    config = method.config({"width": 2})
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    return save_weights(method.build_model(config), path, method="dmshn", config=config, size=32)
+
+
+def save_picture(path: Path, value: int = 90) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(np.full((40, 56, 3), value, np.uint8)).save(path)
+    return path
+
+
+def test_a_broken_photo_among_others_is_listed_at_the_end(tiny_weights, tmp_path, capsys):
+    good, broken = save_picture(tmp_path / "a.png"), tmp_path / "b.png"
+    broken.write_bytes(b"not a picture")
+    words = ["image", str(broken), str(good), "-o", str(tmp_path / "out"), "--weights", str(tiny_weights)]
+    assert main(words) == 2
+    printed = capsys.readouterr()
+    assert printed.out == f"{tmp_path / 'out' / 'a.png'}\n"
+    assert printed.err.splitlines()[-1].startswith(f"relight: error: {broken}")
+    with Image.open(tmp_path / "out" / "a.png") as relit:
+        assert relit.size == (56, 40)
+
+
+def test_weights_of_another_method_are_refused(tiny_weights, tmp_path, capsys):
+    photo = save_picture(tmp_path / "a.png")
+    words = ["image", str(photo), "-o", str(tmp_path / "out"), "--weights", str(tiny_weights)]
+    assert main([*words, "--method", "stacked_dmshn"]) == 2
+    assert "holds dmshn weights, not stacked_dmshn" in capsys.readouterr().err
+
+
+def test_show_weights(tiny_weights, capsys):
+    assert main(["weights", "show", str(tiny_weights)]) == 0
+    assert "method: dmshn" in capsys.readouterr().out
+
+
+def test_two_folders_are_scored(tmp_path, capsys):
+    save_picture(tmp_path / "results" / "a.png", 90)
+    save_picture(tmp_path / "results" / "alone.png")
+    save_picture(tmp_path / "targets" / "a.jpg", 100)
+    folders = [str(tmp_path / "results"), str(tmp_path / "targets")]
+    assert main(["evaluate", "--folders", *folders, "-o", str(tmp_path / "table")]) == 0
+    printed = capsys.readouterr()
+    assert "28.1" in printed.out, "10 of 255 apart everywhere: 20 log10(255 / 10) dB"
+    assert "alone" in printed.err
+    assert (tmp_path / "table" / "metrics.csv").is_file()
+
+
+def test_scenes_are_rendered_and_checked(tmp_path, capsys):
+    out = str(tmp_path / "scenes")
+    words = ["data", "render", "scenes", "--out", out, "--scenes", "1", "--size", "16", "--layout", "one2one"]
+    assert main(words) == 0
+    assert "Rendered 1 scene into" in capsys.readouterr().out
+    assert main(["data", "check", out]) == 0
+    assert "No problems found." in capsys.readouterr().out
+
+
+def test_ground_truth_is_rendered_when_asked_for(tmp_path):
+    words = ["data", "render", "scenes", "-o", str(tmp_path), "--scenes", "1", "--size", "16"]
+    assert main([*words, "--layout", "one2one", "--ground-truth"]) == 0
+    with np.load(tmp_path / "ground_truth" / "train" / "Image000.npz", allow_pickle=False) as truth:
+        assert truth["albedo"].shape == (16, 16, 3)

@@ -18,7 +18,7 @@ def folder(tmp_path_factory):
         "train.precision=float32",
     ]
     places = [f"output={place}", f"data.root={place / 'scenes'}"]
-    return quickstart([*settings, *places], scenes=8, validation_scenes=2)
+    return quickstart([*settings, *places, "train.precision=float32"], scenes=8, validation_scenes=2)
 
 
 @pytest.mark.parametrize(

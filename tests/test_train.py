@@ -11,7 +11,7 @@ from tf_relight.config import load_config
 from tf_relight.errors import RelightError
 
 CONFIGS = Path(__file__).parent.parent / "configs"
-SHORT = ["train.steps=4", "train.log_every=2", "train.checkpoint_every=2", "data.scenes=2"]
+SHORT = ["recipe.loss=mse", "train.steps=4", "train.log_every=2", "train.checkpoint_every=2", "data.scenes=2"]
 
 
 def smoke(folder: Path, *overrides: str):
@@ -73,7 +73,7 @@ def test_init_from_starts_at_those_weights(finished, tmp_path):
     from tf_relight.training.summaries import read_curve
 
     start = f"train.init_from={finished / 'weights.safetensors'}"
-    train(smoke(tmp_path / "run", start, "recipe.learning_rate=1e-9", "recipe.loss=mse"), progress=False)
+    train(smoke(tmp_path / "run", start, "recipe.learning_rate=1e-9"), progress=False)
     old, new = read_curve(finished / "curve.csv"), read_curve(tmp_path / "run/curve.csv")
     assert float(new[-1]["validation_psnr"]) == pytest.approx(float(old[-1]["validation_psnr"]), abs=0.05)
 
@@ -99,7 +99,7 @@ def test_missing_vgg_weights_are_named_before_training(tmp_path, monkeypatch):
 
     monkeypatch.setenv("TF_RELIGHT_CACHE", str(tmp_path / "cache"))
     with pytest.raises(RelightError, match="vgg16-torchvision"):
-        train(smoke(tmp_path / "run", "recipe.perceptual=0.006"), progress=False)
+        train(smoke(tmp_path / "run", "recipe.loss=cl", "recipe.perceptual=0.006"), progress=False)
 
 
 @pytest.mark.parametrize(
@@ -149,3 +149,10 @@ def test_every_config_is_valid_and_short(path):
     lines = path.read_text().splitlines()
     assert len(lines) <= 60
     assert lines[0].startswith("# ") and any("python -m" in line or "make" in line for line in lines[:5])
+
+
+def test_any_to_any_trains_on_pictures_formed_on_the_fly(tmp_path):
+    from tf_relight.train import train
+
+    weights = train(smoke(tmp_path / "run", "data.pairing=any_to_any"), progress=False)
+    assert weights.exists()

@@ -159,7 +159,7 @@ def _add_evaluate(commands: Any) -> None:
     what.add_argument("--weights", metavar="W", help="weights file, or a name from `relight weights`")
     what.add_argument("--folders", nargs=2, metavar=("RESULTS", "TARGETS"), help="two folders of pictures")
     evaluate.add_argument("--method", help="fail if the weights are for another method")
-    evaluate.add_argument("--data", metavar="NAME", help="vidit, folder or scenes")
+    evaluate.add_argument("--data", metavar="NAME", help="vidit, folder, scenes or shards")
     evaluate.add_argument("--root", metavar="DIR", help="folder of the data")
     evaluate.add_argument("--split", choices=("train", "validation"), default="validation")
     evaluate.add_argument("--size", type=int, help="side that pictures are resized to before scoring")
@@ -216,6 +216,12 @@ def _add_data(commands: Any) -> None:
     scenes.add_argument("--antialias", type=int, default=1, metavar="N", help="N x N rays per pixel")
     scenes.add_argument("--input-light", default="N_6500", help="for one2one, default: %(default)s")
     scenes.add_argument("--target-light", default="E_4500", help="for one2one, default: %(default)s")
+    scenes.add_argument(
+        "--ground-truth",
+        action="store_true",
+        help="also write albedo, normals, depth in metres, the light of each direction and its shadows, "
+        "and the shadow-free picture, as DIR/ground_truth/SPLIT/Image000.npz",
+    )
     check = tasks.add_parser(
         "check",
         help="say what a data folder holds and what is missing",

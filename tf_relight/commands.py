@@ -97,6 +97,7 @@ def render_scenes(
     antialias: int,
     input_light: str,
     target_light: str,
+    ground_truth: bool,
 ) -> int:
     """Render scenes into a folder."""
     from tf_relight.data.synthetic.write import render_scenes
@@ -113,8 +114,9 @@ def render_scenes(
         antialias=antialias,
         input_light=input_light,
         target_light=target_light,
+        ground_truth=ground_truth,
     )
-    print(f"Rendered {rendered} scenes into {out}.")
+    print(f"Rendered {rendered} {'scene' if rendered == 1 else 'scenes'} into {out}.")
     return 0
 
 

@@ -71,7 +71,7 @@ class DataConfig(FrozenModel):
     """Which pictures, and in what form.
 
     Attributes:
-        name: "vidit", "folder" or "scenes" (the embedded renderer).
+        name: "vidit", "folder", "scenes" (the embedded renderer) or "shards" (its TFRecord files).
         root: folder of the pictures; "scenes" renders its own and needs none.
         track: VIDIT challenge that the folder comes from; "auto" reads it off the file names.
         pairing: which lights are paired: one fixed pair, any input light to one target light, or any to any.

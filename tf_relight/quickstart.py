@@ -13,6 +13,7 @@ from rich.console import Console
 
 from tf_relight.config import RunConfig, load_config
 from tf_relight.errors import RelightError
+from tf_relight.quiet import quiet_tensorflow
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "configs" / "dmshn_quickstart.yaml"
@@ -123,11 +124,15 @@ def _show_places(folder: Path, seconds: float) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run from the command line; arguments are overrides such as train.steps=20."""
+    quiet_tensorflow()
     try:
         quickstart(sys.argv[1:] if arguments is None else arguments)
     except RelightError as error:
         print(f"quickstart: error: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print("quickstart: stopped; `make quickstart` goes on from here.", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -6,10 +6,11 @@ import os
 import platform
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tf_relight import methods
 from tf_relight.config import RunConfig, dump_config
+from tf_relight.data.source import FormedSource, Source
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
 
@@ -50,17 +51,12 @@ def train(config: RunConfig, *, resume: bool = False, progress: bool = True) -> 
 
 
 def _make_trainer(config: RunConfig, strategy: Any, cluster: Any, progress: bool) -> Trainer:
-    from tf_relight.data import open_source
-    from tf_relight.data.pipeline import cached
     from tf_relight.training.loop import Trainer
 
     method = methods.get(config.method)
     network, recipe = method.config(config.model), method.recipe(config.recipe)
     stages = method.stages(network, recipe)
-    sources = []
-    for split in ("train", "validation"):
-        folder = config.data.cache / split if config.data.cache else None
-        sources.append(cached(open_source(config.data, split), folder, progress=progress and cluster.chief))
+    shown = progress and cluster.chief
     with strategy.scope():
         model = method.build_model(network)
         resources = _loss_resources(stages)
@@ -72,12 +68,24 @@ def _make_trainer(config: RunConfig, strategy: Any, cluster: Any, progress: bool
         config=config.train,
         strategy=strategy,
         cluster=cluster,
-        train_source=sources[0],
-        validation_source=sources[1],
+        train_source=_ready_source(config, "train", shown),
+        validation_source=_ready_source(config, "validation", shown),
         folder=config.output,
         crop=config.data.crop,
         resources=resources,
     )
+
+
+def _ready_source(config: RunConfig, split: Literal["train", "validation"], progress: bool) -> Source:
+    """Open a split and do its slow work once: decode the pictures, or render the scenes' layers."""
+    from tf_relight.data import open_source
+    from tf_relight.data.pipeline import cached
+
+    source = open_source(config.data, split)
+    if isinstance(source, FormedSource) and source.on_the_fly:
+        source.prepare(progress=progress)
+        return source
+    return cached(source, config.data.cache / split if config.data.cache else None, progress=progress)
 
 
 def _initialise(model: Any, config: RunConfig, start: Path) -> None:

@@ -9,9 +9,9 @@ Networks also soften what they draw. The softness is measured, and the model is 
 copy, so that it describes the light alone and the softness stays behind.
 
 Source: models in a bilateral grid are from Chen et al., "Bilateral Guided Upsampling", SIGGRAPH Asia 2016.
-Differs: gain and offset per channel from local statistics in place of a global least-squares solve, a gain
-that falls back to the ratio of means where the copy is flat, the measured softness, and the remainder of the
-fit is added back.
+Differs: gain and offset per channel from local statistics in place of a global least-squares solve; a gain
+that is that of the texture, not of the step between two objects, and falls back to the ratio of means where
+the copy is flat; the measured softness; and the remainder of the fit is added back.
 """
 
 from __future__ import annotations
@@ -23,16 +23,20 @@ import cv2
 import numpy as np
 
 from tf_relight.errors import RelightError
-from tf_relight.image import resize, to_u8
+from tf_relight.image import resize
 
 LEVELS = 8  # brightness levels of the grid
 LEVEL_WIDTH = 0.1  # standard deviation of a level's weight, in brightness 0..1
-OFFSET_REACH = 1.0  # standard deviation of the spatial window, in pixels of the small picture
-GAIN_REACH = 3.0
-GUIDE_SIZE = 3  # side of the median window, in pixels of the small picture
+# Standard deviations of spatial windows, in pixels of the small picture.
+SLOPE_REACH = 0.7  # in which one slope is measured
+GAIN_REACH = 2.0  # over which slopes are gathered
+OFFSET_REACH = 1.0
 SLOPE_RIDGE = 1e-3  # variance below which the slope gives way to the ratio of means
-RATIO_RIDGE = 3e-3  # squared brightness below which the ratio of means gives way to 1
+EDGE_VARIANCE = 3e-3  # windows of more variance, edges, do not outvote those with texture
+LARGEST_CONTRAST = 1.15  # of the slope against the ratio of means; more is two objects mixed up
 LARGEST_GAIN = 3.0  # limits how much the noise of dark places is raised
+# Light multiplies x + 0.055 on the power part of the sRGB curve, not x.
+SRGB_FOOT = 0.055
 SOFTNESS = (0.0, 0.5, 0.7, 1.0, 1.4, 2.0)  # standard deviations tried, in pixels of the small picture
 # A softer copy always fits moved shadows a little better, so a sharper one that is nearly as good is taken.
 SOFTNESS_MARGIN = 1.3
@@ -68,15 +72,17 @@ def transfer(
     if strength == 0:
         return full.copy()
     full, before, after = (np.ascontiguousarray(p, dtype=np.float32) for p in (full, low_before, low_after))
-    guide = _guide(before, 1)
-    gain, offset = _fit(_blur(before, measure_softness(before, after)), after, guide)
+    softened = _blur(before, measure_softness(before, after))
+    guide = _brightness(before)
+    gain, offset = _models(softened, after, guide)
+    # Levels are mixed with weights that add up to 1, so adding to each adds to the result.
+    offset += (after - _slice(softened, guide, gain, offset))[:, None]
     # Two numbers of the model carry the blend, so that it costs nothing per pixel.
     gain -= 1
     gain *= strength
     gain += 1
     offset *= strength
-    scale = max(full.shape[0] / before.shape[0], full.shape[1] / before.shape[1])
-    result = _slice(full, _guide(full, scale), gain, offset)
+    result = _slice(full, _brightness(full), gain, offset)
     return np.clip(result, 0, 1, out=result)
 
 
@@ -88,7 +94,7 @@ def measure_softness(before: np.ndarray, after: np.ndarray) -> float:
     errors = np.zeros(len(SOFTNESS))
     for rows, columns in _detailed_tiles(before):
         tile_before, tile_after = before[rows, columns], after[rows, columns]
-        guide = _guide(tile_before, 1)
+        guide = _brightness(tile_before)
         for index, reach in enumerate(SOFTNESS):
             soft = _blur(tile_before, reach)
             gain, offset = _models(soft, tile_after, guide)
@@ -108,39 +114,20 @@ def _detailed_tiles(picture: np.ndarray) -> list[tuple[slice, slice]]:
     return sorted(tiles, key=lambda tile: -float(detail[tile].sum()))[:_TILES]
 
 
-def _guide(picture: np.ndarray, scale: float) -> np.ndarray:
-    """Return what a place is taken for, (H, W) in 0..1: its brightness without texture and thin lines.
-
-    Were texture left in, its bright grains would be taken for pieces of a brighter object nearby and get the
-    light of that. A median keeps the edges of objects where they are.
-    """
-    brightness = to_u8(cv2.transform(picture, _BRIGHTNESS).reshape(picture.shape[:2]))
-    size = min(2 * round((GUIDE_SIZE * scale - 1) / 2) + 1, 255)
-    return cv2.medianBlur(brightness, size).astype(np.float32) / 255
-
-
-def _fit(before: np.ndarray, after: np.ndarray, guide: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the grid's gain and offset, each (h, LEVELS, w, 3), that turn `before` into `after`."""
-    gain, offset = _models(before, after, guide)
-    remainder = after - _slice(before, guide, gain, offset)
-    # Levels are mixed with weights that add up to 1, so adding to each adds to the result.
-    offset += remainder[:, None]
-    return gain, offset
-
-
 def _models(before: np.ndarray, after: np.ndarray, guide: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the grid's gain and offset, each (h, LEVELS, w, 3), that turn `before` into `after`."""
     height, width, _ = before.shape
     gain = np.empty((height, LEVELS, width, 3), np.float32)
     offset = np.empty_like(gain)
-    # Slopes come from wide windows, so half the size shows the same and costs a quarter.
+    # Gains come from wide windows, so half the size shows the same and costs a quarter.
     half = (height + 1) // 2, (width + 1) // 2
-    half_before, half_after = resize(before, half), resize(after, half)
+    statistics = [resize(values, half) for values in (before, after, *_local_slopes(before, after))]
     half_guide = resize(guide, half)
 
     def fit_level(index: int) -> None:
         level = index / (LEVELS - 1)
-        slope = _local_gain(half_before, half_after, _level_weight(half_guide, level))
-        gain[:, index] = resize(slope, (height, width), "linear")
+        level_gain = _level_gain(statistics, _level_weight(half_guide, level))
+        gain[:, index] = resize(level_gain, (height, width), "linear")
         unexplained = after - gain[:, index] * before
         offset[:, index] = _weighted_mean(unexplained, _level_weight(guide, level), OFFSET_REACH)
 
@@ -149,23 +136,39 @@ def _models(before: np.ndarray, after: np.ndarray, guide: np.ndarray) -> tuple[n
     return gain, offset
 
 
-def _local_gain(before: np.ndarray, after: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Return the slope of `after` against `before` around each pixel of the half-size pictures."""
+def _local_slopes(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return covariance and variance (h, w, 3) in small windows, with the ridge that holds flat windows.
 
-    def mean(values: np.ndarray) -> np.ndarray:
-        return _weighted_mean(values, weight, GAIN_REACH / 2)
+    The ratio of the two is a slope. Both are divided by the window's variance, so that in a sum over windows
+    a few edges weigh no more than the texture beside them.
+    """
+    mean_before, mean_after = _blur(before, SLOPE_REACH), _blur(after, SLOPE_REACH)
+    variance = np.maximum(_blur(before * before, SLOPE_REACH) - mean_before**2, 0)
+    covariance = _blur(before * after, SLOPE_REACH) - mean_before * mean_after
+    ratio = _light_ratio(mean_before, mean_after)
+    vote = 1 / (variance.mean(axis=2, keepdims=True) + EDGE_VARIANCE)
+    return vote * (covariance + SLOPE_RIDGE * ratio), vote * (variance + SLOPE_RIDGE)
 
-    mean_before, mean_after = mean(before), mean(after)
-    ratio = (mean_after * mean_before + RATIO_RIDGE) / (mean_before**2 + RATIO_RIDGE)
-    ratio = np.clip(ratio, 0.1, LARGEST_GAIN)
-    variance = np.maximum(mean(before * before) - mean_before**2, 0)
-    covariance = mean(before * after) - mean_before * mean_after
-    slope = (covariance + SLOPE_RIDGE * ratio) / (variance + SLOPE_RIDGE)
-    return np.clip(slope, 0, LARGEST_GAIN)
+
+def _light_ratio(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    return np.clip((after + SRGB_FOOT) / (before + SRGB_FOOT), 0.1, LARGEST_GAIN)
+
+
+def _level_gain(statistics: list[np.ndarray], weight: np.ndarray) -> np.ndarray:
+    """Return the gain around each pixel of the half-size pictures, for the pixels of one level."""
+    before, after, covariance, variance = (
+        _weighted_mean(values, weight, GAIN_REACH / 2) for values in statistics
+    )
+    ratio = _light_ratio(before, after)
+    return np.clip(covariance / variance, 0, np.minimum(LARGEST_CONTRAST * ratio, LARGEST_GAIN))
 
 
 def _threads() -> int:
     return min(8, os.cpu_count() or 1)
+
+
+def _brightness(picture: np.ndarray) -> np.ndarray:
+    return np.clip(cv2.transform(picture, _BRIGHTNESS).reshape(picture.shape[:2]), 0, 1)
 
 
 def _level_weight(guide: np.ndarray, level: float) -> np.ndarray:
@@ -185,7 +188,7 @@ def _blur(values: np.ndarray, reach: float) -> np.ndarray:
 
 
 def _slice(picture: np.ndarray, guide: np.ndarray, gain: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """Return gain * picture + offset, both read from the grid at each pixel's place and guide value."""
+    """Return gain * picture + offset, both read from the grid at each pixel's place and guide (H, W) in 0..1."""
     result = np.empty(picture.shape, np.float32)
     rows = max(1, _STRIP_PIXELS // picture.shape[1])
     # OpenCV's lookup addresses at most 32767 rows.

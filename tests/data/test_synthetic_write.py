@@ -15,6 +15,7 @@ from tf_relight.config import DataConfig
 from tf_relight.data import open_source
 from tf_relight.data.lights import ALL_LIGHTS
 from tf_relight.data.synthetic import Scene, render_scenes, scene_seed, write
+from tf_relight.data.tfrecord import stored_scenes
 from tf_relight.errors import RelightError
 
 SIZE = 16
@@ -75,19 +76,16 @@ def test_one_to_one_layout(tmp_path):
 
 
 def test_tfrecord_layout(tmp_path):
-    from tf_relight.data.synthetic.shards import read_shards
-
     render(tmp_path, layout="tfrecord", scenes=10)
     shards = sorted((tmp_path / "train").iterdir())
     assert [path.name for path in shards] == ["scenes-000000.tfrecord", "scenes-000008.tfrecord"]
-    records = list(read_shards(shards).as_numpy_iterator())
-    assert [record["name"].decode() for record in records] == [f"Image{number:03d}" for number in range(10)]
-    scene, last = Scene(scene_seed(0, 9), SIZE), records[9]
-    assert last["lights"].tolist() == list(range(40))
-    assert np.array_equal(last["images"], scene.images().reshape(40, SIZE, SIZE, 3))
-    assert np.array_equal(last["depth"], scene.layers.depth)
-    with pytest.raises(RelightError, match="No shards to read"):
-        read_shards([tmp_path / "none.tfrecord"])
+    stored = [scene for path in shards for scene in stored_scenes(path)]
+    assert [scene.name for scene in stored] == [f"Image{number:03d}" for number in range(10)]
+    scene, last = Scene(scene_seed(0, 9), SIZE), stored[9]
+    assert last.lights == ALL_LIGHTS
+    for light in ALL_LIGHTS:
+        assert np.array_equal(last.picture(light), scene.image(light.direction, light.temperature))
+    assert np.array_equal(last.depth()[..., 0], scene.layers.depth)
 
 
 def test_ground_truth_files(tmp_path):

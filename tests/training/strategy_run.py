@@ -19,7 +19,7 @@ def main(kind: str, folder: Path, xla: bool) -> None:
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
     )
     tf.config.threading.set_intra_op_parallelism_threads(1)
-    from tests.training.toy_gan import build_toy_gan, gan_stages
+    from tests.training.toy_models import build_toy_gan, gan_stages
     from tests.training.toy_problem import NoiseSource, make_trainer, weights_of
     from tf_relight.training.strategy import make_strategy, read_cluster
 

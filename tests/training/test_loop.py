@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.toy_gan import build_toy_gan, gan_stages
+from tests.training.toy_models import build_toy_gan, gan_stages
 from tests.training.toy_problem import NoiseSource, largest_difference, make_trainer, weights_of
 from tf_relight.errors import RelightError
 from tf_relight.methods.contract import LossTerm, Schedule, Stage
@@ -182,7 +182,8 @@ def test_signal_saves_a_checkpoint_and_stops(tmp_path):
 
 def test_nan_loss_ends_the_run_with_a_sentence(tmp_path):
     trainer = make_trainer(tmp_path)
-    trainer.model.variables[0].assign(np.full(trainer.model.variables[0].shape, np.nan))
+    bias = trainer.model.last.bias
+    bias.assign(np.full(bias.shape, np.nan))
     with pytest.raises(RelightError, match="nan at step"):
         trainer.run(progress=False)
 

@@ -14,7 +14,8 @@ def test_curve_goes_from_initial_to_final_and_never_up(kind):
     curve = StageCurve(Schedule(2e-3, 5e-5, kind=kind), 100)
     rates = [float(curve(step)) for step in range(0, 101, 5)]
     assert rates[0] == pytest.approx(2e-3)
-    assert rates[-1] == pytest.approx(5e-5)
+    # float32: 2e-3 carries an error of 1e-10, which is 2e-6 of the final rate.
+    assert rates[-1] == pytest.approx(5e-5, rel=1e-5)
     assert rates == sorted(rates, reverse=True)
 
 

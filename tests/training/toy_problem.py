@@ -31,21 +31,20 @@ def make_trainer(
     import keras
     import tensorflow as tf
 
-    from tf_relight import methods
+    from tests.training.toy_models import build_toy_net
     from tf_relight.config import TrainConfig
+    from tf_relight.methods.contract import LossTerm, Schedule, Stage
     from tf_relight.training.loop import Trainer
     from tf_relight.training.strategy import Cluster
 
     strategy = strategy or tf.distribute.get_strategy()
-    method = methods.get("dmshn")
     keras.utils.set_random_seed(1)
     with strategy.scope():
-        model = model or method.build_model(method.config({"width": width}))
-    recipe = method.recipe({"perceptual": 0.0, "learning_rate": 1e-3, "schedule": "cosine"})
+        model = model or build_toy_net(width)
     defaults = {"steps": 10, "batch_size": 4, "log_every": 2, "checkpoint_every": 3, "validate_every": 4}
     return Trainer(
         model=model,
-        stages=stages or method.stages(method.config(), recipe),
+        stages=stages or [Stage("only", 1.0, (LossTerm("l2"),), Schedule(1e-2, 1e-3, kind="cosine"))],
         config=TrainConfig(**{**defaults, "picture_every": 4, **train}),
         strategy=strategy,
         cluster=cluster or Cluster(),

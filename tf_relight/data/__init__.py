@@ -15,6 +15,7 @@ DATASETS = {
     "vidit": "tf_relight.data.vidit",
     "folder": "tf_relight.data.folder",
     "scenes": "tf_relight.data.scenes",
+    "shards": "tf_relight.data.shards",
 }
 """Dataset name to the module with its `open(data_config, split) -> Source`."""
 

@@ -72,6 +72,18 @@ class PooledSource(Source, Protocol):
         ...
 
 
+@runtime_checkable
+class FormedSource(Source, Protocol):
+    """A source that forms its pictures when they are read, from data it prepares once."""
+
+    on_the_fly: bool
+    """Whether forming pictures needs less memory than keeping them all; then `prepare` and do not cache."""
+
+    def prepare(self, *, progress: bool = True) -> None:
+        """Do the slow work for all samples, with a progress bar."""
+        ...
+
+
 def assemble(
     parts: Mapping[str, Part | np.ndarray], arrays: Mapping[str, np.ndarray | Mapping[int, np.ndarray]]
 ) -> dict[str, np.ndarray]:

@@ -68,6 +68,7 @@ class RunCheckpoints:
             RelightError: the checkpoint belongs to another network or is damaged.
         """
         path = self.folder / f"ckpt-{step}"
+        # A cut-off file shows as IndexError ("Read less bytes than requested") or as an OpError.
         try:
             status = self._objects(optimizers, pending).restore(str(path))
             status.assert_existing_objects_matched()
@@ -76,7 +77,7 @@ class RunCheckpoints:
                 f"The checkpoint {path} belongs to another network or recipe. Resume with the config it was "
                 f"made with ({self.folder.parent / 'config.yaml'}) or start in a new output folder."
             ) from error
-        except tf.errors.OpError as error:
+        except (tf.errors.OpError, IndexError) as error:
             raise RelightError(
                 f"The checkpoint {path} is damaged. Delete its files and resume from the one before."
             ) from error

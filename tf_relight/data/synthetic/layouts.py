@@ -97,7 +97,7 @@ def _shard_paths(folder: Path, numbers: Sequence[int], lights: Sequence[ViditLig
 def _write_shard(
     folder: Path, numbers: Sequence[int], lights: Sequence[ViditLight], render: Callable[[int], Scene]
 ) -> None:
-    from tf_relight.data.synthetic.shards import SceneRecord, write_shard
+    from tf_relight.data.tfrecord import SceneRecord, write_shard
 
     def record(number: int) -> SceneRecord:
         scene = render(number)
