@@ -188,7 +188,7 @@ def _blur(values: np.ndarray, reach: float) -> np.ndarray:
 
 
 def _slice(picture: np.ndarray, guide: np.ndarray, gain: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """Return gain * picture + offset, both read from the grid at each pixel's place and guide (H, W) in 0..1."""
+    """Return gain * picture + offset, read from the grid at each pixel's place and guide (H, W) 0..1."""
     result = np.empty(picture.shape, np.float32)
     rows = max(1, _STRIP_PIXELS // picture.shape[1])
     # OpenCV's lookup addresses at most 32767 rows.
