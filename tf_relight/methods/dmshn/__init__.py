@@ -6,6 +6,7 @@ released no relighting code; the layers are those of the same authors' DMSHN for
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
@@ -15,36 +16,33 @@ from tf_relight.methods.contract import FrozenModel, LossTerm, MethodInfo, Publi
 _VALIDATION = "VIDIT one-to-one validation, 45 scenes, 1024 px"
 _TABLES = "MSR-Net, tables 1 and 2"
 
-VARIANTS: dict[str, MethodInfo] = {
-    "dmshn": MethodInfo(
-        title="DMSHN (MSR-Net)",
-        venue="arXiv",
-        year=2021,
-        link="https://arxiv.org/abs/2107.06125",
-        task="one-to-one",
-        light="none",
-        native_size=1024,
-        size_multiple=16,
-        parameters=5_424_393,
-        default_weights="dmshn-scenes-256-v1",
-        weights_licence="no official relighting weights exist; ours are Apache-2.0",
-        published=(
-            PublishedScore(_VALIDATION, "L_CSL", 17.09, 0.5928, 0.4428, _TABLES),
-            PublishedScore(_VALIDATION, "L_MSE", 16.94, 0.5659, 0.4933, _TABLES),
-            PublishedScore(_VALIDATION, "L_CL", 17.20, 0.5696, 0.3712, _TABLES),
-        ),
+_DMSHN = MethodInfo(
+    title="DMSHN (MSR-Net)",
+    venue="arXiv",
+    year=2021,
+    link="https://arxiv.org/abs/2107.06125",
+    task="one-to-one",
+    light="none",
+    native_size=1024,
+    size_multiple=16,
+    parameters=5_424_393,
+    default_weights="dmshn-scenes-256-v1",
+    weights_licence="no official relighting weights exist; ours are Apache-2.0",
+    published=(
+        PublishedScore(_VALIDATION, "L_CSL", 17.09, 0.5928, 0.4428, _TABLES),
+        PublishedScore(_VALIDATION, "L_MSE", 16.94, 0.5659, 0.4933, _TABLES),
+        PublishedScore(_VALIDATION, "L_CL", 17.20, 0.5696, 0.3712, _TABLES),
     ),
-    "stacked_dmshn": MethodInfo(
+)
+
+VARIANTS: dict[str, MethodInfo] = {
+    "dmshn": _DMSHN,
+    "stacked_dmshn": replace(
+        _DMSHN,
         title="Stacked DMSHN (MSR-Net)",
-        venue="arXiv",
-        year=2021,
-        link="https://arxiv.org/abs/2107.06125",
-        task="one-to-one",
-        light="none",
-        native_size=1024,
-        size_multiple=16,
         parameters=10_848_786,
         defaults={"stacks": 2},
+        default_weights=None,
         weights_licence="no official relighting weights exist",
         published=(
             PublishedScore(_VALIDATION, "L_MSE", 17.53, 0.5673, 0.4253, _TABLES),
