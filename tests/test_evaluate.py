@@ -173,6 +173,7 @@ def test_evaluate_weights_writes_row_and_pictures(fake_data, tmp_path: Path) -> 
         "validation",
         "32",
     )
+    assert (out / "samples.png").stat().st_size > 0
     assert row.pictures == 3 and row.parameters == model.count_params() and row.scores["runtime"] > 0
     output = method.relight(model, FakeSource().read(0)["image"].astype(np.float32) / 255)
     expected = metrics.psnr(metrics.quantise(output), FakeSource().read(0)["target"])

@@ -30,6 +30,9 @@ Relight = Callable[[np.ndarray], np.ndarray]
 Distance = Callable[[np.ndarray, np.ndarray], float]
 """Two uint8 pictures (H, W, 3) to their perceptual distance."""
 
+SHEET_ROWS = 6
+"""Pictures on the sheet of samples."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -85,7 +88,8 @@ def evaluate_weights(
         weights: a `.safetensors` file or a name from `relight weights`.
         data: which pictures, at which size.
         method: the method the caller expects, None for the one the file names.
-        out: folder of metrics.csv, metrics.md and the scores by picture; None writes nothing.
+        out: folder of metrics.csv, metrics.md, the scores by picture and samples.png with the first pictures
+            of this run; None writes nothing.
         run: name in the table; None takes the run's folder or the file's name.
         limit: score the first so many pictures only.
 
@@ -93,13 +97,20 @@ def evaluate_weights(
         RelightError: anything wrong with the weights or the data, or not one picture could be scored.
     """
     from tf_relight.data import open_source
+    from tf_relight.report import samples_sheet
     from tf_relight.weights import load_model
 
     loaded = load_model(weights, method)
     source = open_source(data, split)
     scores = evaluate_source(
-        lambda image: loaded.method.relight(loaded.model, image), source, limit=limit, progress=progress
+        lambda image: loaded.method.relight(loaded.model, image),
+        source,
+        limit=limit,
+        keep=SHEET_ROWS if out is not None else 0,
+        progress=progress,
     )
+    if out is not None:
+        samples_sheet(scores.samples, Path(out) / "samples.png", title=f"{data.name}, {split}")
     row = scores.row(
         run or _run_name(weights),
         method=loaded.method.name,

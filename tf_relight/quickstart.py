@@ -19,8 +19,6 @@ ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "configs" / "dmshn_quickstart.yaml"
 PHOTO = ROOT / "examples" / "coffee.jpg"
 SCENES, VALIDATION_SCENES = 600, 40
-SHOWN = 6
-"""Held-out scenes on the sample sheet."""
 
 
 def quickstart(
@@ -83,27 +81,14 @@ def _render(config: RunConfig, scenes: int, validation_scenes: int) -> None:
 
 def _score(config: RunConfig, weights: Path) -> object:
     """Write metrics.csv, metrics.md, samples.png and curve.png; return the table for the terminal."""
-    from tf_relight.data import open_source
-    from tf_relight.evaluate import evaluate_baselines, evaluate_source, evaluate_weights
-    from tf_relight.report import curve_plot, samples_sheet
+    from tf_relight.evaluate import evaluate_baselines, evaluate_weights
+    from tf_relight.report import curve_plot
     from tf_relight.score_table import read_rows, terminal_table
     from tf_relight.training.summaries import read_curve
-    from tf_relight.weights import load_model
 
     folder = config.output
     evaluate_baselines(config.data, out=folder)
     evaluate_weights(weights, data=config.data, out=folder, run="DMSHN, trained now")
-    loaded = load_model(weights)
-    shown = evaluate_source(
-        lambda image: loaded.method.relight(loaded.model, image),
-        open_source(config.data, "validation"),
-        limit=SHOWN,
-        keep=SHOWN,
-        lpips=None,
-        timed=False,
-        title="Sheet of samples",
-    )
-    samples_sheet(shown.samples, folder / "samples.png", title="Held-out scenes, N 6500 K to E 4500 K")
     curve_plot(read_curve(folder / "curve.csv"), folder / "curve.png", title="DMSHN on embedded scenes")
     return terminal_table(read_rows(folder), title="Held-out scenes")
 
