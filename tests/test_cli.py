@@ -322,3 +322,20 @@ def test_ground_truth_is_rendered_when_asked_for(tmp_path):
     assert main([*words, "--layout", "one2one", "--ground-truth"]) == 0
     with np.load(tmp_path / "ground_truth" / "train" / "Image000.npz", allow_pickle=False) as truth:
         assert truth["albedo"].shape == (16, 16, 3)
+
+
+def test_release_writes_half_precision_and_the_scores(tiny_weights, tmp_path, capsys):
+    from tf_relight.score_table import Row, append_row
+    from tf_relight.weights import read_weights
+
+    append_row(Row("x", "dmshn", "vidit", "validation", "16", 3, {"psnr": 20.5}), tmp_path / "scores")
+    out = tmp_path / "x-v1.safetensors"
+    scores = ["--scores", str(tmp_path / "scores")]
+    assert main(["weights", "release", str(tiny_weights), "-o", str(out), *scores]) == 0
+    assert "sha256" in capsys.readouterr().out
+    released, original = read_weights(out), read_weights(tiny_weights)
+    assert released.metadata["evaluation"][0]["psnr"] == 20.5
+    for name, tensor in original.tensors.items():
+        assert released.tensors[name].dtype == "float16"
+        assert abs(released.tensors[name] - tensor).max() <= 1e-3 * max(abs(tensor).max(), 1e-3)
+    assert main(["weights", "release", str(tiny_weights), "-o", str(out), "--scores", str(tmp_path)]) == 2

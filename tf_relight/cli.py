@@ -247,6 +247,11 @@ def _add_weights(commands: Any) -> None:
         ("fetch", "download weights and check their sha256", "relight weights fetch vgg16-torchvision"),
         ("path", "print where a weights file is", "relight weights path dmshn-scenes-256-v1"),
         ("show", "say what made a weights file", "relight weights show runs/dmshn_vidit/weights.safetensors"),
+        (
+            "release",
+            "write a float16 copy for passing on, with its scores inside",
+            "relight weights release runs/x/weights.safetensors -o x-v1.safetensors --scores runs/evaluation",
+        ),
     ):
         task = tasks.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", example=example)
         task.set_defaults(command=f"{name}_weights")
@@ -254,8 +259,13 @@ def _add_weights(commands: Any) -> None:
             task.add_argument("names", nargs="+", metavar="NAME")
         elif name == "path":
             task.add_argument("name", metavar="NAME")
-        elif name == "show":
+        elif name in ("show", "release"):
             task.add_argument("weights", metavar="W", help="weights file, or a name from the list")
+        if name == "release":
+            task.add_argument("-o", "--out", required=True, metavar="FILE")
+            task.add_argument(
+                "--scores", metavar="DIR", help="folder of an evaluation whose table goes along"
+            )
 
 
 def _add_set(parser: argparse.ArgumentParser, text: str) -> None:

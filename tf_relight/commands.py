@@ -198,6 +198,29 @@ def show_weights(*, weights: str) -> int:
     return 0
 
 
+def release_weights(*, weights: str, out: str, scores: str | None) -> int:
+    """Write weights in half precision with the rows of an evaluation, and print what the record needs."""
+    import hashlib
+    from pathlib import Path
+
+    from tf_relight.errors import RelightError
+    from tf_relight.score_table import read_rows
+    from tf_relight.weights import release_weights
+
+    metadata: dict[str, object] = {}
+    if scores is not None:
+        rows = read_rows(scores)
+        if not rows:
+            raise RelightError(f"{scores} holds no metrics.csv: run `relight evaluate -o {scores}` first.")
+        metadata["evaluation"] = [
+            {"run": row.run, "split": row.split, "size": row.size, "pictures": row.pictures, **row.scores}
+            for row in rows
+        ]
+    content = release_weights(weights, out, **metadata).read_bytes()
+    print(f"{Path(out)}: {len(content)} bytes, sha256 {hashlib.sha256(content).hexdigest()}")
+    return 0
+
+
 def _evaluation_data(weights: str, asked: dict[str, object], overrides: Sequence[str]) -> DataConfig:
     """Return the data to score on: that of the training, changed by what was asked for."""
     from tf_relight.config import make_data_config

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -36,7 +35,6 @@ def train(config: RunConfig, *, resume: bool = False, progress: bool = True) -> 
     strategy = make_strategy(config.train.strategy, config.train.devices, cluster)
     keras.config.set_dtype_policy(config.train.precision)
     keras.utils.set_random_seed(config.train.seed)
-    started = time.time()
     try:
         if cluster.chief:
             _open_folder(config, resume=resume)
@@ -44,7 +42,7 @@ def train(config: RunConfig, *, resume: bool = False, progress: bool = True) -> 
         trainer.run(resume=resume, progress=progress)
         path = config.output / "weights.safetensors"
         if cluster.chief:
-            _save_result(config, trainer, path, time.time() - started)
+            _save_result(config, trainer, path)
         return path
     finally:
         keras.config.set_dtype_policy("float32")
@@ -117,9 +115,10 @@ def _open_folder(config: RunConfig, *, resume: bool) -> None:
         temporary.write_text(dump_config(config), encoding="utf-8")
 
 
-def _save_result(config: RunConfig, trainer: Trainer, path: Path, seconds: float) -> None:
-    from tf_relight.weights import save_weights
+def _save_result(config: RunConfig, trainer: Trainer, path: Path) -> None:
+    from tf_relight.weights import read_weights, resolve, save_weights
 
+    start = config.train.init_from
     save_weights(
         trainer.model,
         path,
@@ -130,7 +129,8 @@ def _save_result(config: RunConfig, trainer: Trainer, path: Path, seconds: float
         train=config.train.model_dump(mode="json", exclude={"init_from", "devices"}),
         size=config.data.size,
         hardware=f"{platform.machine()}, {os.cpu_count()} cores",
-        seconds=round(seconds),
+        seconds=round(trainer.seconds()),
+        starts_from=None if start is None else read_weights(resolve(start)).metadata,
         scores=trainer.last_scores(),
     )
 

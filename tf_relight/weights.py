@@ -141,6 +141,18 @@ def save_weights(
     return path
 
 
+def release_weights(path_or_name: Path | str, out: Path | str, **metadata: Any) -> Path:
+    """Write a float16 copy of a weights file for passing on, with more metadata if given.
+
+    Raises:
+        RelightError: the weights cannot be read, or a weight is too large for float16.
+    """
+    loaded = load_model(path_or_name)
+    known = {**loaded.metadata, **metadata}
+    method = loaded.method.name
+    return save_weights(loaded.model, out, method=method, config=loaded.config, dtype="float16", **known)
+
+
 def read_weights(path: Path | str) -> StoredWeights:
     """Read a weights file of ours without building a model.
 

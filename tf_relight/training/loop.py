@@ -215,6 +215,15 @@ class Trainer:
         names = ("step", "loss", "validation_psnr", "validation_input_psnr")
         return {name: float(rows[-1][name]) for name in names}
 
+    def seconds(self) -> float:
+        """Return the time spent in training steps, over all stretches of a resumed run."""
+        total, last = 0.0, 0
+        for row in self._curve.rows:
+            step = int(row["step"])
+            total += (step - last) * self.config.batch_size / float(row["images_per_second"])
+            last = step
+        return total
+
     # -- checkpoints -----------------------------------------------------------------------------------------
 
     def _save(self, step: int) -> None:
