@@ -156,3 +156,14 @@ def test_any_to_any_trains_on_pictures_formed_on_the_fly(tmp_path):
 
     weights = train(smoke(tmp_path / "run", "data.pairing=any_to_any"), progress=False)
     assert weights.exists()
+
+
+def test_bfloat16_computes_in_bfloat16_and_keeps_float32_weights(tmp_path):
+    import keras
+
+    from tf_relight.train import train
+    from tf_relight.weights import read_weights
+
+    weights = train(smoke(tmp_path / "run", "train.precision=mixed_bfloat16"), progress=False)
+    assert all(tensor.dtype == np.float32 for tensor in read_weights(weights).tensors.values())
+    assert keras.config.dtype_policy().name == "float32"
