@@ -101,11 +101,18 @@ def _shipped(name: str, method: str, sha256: str, size: int, paper: str, note: s
 
 
 # torchvision files are ImageNet classifiers; their hashes continue the eight digits in the published names.
-# Shipped weights are added as `_shipped(name, method, sha256, size, paper, note)`, the file itself goes to
-# tf_relight/pretrained/.
+# Shipped weights lie in tf_relight/pretrained/; `relight weights release` writes them and prints size and hash.
 KNOWN: dict[str, WeightsRecord] = {
     record.name: record
     for record in (
+        _shipped(
+            "dmshn-scenes-256-v1",
+            "dmshn",
+            "172c54802adff9ef5af98d638a5775dd0718187b286d45b1f85c6e30dab5c0fc",
+            10_872_266,
+            "Das et al., MSR-Net, 2021",
+            "embedded scenes, N 6500 K to E 4500 K",
+        ),
         _torchvision(
             "alexnet-torchvision",
             "alexnet-owt-7be5be79.pth",
