@@ -101,7 +101,7 @@ def _shipped(name: str, method: str, sha256: str, size: int, paper: str, note: s
 
 
 # torchvision files are ImageNet classifiers; their hashes continue the eight digits in the published names.
-# Shipped weights lie in tf_relight/pretrained/; `relight weights release` writes them and prints size and hash.
+# Shipped weights lie in tf_relight/pretrained/; `relight weights release` prints their size and hash.
 KNOWN: dict[str, WeightsRecord] = {
     record.name: record
     for record in (
