@@ -68,3 +68,15 @@ def write_row(benchmark: str, row: dict[str, Any]) -> None:
     with (RESULTS / f"{benchmark}.jsonl").open("a", encoding="utf-8") as handle:
         handle.write(json.dumps(full) + "\n")
     print(json.dumps(full, indent=1))
+
+
+def compare(benchmark: str, sides: dict[str, Callable[[], Any]], rounds: int, **settings: Any) -> None:
+    """Time the sides "original", "original_best" and ours in turn and write the row of ratios."""
+    seconds = interleaved(sides, rounds, warmup=2)
+    row = {
+        **settings,
+        "seconds": {name: round(statistics.median(runs), 4) for name, runs in seconds.items()},
+        "times_faster_than_original": ratios(seconds, "original"),
+        "times_faster_than_original_best": ratios(seconds, "original_best"),
+    }
+    write_row(benchmark, row)

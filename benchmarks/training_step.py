@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.timing import interleaved, ratios, write_row
+from benchmarks.timing import compare
 
 
 def ours(size: int, batch: int, precision: str) -> Callable[[], Any]:
@@ -71,16 +71,7 @@ def main() -> None:
         "ours_float32": ours(options.size, options.batch, "float32"),
         "ours_bfloat16": ours(options.size, options.batch, "mixed_bfloat16"),
     }
-    seconds = interleaved(sides, options.rounds)
-    middle = {name: sorted(runs)[len(runs) // 2] for name, runs in seconds.items()}
-    row = {
-        "size": options.size,
-        "batch": options.batch,
-        "seconds": {name: round(value, 4) for name, value in middle.items()},
-        "times_faster_than_original": ratios(seconds, "original"),
-        "times_faster_than_original_best": ratios(seconds, "original_best"),
-    }
-    write_row("training_step", row)
+    compare("training_step", sides, options.rounds, size=options.size, batch=options.batch)
 
 
 if __name__ == "__main__":
