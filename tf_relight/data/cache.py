@@ -123,7 +123,7 @@ class _CachedSource:
         return self._source.key(index)
 
     def read(self, index: int) -> dict[str, np.ndarray]:
-        return assemble(self._plan.parts(index), self._arrays)
+        return assemble(self._plan.parts(index), lambda pool, number: self._arrays[pool][number])
 
 
 def _fill_memory(plan: _Plan, progress: bool) -> dict[str, np.ndarray]:

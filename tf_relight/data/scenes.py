@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from tf_relight.data.lights import DIRECTIONS, LIGHT_COUNT, ViditLight
-from tf_relight.data.source import Part
+from tf_relight.data.source import Part, assemble
 from tf_relight.data.synthetic.layers import SceneLayers
 from tf_relight.data.synthetic.layouts import scene_name
 from tf_relight.data.synthetic.parallel import progress_bar, run
@@ -104,14 +104,7 @@ class SceneSource:
 
     def read(self, index: int) -> dict[str, np.ndarray]:
         """The arrays of one sample."""
-        sample: dict[str, np.ndarray] = {}
-        for field, part in self.parts(index).items():
-            if isinstance(part, Part):
-                array = self.load(part.pool, part.number)
-                sample[field] = array[:, ::-1] if part.mirror else array
-            else:
-                sample[field] = part
-        return sample
+        return assemble(self.parts(index), self.load)
 
     def load(self, pool: str, number: int) -> np.ndarray:
         """Form one picture (H, W, 3) uint8, or take one depth map (H, W, 1) float32."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -85,13 +85,13 @@ class FormedSource(Source, Protocol):
 
 
 def assemble(
-    parts: Mapping[str, Part | np.ndarray], arrays: Mapping[str, np.ndarray | Mapping[int, np.ndarray]]
+    parts: Mapping[str, Part | np.ndarray], load: Callable[[str, int], np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Look the parts of a sample up in `arrays` (pool name to (N,H,W,C)) and flip the mirrored ones."""
+    """Load the parts of a sample, `load(pool, number)` each, and flip the mirrored ones."""
     sample: dict[str, np.ndarray] = {}
     for field, part in parts.items():
         if isinstance(part, Part):
-            array = arrays[part.pool][part.number]
+            array = load(part.pool, part.number)
             sample[field] = array[:, ::-1] if part.mirror else array
         else:
             sample[field] = part

@@ -10,7 +10,7 @@ import numpy as np
 from tf_relight.data.depth import read_depth
 from tf_relight.data.lights import LIGHT_COUNT, ViditLight
 from tf_relight.data.pictures import read_rgb, resized
-from tf_relight.data.source import Part, files_fingerprint
+from tf_relight.data.source import Part, assemble, files_fingerprint
 from tf_relight.data.vidit_layout import Scene
 from tf_relight.data.vidit_scenes import Completeness, needed_lights
 from tf_relight.errors import RelightError
@@ -78,14 +78,7 @@ class ViditSource:
 
     def read(self, index: int) -> dict[str, np.ndarray]:
         """Decode the files of one sample."""
-        sample = {}
-        for field, part in self.parts(index).items():
-            if isinstance(part, Part):
-                array = self.load(part.pool, part.number)
-                sample[field] = array[:, ::-1] if part.mirror else array
-            else:
-                sample[field] = part
-        return sample
+        return assemble(self.parts(index), self.load)
 
     def load(self, pool: str, number: int) -> np.ndarray:
         """Decode one picture or depth file, resized to `size`."""

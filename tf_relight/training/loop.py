@@ -112,7 +112,6 @@ class Trainer:
         )
         self._forward = tf.function(lambda image: self.model(image, training=False), reduce_retracing=True)
         self._stop_signal: int | None = None
-        self._input_psnr: float | None = None
 
     # -- the run ---------------------------------------------------------------------------------------------
 
@@ -127,6 +126,8 @@ class Trainer:
             TrainingStopped: SIGINT or SIGTERM; a checkpoint was written first.
         """
         step = self._restore() if resume else 0
+        if step == 0:
+            self._prepare(self._spans[0])
         self._curve = Curve(self.folder / "curve.csv", step)
         self._board = Board(self.folder / "tensorboard", chief=self.cluster.chief)
         visible = progress and self.cluster.chief
@@ -148,8 +149,6 @@ class Trainer:
 
     def _run_stage(self, span: StageSpan, step: int, line: StepProgress) -> int:
         line.stage(span.stage.name)
-        if step == span.first:
-            self._prepare(span)
         step_function = self._step_function()
         samples = iter(self._dataset(step))
         config = self.config

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from typing import Any
 
 import tensorflow as tf
 
@@ -90,11 +89,6 @@ def make_strategy(kind: str, devices: list[str] | None, cluster: Cluster) -> tf.
 def replicas_per_worker(strategy: tf.distribute.Strategy, cluster: Cluster) -> int:
     """Return how many replicas this process drives."""
     return max(strategy.num_replicas_in_sync // cluster.workers, 1)
-
-
-def is_distributed(strategy: Any) -> bool:
-    """Tell whether values of `strategy.run` may be per-replica."""
-    return strategy.num_replicas_in_sync > 1
 
 
 def _first_device() -> str:
