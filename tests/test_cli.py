@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+import functools
+import inspect
 import logging
 import os
 import subprocess
@@ -13,8 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_relight import __version__, commands
-from tf_relight.cli import main
+from tf_relight import __version__
+from tf_relight.cli import main, make_parser
+from tf_relight.commands import COMMANDS
+from tf_relight.commands import evaluate as evaluate_command
+from tf_relight.commands import methods as methods_command
 from tf_relight.errors import RelightError
 
 ROOT = Path(__file__).parent.parent
@@ -34,9 +40,25 @@ def undo(monkeypatch):
 def called(monkeypatch):
     """Replace every command by one that keeps its arguments."""
     kept: dict[str, object] = {}
-    for name in ("train", "evaluate", "image", "render_scenes", "check_data", "methods", "list_weights"):
-        monkeypatch.setattr(commands, name, lambda name=name, **values: kept.update(values, name=name) or 0)
+    for module in COMMANDS:
+        for name, value in vars(module).items():
+            own = inspect.isfunction(value) and value.__module__ == module.__name__
+            if own and name != "add" and not name.startswith("_"):
+                keep = functools.partial(
+                    lambda command, **values: kept.update(values, command=command) or 0, name
+                )
+                monkeypatch.setattr(module, name, keep)
     return kept
+
+
+def command_lines(parser: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every command and sub-command that can be given, as words."""
+    found = [words]
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, inner in action.choices.items():
+                found += command_lines(inner, (*words, name))
+    return found
 
 
 def ended(*arguments: str) -> int:
@@ -49,7 +71,7 @@ def ended(*arguments: str) -> int:
 def test_train_arguments(called):
     assert main(["train", "a.yaml", "--set", "data.root=x", "--resume", "--set", "a=b"]) == 0
     assert called == {
-        "name": "train",
+        "command": "train",
         "config": "a.yaml",
         "overrides": ["data.root=x", "a=b"],
         "resume": True,
@@ -67,7 +89,7 @@ def test_evaluate_arguments(called):
 def test_image_arguments(called):
     main(["image", "a.jpg", "dir", "-o", "out", "--method", "stacked_dmshn", "--strength", "0.5"])
     assert called == {
-        "name": "image",
+        "command": "image",
         "paths": ["a.jpg", "dir"],
         "out": "out",
         "method": "stacked_dmshn",
@@ -80,7 +102,7 @@ def test_image_arguments(called):
 def test_data_arguments(called):
     words = "data render scenes --out d --scenes 3 --size 64 --layout one2one --workers 2 --seed 1"
     assert main(words.split()) == 0
-    assert called["name"] == "render_scenes" and called["layout"] == "one2one"
+    assert called["command"] == "render_scenes" and called["layout"] == "one2one"
     assert (called["scenes"], called["size"], called["workers"], called["seed"]) == (3, 64, 2, 1)
     assert called["ground_truth"] is False
     assert main([*words.split(), "--ground-truth"]) == 0
@@ -93,28 +115,13 @@ def test_train_module_is_the_train_command(called):
     from tf_relight.train import main as train_main
 
     assert train_main(["a.yaml", "--set", "train.batch_size=4"]) == 0
-    assert called["name"] == "train" and called["overrides"] == ["train.batch_size=4"]
+    assert called["command"] == "train" and called["overrides"] == ["train.batch_size=4"]
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        [],
-        ["train"],
-        ["evaluate"],
-        ["image"],
-        ["data"],
-        ["data", "render", "scenes"],
-        ["data", "check"],
-        ["methods"],
-        ["weights"],
-        ["weights", "fetch"],
-    ],
-)
-def test_every_help_shows_an_example_that_parses(command, called, monkeypatch, capsys):
+@pytest.mark.parametrize("command", command_lines(make_parser()), ids=" ".join)
+def test_every_help_shows_an_example_that_parses(command, called, capsys):
     assert ended(*command, "--help") == 0
     examples = capsys.readouterr().out.split("example:\n")[1].strip().splitlines()
-    monkeypatch.setattr(commands, "fetch_weights", lambda names: 0)
     for line in examples:
         words = line.split()
         assert words[: len(command) + 1] == ["relight", *command]
@@ -167,14 +174,14 @@ def test_errors_become_one_line_and_an_exit_code(monkeypatch, capfd, error, code
     def fail() -> int:
         raise error
 
-    monkeypatch.setattr(commands, "methods", fail)
+    monkeypatch.setattr(methods_command, "list_methods", fail)
     monkeypatch.setattr("tf_relight.cli._silence_stdout", lambda: None)
     assert main(["methods"]) == code
     assert capfd.readouterr().err == message
 
 
 def test_unexpected_errors_keep_their_traceback(monkeypatch):
-    monkeypatch.setattr(commands, "methods", lambda: 1 // 0)
+    monkeypatch.setattr(methods_command, "list_methods", lambda: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         main(["methods"])
 
@@ -184,7 +191,7 @@ def test_warnings_of_the_package_are_shown_once(monkeypatch, capsys):
         logging.getLogger("tf_relight.data").warning("2 pictures are left out.")
         return 0
 
-    monkeypatch.setattr(commands, "methods", warn)
+    monkeypatch.setattr(methods_command, "list_methods", warn)
     main(["methods"])
     main(["methods"])
     assert capsys.readouterr().err == 2 * "relight: 2 pictures are left out.\n"
@@ -243,9 +250,9 @@ def test_evaluation_takes_the_data_of_the_training(monkeypatch):
         "tf_relight.weights.read_weights", lambda path: SimpleNamespace(metadata={"data": trained})
     )
     nothing = {"name": None, "root": None, "size": None}
-    same = commands._evaluation_data("w", nothing, ["data.validation_scenes=5"])
+    same = evaluate_command._evaluation_data("w", nothing, ["data.validation_scenes=5"])
     assert (same.name, same.size, same.scenes, same.validation_scenes) == ("scenes", 256, 7, 5)
-    other = commands._evaluation_data("w", {"name": "vidit", "root": "V", "size": 512}, [])
+    other = evaluate_command._evaluation_data("w", {"name": "vidit", "root": "V", "size": 512}, [])
     assert (other.name, other.root, other.size, other.target_light) == ("vidit", Path("V"), 512, "W_2500")
     assert (other.seed, other.scenes) == (0, 300)
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from tf_relight.errors import RelightError
+
 if TYPE_CHECKING:
     import keras
     import numpy as np
@@ -50,7 +52,7 @@ class MethodInfo:
 
     Attributes:
         task: "one-to-one", "any-to-one", "any-to-any" or "portrait".
-        light: what light the method takes: "none" (fixed target) or the name of a light kind.
+        light: what light the method takes: "none" (fixed target) or "spherical harmonics".
         native_size: side length in pixels of the pictures the paper tests on.
         size_multiple: the network pads its input to a multiple of this and crops the result back.
         parameters: trainable and fixed weights of the default Config, checked by the contract test.
@@ -204,6 +206,33 @@ class Method:
         """Return the built network."""
         return self.networks.build_model(config or self.config())
 
-    def relight(self, model: keras.Model, image: np.ndarray) -> np.ndarray:
-        """Relight one picture (H, W, 3), float32 sRGB 0..1, at its own size; the result lies in 0..1."""
-        return self.networks.relight(model, image)
+    def relight(
+        self, model: keras.Model, image: np.ndarray, light: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Relight one picture at its own size.
+
+        Args:
+            image: (H, W, 3) float32 sRGB 0..1.
+            light: (9,) luminance coefficients, frame "dpr", for methods whose `info.light` is not "none".
+
+        Returns:
+            (H, W, 3) float32 sRGB 0..1.
+
+        Raises:
+            RelightError: a light for a method that takes none, or none for one that needs it.
+        """
+        if (light is None) != (self.info.light == "none"):
+            wrong = "needs a light" if light is None else "takes no light: its light is fixed"
+            raise RelightError(f"Method '{self.name}' {wrong}.")
+        return self.networks.relight(model, image, light)
+
+    def estimate_light(self, model: keras.Model, image: np.ndarray) -> np.ndarray:
+        """Return the light of a picture (H, W, 3) sRGB 0..1: (9,) luminance coefficients, frame "dpr".
+
+        Raises:
+            RelightError: the method does not estimate light.
+        """
+        estimate = getattr(self.networks, "estimate_light", None)
+        if estimate is None:
+            raise RelightError(f"Method '{self.name}' does not estimate light. Use dpr512 or dpr1024.")
+        return estimate(model, image)

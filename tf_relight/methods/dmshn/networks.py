@@ -195,8 +195,10 @@ def build_model(config: Config) -> DMSHN:
 # -- Inference -----------------------------------------------------------------------------------------------
 
 
-def relight(model: DMSHN, image: np.ndarray) -> np.ndarray:
+def relight(model: DMSHN, image: np.ndarray, light: None = None) -> np.ndarray:
     """Relight one picture (H, W, 3) sRGB 0..1 in one pass; the result is clipped to 0..1.
+
+    The network's light is fixed, so there is none to give.
 
     Source: paper, section 4.1: the whole picture goes through the network.
     """

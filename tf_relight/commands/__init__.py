@@ -1,0 +1,11 @@
+"""The commands of `relight`, one module each: `add` describes its arguments, one function runs it.
+
+Nothing heavy is imported at the top of these modules, so that `--help` stays quick.
+"""
+
+from __future__ import annotations
+
+from tf_relight.commands import data, evaluate, image, methods, train, weights
+
+COMMANDS = (train, evaluate, image, data, methods, weights)
+"""In the order of `relight --help`."""

@@ -1,0 +1,107 @@
+"""`relight data`: render training data, check a folder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    data = commands.add_parser(
+        "data",
+        help="render scenes, check a folder",
+        description="Make and check training data.",
+        example="relight data check VIDIT",
+    )
+    tasks = data.add_subparsers(title="tasks", metavar="TASK", required=True)
+    render = tasks.add_parser(
+        "render",
+        help="render data",
+        description="Render training data.",
+        example="relight data render scenes --out scenes --scenes 300",
+    )
+    kinds = render.add_subparsers(title="kinds", metavar="KIND", required=True)
+    _add_scenes(kinds)
+    check = tasks.add_parser(
+        "check",
+        help="say what a data folder holds and what is missing",
+        description="Say what a data folder holds, what is missing and what is broken.",
+        example="relight data check VIDIT",
+    )
+    check.set_defaults(command=check_data)
+    check.add_argument("root", metavar="DIR")
+    check.add_argument("--decode", action="store_true", help="decode every picture (slow)")
+
+
+def _add_scenes(kinds: Any) -> None:
+    scenes = kinds.add_parser(
+        "scenes",
+        help="scenes under the forty lights of VIDIT",
+        description="Render scenes under the forty lights of VIDIT. Run it again to go on after a stop.",
+        example="relight data render scenes --out scenes --scenes 300 --size 512 --workers 2",
+    )
+    scenes.set_defaults(command=render_scenes)
+    scenes.add_argument("-o", "--out", metavar="DIR", required=True)
+    scenes.add_argument("--scenes", type=int, default=300, help="default: %(default)s")
+    scenes.add_argument("--validation-scenes", type=int, default=0, help="default: %(default)s")
+    scenes.add_argument("--size", type=int, default=512, help="pixels per side, default: %(default)s")
+    scenes.add_argument("--layout", choices=("vidit", "one2one", "tfrecord"), default="vidit")
+    scenes.add_argument("--workers", type=int, default=1, help="processes, default: %(default)s")
+    scenes.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    scenes.add_argument("--first", type=int, default=0, help="number of the first scene")
+    scenes.add_argument("--antialias", type=int, default=1, metavar="N", help="N x N rays per pixel")
+    scenes.add_argument("--input-light", default="N_6500", help="for one2one, default: %(default)s")
+    scenes.add_argument("--target-light", default="E_4500", help="for one2one, default: %(default)s")
+    scenes.add_argument(
+        "--ground-truth",
+        action="store_true",
+        help="also write albedo, normals, depth in metres, the light of each direction and its shadows, "
+        "and the shadow-free picture, as DIR/ground_truth/SPLIT/Image000.npz",
+    )
+
+
+def render_scenes(
+    *,
+    out: str,
+    scenes: int,
+    validation_scenes: int,
+    size: int,
+    layout: str,
+    workers: int,
+    seed: int,
+    first: int,
+    antialias: int,
+    input_light: str,
+    target_light: str,
+    ground_truth: bool,
+) -> int:
+    """Render scenes into a folder."""
+    from tf_relight.data.synthetic.write import render_scenes
+
+    rendered = render_scenes(
+        out,
+        scenes=scenes,
+        validation_scenes=validation_scenes,
+        size=size,
+        layout=layout,
+        workers=workers,
+        seed=seed,
+        first=first,
+        antialias=antialias,
+        input_light=input_light,
+        target_light=target_light,
+        ground_truth=ground_truth,
+    )
+    print(f"Rendered {rendered} {'scene' if rendered == 1 else 'scenes'} into {out}.")
+    return 0
+
+
+def check_data(*, root: str, decode: bool) -> int:
+    """Say what a data folder holds; the exit code is not 0 when something is missing or broken."""
+    from pathlib import Path
+
+    from tf_relight.data.check import check
+
+    report = check(Path(root), decode)
+    print(report.text())
+    return report.exit_code

@@ -1,0 +1,98 @@
+"""`relight evaluate`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from tf_relight.commands.printing import report_failures
+from tf_relight.parser import add_set
+
+if TYPE_CHECKING:
+    from tf_relight.config import DataConfig
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="score weights on a dataset, or two folders of pictures",
+        description="Score weights on a dataset, or two folders of pictures with equal names. Each run is "
+        "one row of metrics.csv and metrics.md. Without --data, the data of the training is used.",
+        example="relight evaluate --weights runs/dmshn_vidit/weights.safetensors --data vidit --root VIDIT\n"
+        "  relight evaluate --folders results/ targets/",
+    )
+    parser.set_defaults(command=evaluate)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--weights", metavar="W", help="weights file, or a name from `relight weights`")
+    what.add_argument("--folders", nargs=2, metavar=("RESULTS", "TARGETS"), help="two folders of pictures")
+    parser.add_argument("--method", help="fail if the weights are for another method")
+    parser.add_argument("--data", metavar="NAME", help="vidit, folder, scenes or shards")
+    parser.add_argument("--root", metavar="DIR", help="folder of the data")
+    parser.add_argument("--split", choices=("train", "validation"), default="validation")
+    parser.add_argument("--size", type=int, help="side that pictures are resized to before scoring")
+    add_set(parser, "any other value of the config's data section, for example data.target_light=E_4500")
+    parser.add_argument("--baselines", action="store_true", help="also score the three simple baselines")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N pictures")
+    parser.add_argument("--run", metavar="NAME", help="name of the row")
+    parser.add_argument("-o", "--out", metavar="DIR", default="runs/evaluation", help="default: %(default)s")
+
+
+def evaluate(
+    *,
+    weights: str | None,
+    folders: Sequence[str] | None,
+    method: str | None,
+    data: str | None,
+    root: str | None,
+    split: Literal["train", "validation"],
+    size: int | None,
+    overrides: Sequence[str],
+    baselines: bool,
+    limit: int | None,
+    run: str | None,
+    out: str,
+) -> int:
+    """Score weights on a dataset, or one folder of pictures against another, and print the whole table."""
+    from rich.console import Console
+
+    from tf_relight.errors import RelightError
+    from tf_relight.evaluate import evaluate_baselines, evaluate_folders, evaluate_weights
+    from tf_relight.score_table import read_rows, terminal_table
+
+    if folders is not None:
+        given = {"--data": data, "--root": root, "--size": size, "--set": overrides, "--baselines": baselines}
+        for option, value in given.items():
+            if value:
+                raise RelightError(f"{option} has no meaning with --folders: leave it out.")
+        rows = [evaluate_folders(*folders, out=out, run=run)]
+    else:
+        assert weights is not None  # argparse asks for one of the two
+        chosen = _evaluation_data(weights, {"name": data, "root": root, "size": size}, overrides)
+        rows = [
+            evaluate_weights(weights, data=chosen, split=split, method=method, out=out, run=run, limit=limit)
+        ]
+        if baselines:
+            rows += evaluate_baselines(chosen, out=out, limit=limit)
+    Console().print(terminal_table(read_rows(out)))
+    print(f"Table: {out}/metrics.md and {out}/metrics.csv")
+    for row in rows:
+        for name in row.unmatched:
+            print(f"relight: {name} has no partner and was left out.", file=sys.stderr)
+    return report_failures(failure for row in rows for failure in row.failures)
+
+
+def _evaluation_data(weights: str, asked: dict[str, object], overrides: Sequence[str]) -> DataConfig:
+    """Return the data to score on: that of the training, changed by what was asked for."""
+    from tf_relight.config import make_data_config
+    from tf_relight.weights import read_weights, resolve
+
+    trained = read_weights(resolve(weights)).metadata.get("data")
+    values = dict(trained) if isinstance(trained, dict) else {}
+    if asked["name"] not in (None, values.get("name")):
+        # Scene counts and seeds belong to the other dataset; lights and size belong to the network.
+        keep = ("pairing", "input_light", "target_light", "size")
+        values = {key: values[key] for key in keep if key in values}
+    values |= {key: value for key, value in asked.items() if value is not None}
+    return make_data_config(values, overrides)

@@ -1,0 +1,32 @@
+"""`relight train`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tf_relight.parser import add_set
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "train",
+        help="train a network from a config file",
+        description="Train a network. Its folder gets the resolved config, curve, checkpoints and weights.",
+        example="relight train configs/dmshn_vidit.yaml --set data.root=VIDIT --set train.batch_size=4",
+    )
+    parser.set_defaults(command=train)
+    parser.add_argument("config", metavar="CONFIG", help="YAML file of the run, see configs/")
+    add_set(parser, "change one value of the config; repeat for more")
+    parser.add_argument("--resume", action="store_true", help="continue the run from its latest checkpoint")
+
+
+def train(*, config: str, overrides: Sequence[str], resume: bool) -> int:
+    """Train as a config file says; returns the exit code, as all commands do."""
+    from tf_relight.config import load_config
+    from tf_relight.train import train
+
+    weights = train(load_config(config, overrides), resume=resume)
+    print(f"Weights: {weights}")
+    return 0

@@ -1,0 +1,128 @@
+"""`relight weights`: list, fetch, show and release weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tf_relight.commands.printing import print_aligned
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    weights = commands.add_parser(
+        "weights",
+        help="list, fetch and show weights",
+        description="List the known weights; fetch, locate or show some.",
+        example="relight weights fetch lpips-alex-v0.1",
+    )
+    weights.set_defaults(command=list_weights)
+    tasks = weights.add_subparsers(title="tasks", metavar="TASK")
+    _task(tasks, list_weights, "list the known weights, their licence and whether they are here", "list")
+    fetch = _task(tasks, fetch_weights, "download weights and check their sha256", "fetch vgg16-torchvision")
+    fetch.add_argument("names", nargs="+", metavar="NAME")
+    path = _task(tasks, path_weights, "print where a weights file is", "path dmshn-scenes-256-v1")
+    path.add_argument("name", metavar="NAME")
+    show = _task(
+        tasks, show_weights, "say what made a weights file", "show runs/dmshn_vidit/weights.safetensors"
+    )
+    show.add_argument("weights", metavar="W", help="weights file, or a name from the list")
+    release = _task(
+        tasks,
+        release_weights,
+        "write a float16 copy for passing on, with its scores inside",
+        "release runs/x/weights.safetensors -o x-v1.safetensors --scores runs/evaluation",
+    )
+    release.add_argument("weights", metavar="W", help="weights file, or a name from the list")
+    release.add_argument("-o", "--out", required=True, metavar="FILE")
+    release.add_argument("--scores", metavar="DIR", help="folder of an evaluation whose table goes along")
+
+
+def _task(tasks: Any, run: Callable[..., int], text: str, example: str) -> Any:
+    """Add one task, named by the first word of its example, and return its parser."""
+    task = tasks.add_parser(
+        example.split()[0],
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        example=f"relight weights {example}",
+    )
+    task.set_defaults(command=run)
+    return task
+
+
+def list_weights() -> int:
+    """Print the record of known weights."""
+    from tf_relight.weights_record import KNOWN, present
+
+    cells = [("NAME", "METHOD", "MB", "LICENCE", "HERE", "NOTE")]
+    for name, record in KNOWN.items():
+        here = "shipped" if record.shipped else "yes" if present(name) else "no"
+        cells.append(
+            (name, record.method or "-", f"{record.size / 1e6:.2f}", record.licence, here, record.note)
+        )
+    print_aligned(cells)
+    return 0
+
+
+def fetch_weights(*, names: Sequence[str]) -> int:
+    """Download weights; those that are here already are only checked."""
+    from tf_relight.weights_record import fetch, record_of
+
+    for name in names:
+        record_of(name)
+    for name in names:
+        print(fetch(name))
+    return 0
+
+
+def path_weights(*, name: str) -> int:
+    """Print where a known weights file is."""
+    from tf_relight.weights_record import find
+
+    print(find(name))
+    return 0
+
+
+def show_weights(*, weights: str) -> int:
+    """Print what is known about a weights file: its record, and what it says about its making."""
+    import dataclasses
+
+    import yaml
+
+    from tf_relight.weights_record import KNOWN, path_of
+
+    shown: dict[str, object] = {}
+    record = KNOWN.get(weights)
+    if record is not None:
+        shown |= dataclasses.asdict(record) | {"path": str(path_of(weights))}
+    if record is None or record.method is not None:
+        from tf_relight.weights import read_weights, resolve
+
+        stored = read_weights(resolve(weights))
+        count = sum(tensor.size for tensor in stored.tensors.values())
+        shown |= {"method": stored.method, "numbers": count, "model": stored.config, **stored.metadata}
+    print(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True), end="")
+    return 0
+
+
+def release_weights(*, weights: str, out: str, scores: str | None) -> int:
+    """Write weights in half precision with the rows of an evaluation, and print what the record needs."""
+    import hashlib
+    from pathlib import Path
+
+    from tf_relight.errors import RelightError
+    from tf_relight.score_table import read_rows
+    from tf_relight.weights import release_weights
+
+    metadata: dict[str, object] = {}
+    if scores is not None:
+        rows = read_rows(scores)
+        if not rows:
+            raise RelightError(f"{scores} holds no metrics.csv: run `relight evaluate -o {scores}` first.")
+        metadata["evaluation"] = [
+            {"run": row.run, "split": row.split, "size": row.size, "pictures": row.pictures, **row.scores}
+            for row in rows
+        ]
+    content = release_weights(weights, out, **metadata).read_bytes()
+    print(f"{Path(out)}: {len(content)} bytes, sha256 {hashlib.sha256(content).hexdigest()}")
+    return 0
