@@ -1,0 +1,109 @@
+"""Lamps: coefficients of a soft light from one direction, over even light."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tf_relight import spherical_harmonics as sh
+from tf_relight.colour import planckian_rgb
+from tf_relight.directions import direction
+from tf_relight.errors import RelightError
+
+LUMINANCE = np.array([0.299, 0.587, 0.114])
+"""Weights of red, green and blue in a light's luminance. Source: DPR's data preparation."""
+USUAL_AMBIENT = 0.8
+"""First coefficient of the lights made here: the middle of DPR's training range 0.7..0.9."""
+SOURCE_RADIUS = 45.0
+"""Degrees; half the angle under which a directed light is seen, that of a large soft box near the face."""
+AMBIENT_SHARE = 0.5
+"""Share of even light beside a directed one. The first band is then 0.74 times the ambient coefficient, as in
+DPR's demo lights (0.76); its training lights have 0.32 to 0.55."""
+NEUTRAL_KELVIN = 6500.0
+
+
+@dataclass(frozen=True)
+class Lamp:
+    """One lamp.
+
+    Attributes:
+        azimuth, elevation: degrees, as in `light.Light`.
+        weight: its share beside other lamps.
+        temperature: kelvin; None is neutral.
+        colour: linear RGB in place of a temperature; only its hue counts.
+    """
+
+    azimuth: float
+    elevation: float
+    weight: float = 1.0
+    temperature: float | None = None
+    colour: tuple[float, float, float] | None = None
+
+    @property
+    def tint(self) -> np.ndarray:
+        """Linear RGB (3,) of luminance 1."""
+        return kelvin_tint(self.temperature) if self.colour is None else colour_tint(self.colour)
+
+
+def mixed(lamps: Sequence[Lamp], ambient: float, ambient_tint: np.ndarray) -> np.ndarray:
+    """Return the coefficients (9, 3) of lamps over even light; the luminance of the first is `USUAL_AMBIENT`.
+
+    Args:
+        lamps: their weights are shares of the directed light; without lamps all light is even.
+        ambient: share of the even light, 0..1.
+        ambient_tint: (3,) linear RGB of luminance 1.
+    """
+    total = np.zeros((9, 3))
+    for lamp in lamps:
+        total += lamp.weight * directed(direction(lamp.azimuth, lamp.elevation))[:, None] * lamp.tint
+    even = np.zeros((9, 3))
+    even[0] = ambient_tint
+    if not lamps:
+        return USUAL_AMBIENT * even
+    directed_light = total / sum(lamp.weight for lamp in lamps)
+    return USUAL_AMBIENT * ((1 - ambient) * directed_light + ambient * even)
+
+
+def directed(toward: np.ndarray) -> np.ndarray:
+    """Return a round source around a direction, (9,) with first coefficient 1.
+
+    The higher bands of a cap of angular radius r are those of a point times (1 + cos r) / 2 and
+    cos r (1 + cos r) / 2.
+    """
+    cosine = math.cos(math.radians(SOURCE_RADIUS))
+    bands = np.array([1.0, (1 + cosine) / 2, cosine * (1 + cosine) / 2])[sh.BAND]
+    point = sh.basis(toward, attenuated=False)
+    return bands * point / point[0]
+
+
+def kelvin_tint(temperature: float | None) -> np.ndarray:
+    """Return the linear RGB (3,) of a colour temperature, luminance 1; 6500 K and None are neutral.
+
+    Raises:
+        RelightError: outside 1000..15000 K.
+    """
+    if temperature is None:
+        return np.ones(3)
+    if not 1000 <= temperature <= 15000:
+        raise RelightError(f"Temperature {temperature:g} K is outside 1000..15000 K.")
+    tint = np.asarray(planckian_rgb(temperature) / planckian_rgb(NEUTRAL_KELVIN), dtype=np.float64)
+    return _at_luminance_1(np.maximum(tint, 0))
+
+
+def colour_tint(colour: Sequence[float]) -> np.ndarray:
+    """Return a linear RGB colour (3,) scaled to luminance 1.
+
+    Raises:
+        RelightError: not three finite numbers, one below 0, or black.
+    """
+    tint = np.asarray(colour, dtype=np.float64)
+    if tint.shape != (3,) or not np.isfinite(tint).all() or tint.min() < 0 or tint.max() == 0:
+        raise RelightError("A colour is three finite numbers, red, green and blue, not below 0.")
+    return _at_luminance_1(tint)
+
+
+def _at_luminance_1(tint: np.ndarray) -> np.ndarray:
+    return tint / (tint @ LUMINANCE)

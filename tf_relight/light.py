@@ -1,0 +1,367 @@
+"""Light: one object that knows every way people describe light.
+
+    Light.from_direction(azimuth=-60, elevation=30)      from the picture's left, raised
+    Light.from_preset("rembrandt")                       by a photographer's word
+    Light.from_file("rotate_light_00.txt")               9 numbers of DPR, 27 of SfSNet
+    Light.from_hdr("studio.hdr")                         an environment map
+    Light.from_vidit("NW_4500")                          one of VIDIT's forty lights
+
+Azimuth 0 comes from the camera, 90 from the picture's right, 180 from behind, -90 from its left; elevation
+goes up from -90 to 90. All angles are in degrees.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tf_relight import spherical_harmonics as sh
+from tf_relight.directions import direction, rotation_about, shortest_arc
+from tf_relight.errors import RelightError, suggest
+from tf_relight.files import atomic_path
+from tf_relight.lamps import AMBIENT_SHARE, LUMINANCE, USUAL_AMBIENT, Lamp, colour_tint, kelvin_tint, mixed
+from tf_relight.light_files import HDR_SUFFIXES, format_light, read_hdr, read_light
+from tf_relight.light_presets import PRESETS
+
+if TYPE_CHECKING:
+    from tf_relight.weights import LoadedModel
+
+EVEN_CONTRAST = 0.05
+"""Below it a light has no direction worth naming."""
+BALL_REFLECTANCE = 0.5
+"""Of the ball in `Light.sphere`; usual lights then stay below white."""
+VIDIT_ELEVATION = 35.0
+"""Degrees; VIDIT states no height, its renders show lights well above the ground."""
+
+
+@dataclass(frozen=True, eq=False)
+class Light:
+    """A light from all around, as second-order spherical harmonics.
+
+    Attributes:
+        coefficients: (9, 3) float64, red, green and blue, frame "dpr" of `spherical_harmonics`; read-only.
+    """
+
+    coefficients: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Check the coefficients and make them read-only.
+
+        Raises:
+            RelightError: another shape, or values that are not finite.
+        """
+        values = np.array(self.coefficients, dtype=np.float64)
+        if values.shape != (9, 3):
+            raise RelightError(f"A light is nine coefficients for red, green and blue, not {values.shape}.")
+        if not np.isfinite(values).all():
+            raise RelightError(
+                "A light's coefficients must be finite numbers; this one holds NaN or infinity."
+            )
+        values.setflags(write=False)
+        object.__setattr__(self, "coefficients", values)
+
+    # -- ways to make one ------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_array(cls, values: Any, frame: sh.Frame = "dpr") -> Light:
+        """Return the light of nine coefficients (9,), or of three times nine (9, 3), in a frame.
+
+        Raises:
+            RelightError: another shape, or values that are not finite.
+        """
+        try:
+            array = np.asarray(values, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise RelightError("A light must be given as nine numbers, or nine times three.") from error
+        if array.shape == (9,):
+            array = np.repeat(array[:, None], 3, axis=1)
+        if array.shape != (9, 3):
+            raise RelightError(f"A light must have the shape (9,) or (9, 3), not {array.shape}.")
+        return cls(sh.convert(array, frame, "dpr"))
+
+    @classmethod
+    def from_direction(
+        cls,
+        azimuth: float,
+        elevation: float,
+        *,
+        temperature: float | None = None,
+        colour: Sequence[float] | None = None,
+        ambient: float = AMBIENT_SHARE,
+        intensity: float = 1.0,
+    ) -> Light:
+        """Return a soft light from one direction over even light.
+
+        Args:
+            azimuth: degrees, 0 from the camera, 90 from the picture's right, 180 from behind.
+            elevation: degrees above the horizon, -90 to 90.
+            temperature: colour of the directed light in kelvin, 1000 to 15000; 6500 is neutral.
+            colour: linear RGB of the directed light in place of a temperature; only its hue counts.
+            ambient: share of even, neutral light, 0..1; 0 gives the hardest shadows.
+            intensity: 1 puts the light into the middle of DPR's training range.
+
+        Raises:
+            RelightError: a number out of range, or both a colour and a temperature.
+        """
+        named = {"Azimuth": azimuth, "Elevation": elevation, "Ambient": ambient, "Intensity": intensity}
+        for name, value in named.items():
+            if not math.isfinite(value):
+                raise RelightError(f"{name} {value} is not a finite number.")
+        if not -90 <= elevation <= 90:
+            raise RelightError(f"Elevation {elevation:g} is outside -90..90 degrees.")
+        if not 0 <= ambient <= 1:
+            raise RelightError(f"Ambient {ambient:g} is outside 0..1.")
+        if intensity <= 0:
+            raise RelightError(f"Intensity {intensity:g} is not above 0.")
+        if temperature is not None and colour is not None:
+            raise RelightError("Give a colour or a temperature, not both.")
+        hue = None if colour is None else tuple(colour_tint(colour))
+        lamp = Lamp(azimuth, elevation, temperature=temperature, colour=hue)
+        return cls(intensity * mixed([lamp], ambient, np.ones(3)))
+
+    @classmethod
+    def from_preset(cls, name: str) -> Light:
+        """Return a light by a photographer's word; `light_presets.PRESETS` lists them.
+
+        Raises:
+            RelightError: an unknown name.
+        """
+        key = name.strip().lower().replace("-", "_").replace(" ", "_")
+        if key not in PRESETS:
+            raise RelightError(
+                f"There is no light preset '{name}'.{suggest(key, PRESETS)} Known: {', '.join(PRESETS)}."
+            )
+        preset = PRESETS[key]
+        return cls(mixed(preset.lamps, preset.ambient, kelvin_tint(preset.ambient_temperature)))
+
+    @classmethod
+    def from_file(cls, path: Path | str, frame: sh.Frame | None = None) -> Light:
+        """Read a text file of 9 numbers (grey) or 27 (red, green, blue).
+
+        Args:
+            frame: what the numbers mean. None takes what the file says in a line `# frame: dpr`; without it 9
+                numbers are DPR's and 27 are SfSNet's (nine red, nine green, nine blue).
+
+        Raises:
+            RelightError: a missing file, another count of numbers, NaN or infinity, an unknown frame.
+        """
+        values, found = read_light(Path(path), frame)
+        return cls.from_array(values, found)
+
+    @classmethod
+    def from_hdr(cls, path: Path | str, *, turn: float = 0.0, exposure: float | None = None) -> Light:
+        """Return the light of an environment map (.hdr, .exr), an equirectangular panorama.
+
+        The panorama's centre lies behind the subject, as the camera sees it; what is right of the centre
+        lights the picture's right side.
+
+        Args:
+            turn: degrees by which the surroundings are turned to the right.
+            exposure: factor on the map's radiance. None brings its luminance to the middle of DPR's training
+                range, and damps what would make any surface darker than black.
+
+        Raises:
+            RelightError: a file that cannot be read, negative or infinite pixels, a dark map, or a missing
+                package for .exr (it names the extra).
+        """
+        coefficients = sh.project_environment(read_hdr(Path(path)))
+        total = float(coefficients[0] @ LUMINANCE)
+        if total <= 0:
+            raise RelightError(f"{path} is black: it gives no light.")
+        if exposure is None:
+            light = cls(sh.window(coefficients * (USUAL_AMBIENT / total)))
+        else:
+            light = cls(coefficients * exposure)
+        return light.rotate(azimuth=turn)
+
+    @classmethod
+    def from_vidit(cls, code: str) -> Light:
+        """Return a light of VIDIT, such as "NW_4500": N from behind, E from the right, S from the camera.
+
+        Raises:
+            RelightError: not a VIDIT light.
+        """
+        from tf_relight.data.lights import ViditLight
+
+        light = ViditLight.parse(code)
+        return cls.from_direction(180.0 - light.angle, VIDIT_ELEVATION, temperature=light.temperature)
+
+    @classmethod
+    def from_photo(cls, loaded: LoadedModel, image: np.ndarray) -> Light:
+        """Return the light a network finds in a photo (H, W, 3) sRGB 0..1; grey, for DPR sees luminance only.
+
+        Raises:
+            RelightError: the method does not estimate light.
+        """
+        return cls.from_array(loaded.method.estimate_light(loaded.model, image))
+
+    @classmethod
+    def parse(cls, text: str) -> Light:
+        """Return the light that a word on the command line means: a preset, a file or a VIDIT code.
+
+        Raises:
+            RelightError: it is none of them.
+        """
+        path = Path(text)
+        if path.suffix.lower() in HDR_SUFFIXES:
+            return cls.from_hdr(path)
+        if path.is_file():
+            return cls.from_file(path)
+        key = text.strip().lower().replace("-", "_")
+        if key in PRESETS:
+            return cls.from_preset(text)
+        head, _, tail = key.upper().partition("_")
+        if head.isdigit() or tail.isdigit():
+            return cls.from_vidit(text)
+        raise RelightError(
+            f"'{text}' is no light.{suggest(key, PRESETS)} Give a file, a VIDIT code such as NW_4500, or one "
+            f"of {', '.join(PRESETS)}."
+        )
+
+    # -- what it is ------------------------------------------------------------------------------------------
+
+    @property
+    def luminance(self) -> np.ndarray:
+        """The grey light (9,) float64 that DPR takes."""
+        return self.coefficients @ LUMINANCE
+
+    @property
+    def contrast(self) -> float:
+        """Length of the first band over the ambient coefficient; 0 is even light."""
+        grey = self.luminance
+        return float(np.linalg.norm(grey[1:4]) / abs(grey[0])) if grey[0] else 0.0
+
+    @property
+    def angles(self) -> tuple[float, float]:
+        """Azimuth -180..180 and elevation in degrees of the main direction; (0, 0) for even light."""
+        y, z, x = self.luminance[1:4]
+        if self.contrast < 1e-9:
+            return 0.0, 0.0
+        return math.degrees(math.atan2(x, -y)), math.degrees(math.atan2(z, math.hypot(x, y)))
+
+    # -- changing it -----------------------------------------------------------------------------------------
+
+    def __add__(self, other: Light) -> Light:
+        """Both lights together."""
+        return Light(self.coefficients + other.coefficients)
+
+    def __mul__(self, factor: float | Sequence[float]) -> Light:
+        """The light made brighter by a factor, or by one for each of red, green and blue."""
+        return Light(self.coefficients * np.asarray(factor, dtype=np.float64))
+
+    __rmul__ = __mul__
+
+    def rotate(self, azimuth: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> Light:
+        """Return the light turned around the subject, in degrees.
+
+        Args:
+            azimuth: about the vertical: light from the camera goes to the picture's right.
+            pitch: about the horizontal: light from the camera goes up.
+            roll: in the picture's plane: light from above goes to the right.
+
+        They are applied in the order roll, pitch, azimuth.
+        """
+        angles = np.radians([-pitch, roll, azimuth])
+        about_x, about_y, about_z = map(rotation_about, np.eye(3), angles)
+        turned = about_z @ about_x @ about_y
+        return Light(sh.rotate(self.coefficients, turned))
+
+    def mirror(self) -> Light:
+        """Return the light of the picture flipped left to right."""
+        return Light(sh.image_map("hflip") @ self.coefficients)
+
+    def normalised(self) -> Light:
+        """Return the light at the usual brightness, in the middle of DPR's training range.
+
+        Raises:
+            RelightError: the light is dark.
+        """
+        ambient = self.luminance[0]
+        if ambient <= 0:
+            raise RelightError("The light is dark: its first coefficient is not above 0.")
+        return self * (USUAL_AMBIENT / ambient)
+
+    def interpolate(self, other: Light, share: float) -> Light:
+        """Return the light on the way to another: 0 is this one, 1 the other.
+
+        The main direction goes along the shortest arc, so that a light that walks around the subject stays as
+        strong as it is; the rest is blended.
+        """
+        axis, angle = np.array([0.0, 0.0, 1.0]), 0.0
+        if min(self.contrast, other.contrast) >= EVEN_CONTRAST:
+            axis, angle = shortest_arc(direction(*self.angles), direction(*other.angles))
+        there = sh.rotate(self.coefficients, rotation_about(axis, share * angle))
+        back = sh.rotate(other.coefficients, rotation_about(axis, -(1 - share) * angle))
+        return Light((1 - share) * there + share * back)
+
+    # -- showing and keeping it ------------------------------------------------------------------------------
+
+    def sphere(self, size: int = 256, *, paper: bool = False) -> np.ndarray:
+        """Return a picture of a matt ball under the light.
+
+        Args:
+            size: pixels per side.
+            paper: exactly as DPR's demo draws it: grey, stretched to the full range of brightness. Otherwise
+                a ball that reflects half of the light, sRGB-encoded, so that lights can be compared.
+
+        Returns:
+            (size, size, 3) uint8 sRGB, black outside the ball.
+
+        Source: DPR, testNetwork_demo_512.
+        """
+        x, z = np.meshgrid(np.linspace(-1, 1, size), np.linspace(1, -1, size))
+        inside = np.sqrt(x**2 + z**2) <= 1
+        x, z = x * inside, z * inside
+        y = -np.sqrt(1 - x**2 - z**2) * inside
+        normals = np.stack([x, y, z], axis=-1)
+        if paper:
+            return _paper_sphere(sh.shading(normals, self.luminance), inside)
+        from tf_relight.colour import linear_to_srgb
+
+        reflected = BALL_REFLECTANCE * np.maximum(sh.shading(normals, self.coefficients), 0)
+        encoded = np.clip(linear_to_srgb(reflected), 0, 1)
+        return np.round(encoded * inside[..., None] * 255).astype(np.uint8)
+
+    def to_file(self, path: Path | str, frame: sh.Frame = "dpr") -> None:
+        """Write a text file: 9 numbers for a grey light in DPR's frame, else 27 with a line naming the frame.
+
+        Raises:
+            RelightError: a file that cannot be written.
+        """
+        try:
+            with atomic_path(Path(path)) as temporary:
+                text = format_light(sh.convert(self.coefficients, "dpr", frame), frame)
+                temporary.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise RelightError(f"Cannot write {path}: {error.strerror or error}.") from error
+
+
+_AROUND = "the camera,the front right,the right,behind right,behind,behind left,the left,the front left"
+
+
+def describe(light: Light) -> str:
+    """Return in words where a light comes from, for example "from the upper left, contrast 0.74"."""
+    if light.contrast < EVEN_CONTRAST:
+        return "even light from all around"
+    azimuth, elevation = light.angles
+    where = "straight above" if elevation > 75 else "straight below" if elevation < -75 else ""
+    if not where:
+        where = _AROUND.split(",")[round(azimuth / 45) % 8]
+        if abs(elevation) >= 10:
+            where += f", {abs(elevation):.0f} degrees {'up' if elevation > 0 else 'down'}"
+    return (
+        f"from {where} (azimuth {azimuth:.0f}, elevation {elevation:.0f}), contrast {light.contrast:.2f}, "
+        f"brightness {light.luminance[0]:.2f}"
+    )
+
+
+def _paper_sphere(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    values = np.minimum(values, np.percentile(values, 95))
+    stretched = (values - values.min()) / (values.max() - values.min())
+    grey = (stretched * 255.0).astype(np.uint8) * inside.astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)
