@@ -71,8 +71,9 @@ class DataConfig(FrozenModel):
     """Which pictures, and in what form.
 
     Attributes:
-        name: "vidit", "folder", "scenes" (the embedded renderer) or "shards" (its TFRecord files).
-        root: folder of the pictures; "scenes" renders its own and needs none.
+        name: "vidit", "folder", "portraits" (layout of the DPR dataset), "scenes" (the embedded renderer),
+            "shards" (its TFRecord files) or "heads" (embedded portraits).
+        root: folder of the pictures; "scenes" and "heads" render their own and need none.
         track: VIDIT challenge that the folder comes from; "auto" reads it off the file names.
         pairing: which lights are paired: one fixed pair, any input light to one target light, or any to any.
         input_light, target_light: VIDIT names such as "N_6500": direction and colour temperature in kelvin.
@@ -81,10 +82,14 @@ class DataConfig(FrozenModel):
         mirror: adds pictures flipped left to right, with the light's direction flipped too.
         depth: also reads depth maps (NTIRE 2021).
         cache: folder for decoded pictures; None keeps them in memory.
-        scenes: for "scenes", how many scenes to train on.
-        validation_scenes: scenes held out; for "vidit" only where the root has no validation folder.
+        scenes: how many of the rendered "scenes" or "heads" to train on.
+        validation_scenes: scenes or subjects held out; for "vidit" only where the root has no validation folder,
+            for "portraits" only where it has no list of validation pairs.
         seed: of the held-out choice and of the rendered scenes.
         antialias: for "scenes", rays per pixel side.
+        light_pairs: for "heads", pairs of lights of each training head; all are different.
+        coloured_light: for "heads", lights have 9 x 3 coefficients instead of 9.
+        ground_truth: for "heads", samples also have normal, albedo and mask.
     """
 
     name: str = "vidit"
@@ -102,6 +107,9 @@ class DataConfig(FrozenModel):
     validation_scenes: Annotated[Whole, Field(ge=0, le=10**9)] = 45
     seed: Seed = 0
     antialias: Annotated[Whole, Field(ge=1, le=8)] = 1
+    light_pairs: Annotated[Whole, Field(ge=1, le=10**6)] = 1000
+    coloured_light: bool = False
+    ground_truth: bool = False
 
     @check_field("name")
     @classmethod

@@ -9,7 +9,7 @@ def add(commands: Any) -> None:
     """Add the command to the parser."""
     data = commands.add_parser(
         "data",
-        help="render scenes, check a folder",
+        help="render scenes or heads, check a folder",
         description="Make and check training data.",
         example="relight data check VIDIT",
     )
@@ -22,6 +22,7 @@ def add(commands: Any) -> None:
     )
     kinds = render.add_subparsers(title="kinds", metavar="KIND", required=True)
     _add_scenes(kinds)
+    _add_heads(kinds)
     check = tasks.add_parser(
         "check",
         help="say what a data folder holds and what is missing",
@@ -60,6 +61,25 @@ def _add_scenes(kinds: Any) -> None:
     )
 
 
+def _add_heads(kinds: Any) -> None:
+    heads = kinds.add_parser(
+        "heads",
+        help="portrait heads under random lights",
+        description="Render portrait heads under random lights, in the folders of DPR or SfSNet. "
+        "Run it again to go on after a stop.",
+        example="relight data render heads --out heads --heads 500 --validation-heads 50 --workers 2",
+    )
+    heads.set_defaults(command=render_heads)
+    heads.add_argument("-o", "--out", metavar="DIR", required=True)
+    heads.add_argument("--heads", type=int, default=500, help="default: %(default)s")
+    heads.add_argument("--validation-heads", type=int, default=0, help="default: %(default)s")
+    heads.add_argument("--size", type=int, default=256, help="pixels per side, default: %(default)s")
+    heads.add_argument("--layout", choices=("dpr", "sfsnet"), default="dpr")
+    heads.add_argument("--workers", type=int, default=1, help="processes, default: %(default)s")
+    heads.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    heads.add_argument("--first", type=int, default=0, help="number of the first head")
+
+
 def render_scenes(
     *,
     out: str,
@@ -93,6 +113,34 @@ def render_scenes(
         ground_truth=ground_truth,
     )
     print(f"Rendered {rendered} {'scene' if rendered == 1 else 'scenes'} into {out}.")
+    return 0
+
+
+def render_heads(
+    *,
+    out: str,
+    heads: int,
+    validation_heads: int,
+    size: int,
+    layout: str,
+    workers: int,
+    seed: int,
+    first: int,
+) -> int:
+    """Render portrait heads into a folder."""
+    from tf_relight.data.synthetic.head_write import render_heads
+
+    rendered = render_heads(
+        out,
+        heads=heads,
+        validation_heads=validation_heads,
+        size=size,
+        layout=layout,
+        workers=workers,
+        seed=seed,
+        first=first,
+    )
+    print(f"Rendered {rendered} {'head' if rendered == 1 else 'heads'} into {out}.")
     return 0
 
 

@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
-from collections import OrderedDict
-from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -20,6 +16,7 @@ import numpy as np
 
 from tf_relight.data.lights import DIRECTIONS, LIGHT_COUNT, ViditLight
 from tf_relight.data.source import Part, assemble
+from tf_relight.data.store import ItemStore
 from tf_relight.data.synthetic.layers import SceneLayers
 from tf_relight.data.synthetic.layouts import scene_name
 from tf_relight.data.synthetic.parallel import progress_bar, run
@@ -32,7 +29,6 @@ if TYPE_CHECKING:
     from tf_relight.config import DataConfig
 
 _PAIRS = {"one_to_one": 1, "any_to_one": LIGHT_COUNT, "any_to_any": LIGHT_COUNT**2}
-_RECENT_SCENES = 8  # kept when not all are: enough for as many threads that read one after the other
 
 
 def open(data_config: DataConfig, split: Literal["train", "validation"]) -> SceneSource:
@@ -81,7 +77,7 @@ class SceneSource:
             directions=tuple(name for name in DIRECTIONS if name in wanted),
             cache=config.cache,
         )
-        self._store = _LayerStore(self._recipe.layers)
+        self._store = ItemStore(self._recipe.layers)
         self.on_the_fly = config.pairing != "one_to_one"
         self.pools = {"picture": len(numbers) * len(self._lights)}
         if self._depth:
@@ -224,41 +220,3 @@ def _render_layers(job: LayerJob) -> tuple[int, SceneLayers | None]:
     """Render one scene; the layers travel back only when there is no file to read them from."""
     layers = job.recipe.layers(job.number)
     return job.number, None if job.recipe.cache is not None else layers
-
-
-class _LayerStore:
-    """Layers by scene number: some kept for good, the most recent others for a while. Safe with threads."""
-
-    def __init__(self, make: Callable[[int], SceneLayers]) -> None:
-        self._make = make
-        self._kept: dict[int, SceneLayers] = {}
-        self._recent: OrderedDict[int, Future[SceneLayers]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def keep(self, number: int, layers: SceneLayers) -> None:
-        """Keep layers for good."""
-        self._kept[number] = layers
-
-    def keeps(self, number: int) -> bool:
-        """Whether the layers are kept for good."""
-        return number in self._kept
-
-    def get(self, number: int) -> SceneLayers:
-        """The layers of a scene, made now if need be."""
-        if number in self._kept:
-            return self._kept[number]
-        with self._lock:
-            known = self._recent.get(number)
-            result = known or Future()
-            self._recent[number] = result
-            self._recent.move_to_end(number)
-            while len(self._recent) > _RECENT_SCENES:
-                self._recent.popitem(last=False)
-        if known is None:  # this thread makes it, others that want it wait for the result
-            try:
-                result.set_result(self._make(number))
-            except BaseException as error:
-                with self._lock:
-                    self._recent.pop(number, None)
-                result.set_exception(error)
-        return result.result()

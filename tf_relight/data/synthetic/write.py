@@ -19,6 +19,7 @@ from tf_relight.files import atomic_path
 SETTINGS_FILE = "scenes.json"
 FORMAT_VERSION = 1  # raised when a seed no longer gives the same picture
 SCENES_PER_SEED = 1_000_000
+LEFTOVERS = (".png", ".npy", ".npz", ".txt", ".tfrecord")
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def render_scenes(
         ground_truth=ground_truth,
     )
     out = Path(out)
-    _claim_folder(out, settings)
+    claim_folder(out / SETTINGS_FILE, asdict(settings), "scenes")
     jobs = [job for job in _jobs(out, settings) if not job.is_done()]
     total = sum(len(job.numbers) for job in jobs)
     with progress_bar(progress and total > 0) as bar:
@@ -156,9 +157,18 @@ def render_scenes(
     return total
 
 
-def _claim_folder(out: Path, settings: Settings) -> None:
-    """Write scenes.json, or refuse a folder that holds another set."""
-    path, wanted = out / SETTINGS_FILE, asdict(settings)
+def claim_folder(path: Path, wanted: dict[str, object], things: str) -> None:
+    """Write the settings of a set into its folder, or refuse a folder that holds another one.
+
+    Args:
+        path: the settings file at the top of the folder.
+        wanted: the settings; values must be those that JSON knows.
+        things: what the folder holds, such as "scenes", for messages.
+
+    Raises:
+        RelightError: the folder holds a set with other settings, or cannot be read or written.
+    """
+    out = path.parent
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         differing = [name for name in wanted if found.get(name) != wanted[name]]
@@ -170,10 +180,10 @@ def _claim_folder(out: Path, settings: Settings) -> None:
         raise RelightError(f"{path} cannot be read; choose another folder than {out}.") from error
     if differing:
         changes = ", ".join(f"{name} was {found.get(name)!r}, now {wanted[name]!r}" for name in differing)
-        raise RelightError(f"{out} holds scenes with other settings ({changes}); choose another folder.")
+        raise RelightError(f"{out} holds {things} with other settings ({changes}); choose another folder.")
     # What a killed run was writing: hidden names that no finished file has.
     for leftover in [*out.glob("*/.*"), *out.glob("*/*/.*")]:
-        if leftover.suffix in (".png", ".npy", ".npz", ".tfrecord"):
+        if leftover.suffix in LEFTOVERS:
             leftover.unlink(missing_ok=True)
 
 
