@@ -12,26 +12,35 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from tf_relight import metrics
 from tf_relight.errors import RelightError
+from tf_relight.lamps import LUMINANCE
 from tf_relight.score_table import Row, append_row, exact, write_csv
 
 if TYPE_CHECKING:
     from tf_relight.config import DataConfig
     from tf_relight.data.source import Source
 
-Relight = Callable[[np.ndarray], np.ndarray]
-"""A picture (H, W, 3) float32 sRGB 0..1 to its relit version of the same size."""
+Relight = Callable[..., np.ndarray]
+"""A picture (H, W, 3) float32 sRGB 0..1, and the target light where asked for, to its relit version."""
 
 Distance = Callable[[np.ndarray, np.ndarray], float]
 """Two uint8 pictures (H, W, 3) to their perceptual distance."""
 
 SHEET_ROWS = 6
 """Pictures on the sheet of samples."""
+
+
+class Pair(NamedTuple):
+    """What is compared: uint8 pictures (H, W, 3), and the angle between read and true light in degrees."""
+
+    output: np.ndarray
+    target: np.ndarray
+    light_degrees: float | None = None
 
 
 @dataclass(frozen=True)
@@ -102,9 +111,12 @@ def evaluate_weights(
 
     loaded = load_model(weights, method)
     source = open_source(data, split)
+    takes_light = loaded.method.info.light != "none"
     scores = evaluate_source(
-        lambda image: loaded.method.relight(loaded.model, image),
+        lambda image, light=None: loaded.method.relight(loaded.model, image, light),
         source,
+        read_light=(lambda image: loaded.method.estimate_light(loaded.model, image)) if takes_light else None,
+        with_light=takes_light,
         limit=limit,
         keep=SHEET_ROWS if out is not None else 0,
         progress=progress,
@@ -157,6 +169,8 @@ def evaluate_source(
     *,
     limit: int | None = None,
     timed: bool = True,
+    with_light: bool = False,
+    read_light: Callable[[np.ndarray], np.ndarray] | None = None,
     keep: int = 0,
     lpips: Distance | Literal["auto"] | None = "auto",
     progress: bool = True,
@@ -169,30 +183,38 @@ def evaluate_source(
     Args:
         relight: for example `lambda image: method.relight(model, image)` or a baseline.
         timed: measure the runtime: batch 1, warm, until the result is in host memory.
+        with_light: call `relight(image, target_light)`.
+        read_light: the network's estimate of a picture's light (9,), scored as `light_degrees` where the data
+            has the true one.
         keep: how many pictures to return as samples.
         lpips: a distance, None for no LPIPS, "auto" for AlexNet v0.1 if its official weights are here.
 
     Raises:
         RelightError: the source has no targets, is empty, or not one picture could be scored.
     """
-    lacking = {"image", "target"} - set(source.fields)
+    needed = {"image", "target", "target_light"} if with_light else {"image", "target"}
+    lacking = needed - set(source.fields)
     if lacking:
         raise RelightError(f"The data has no {' and no '.join(sorted(lacking))}, so nothing can be scored.")
     count = len(source) if limit is None else min(limit, len(source))
     seconds: list[float] = []
     samples: list[Sample] = []
 
-    def pair(index: int) -> tuple[np.ndarray, np.ndarray]:
+    def pair(index: int) -> Pair:
         sample = source.read(index)
         image = sample["image"].astype(np.float32) / np.float32(255.0)
+        given = (image, _grey(sample["target_light"])) if with_light else (image,)
         if timed and not seconds:
-            relight(image)  # the first call traces, compiles and fills caches
+            relight(*given)  # the first call traces, compiles and fills caches
         start = time.perf_counter()
-        output = metrics.quantise(relight(image))
+        output = metrics.quantise(relight(*given))
         seconds.append(time.perf_counter() - start)
         if len(samples) < keep:
             samples.append(Sample(source.key(index), sample["image"], output, sample["target"]))
-        return output, sample["target"]
+        degrees = None
+        if read_light is not None and "light" in sample:
+            degrees = metrics.light_angle(read_light(image), _grey(sample["light"]))
+        return Pair(output, sample["target"], degrees)
 
     tasks = [(source.key(index), lambda index=index: pair(index)) for index in range(count)]
     keys, pictures, sizes, failures = _score_all(tasks, _distance(lpips), progress, title)
@@ -229,9 +251,8 @@ def evaluate_folders(
             f"{next(iter(ours.values())).name} and {next(iter(theirs.values())).name}: rename one side."
         )
 
-    def pair(stem: str) -> tuple[np.ndarray, np.ndarray]:
-        prediction, target = (metrics.quantise(read_picture(side[stem]).pixels) for side in (ours, theirs))
-        return prediction, target
+    def pair(stem: str) -> Pair:
+        return Pair(*(metrics.quantise(read_picture(side[stem]).pixels) for side in (ours, theirs)))
 
     tasks = [(stem, lambda stem=stem: pair(stem)) for stem in common]
     keys, pictures, sizes, failures = _score_all(tasks, _distance(lpips), progress, "Scoring")
@@ -265,7 +286,7 @@ def lpips_alex() -> Distance | None:
 
 
 def _score_all(
-    tasks: Iterable[tuple[str, Callable[[], tuple[np.ndarray, np.ndarray]]]],
+    tasks: Iterable[tuple[str, Callable[[], Pair]]],
     distance: Distance | None,
     progress: bool,
     title: str,
@@ -280,9 +301,9 @@ def _score_all(
     tasks = list(tasks)
     for key, make_pair in track(tasks, description=title, disable=not progress):
         try:
-            output, target = make_pair()
+            output, target, degrees = make_pair()
             # The pixel scores come first, because they check the sizes.
-            scores = metrics.score(output, target)
+            scores = metrics.score(output, target) | {"light_degrees": degrees}
             if distance is not None:
                 scores["lpips_alex_v0.1"] = lpips = distance(output, target)
                 scores["mps"] = metrics.mps(scores["ssim"] or 0.0, lpips)
@@ -296,6 +317,11 @@ def _score_all(
         first = f" The first: {failures[0]}" if failures else ""
         raise RelightError(f"Not one of {len(tasks)} pictures could be scored.{first}")
     return tuple(keys), tuple(pictures), sizes, tuple(failures)
+
+
+def _grey(light: np.ndarray) -> np.ndarray:
+    """Return the luminance (9,) of a light (9,) or (9, 3)."""
+    return light if light.ndim == 1 else (light @ LUMINANCE).astype(np.float32)
 
 
 def _distance(lpips: Distance | Literal["auto"] | None) -> Distance | None:

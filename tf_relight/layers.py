@@ -120,3 +120,52 @@ class ResidualUnit(keras.layers.Layer):
     def call(self, x: Any) -> Any:
         """(B, H, W, filters) -> the same shape."""
         return x + self.conv2(self.conv1(x))
+
+
+class UpsampleNearest2x(keras.layers.Layer):
+    """Double height and width by repeating each pixel; concatenation and depth-to-space run on edge GPUs."""
+
+    def call(self, x: Any) -> Any:
+        """(B, H, W, C) -> (B, 2H, 2W, C)."""
+        return ops.depth_to_space(ops.concatenate([x] * 4, axis=-1), 2, data_format="channels_last")
+
+
+class InstanceNorm(keras.layers.Layer):
+    """Bring each channel of each picture to mean 0 and variance 1; no weights, no running statistics.
+
+    Written out because Keras' GroupNormalization is slower and is refused by edge GPUs. The statistics are
+    float32 whatever the layer computes in.
+    """
+
+    def __init__(self, epsilon: float = 1e-5, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+
+    def call(self, x: Any) -> Any:
+        """(B, H, W, C) -> the same shape."""
+        centred = ops.cast(x, "float32")
+        centred = centred - picture_mean(centred)
+        variance = picture_mean(centred * centred)
+        return ops.cast(centred * ops.rsqrt(variance + self.epsilon), x.dtype)
+
+
+def picture_mean(x: Any) -> Any:
+    """Return the mean of each channel, (B, 1, 1, C).
+
+    Along one axis after the other: TensorFlow adds up in one running float32 sum on CPUs, which loses four
+    more bits over the 262,144 pixels of a whole picture.
+    """
+    return ops.mean(ops.mean(x, axis=2, keepdims=True), axis=1, keepdims=True)
+
+
+def repeat_over(vector: Any, picture: Any) -> Any:
+    """Return (B, 1, 1, C) repeated to the height and width of `picture` (B, H, W, D).
+
+    Multiplication by ones, because edge GPUs refuse the operation that broadcasts.
+    """
+    return vector * ops.ones_like(picture[..., :1])
+
+
+def torch_uniform() -> keras.initializers.Initializer:
+    """PyTorch's first weights of convolutions: uniform within 1 / sqrt(fan in)."""
+    return keras.initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform")

@@ -30,10 +30,12 @@ TABLE = (
     "rmse",
     "rmse_s",
     "dssim",
+    "light_degrees",
     "runtime",
 )
-"""Columns of a score table, in order. `runtime` is in seconds per picture; the others have no unit but
-`psnr`, which is in decibels. A score that could not be measured is None and prints as n/a."""
+"""Columns of a score table, in order. `psnr` is in decibels, `light_degrees` the angle between the light that
+the network reads from the input and the true one, `runtime` in seconds per picture; the others have no unit.
+A score that could not be measured is None and prints as n/a."""
 
 HIGHER_IS_BETTER = frozenset({"psnr", "ssim", "ssim_gaussian", "mps"})
 """The columns of `TABLE` where a larger number is a better picture."""
@@ -127,6 +129,18 @@ def rmse_s(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray | None =
     return math.sqrt(_masked_mean(np.square(factor * a - b), mask)) / _RANGE
 
 
+def light_angle(prediction: np.ndarray, truth: np.ndarray) -> float:
+    """Return the angle in degrees, 0..180, between the main directions of two lights (9,) of frame "dpr".
+
+    The main direction is that of coefficients 1 to 3. A light without one is 90 degrees off.
+    """
+    a, b = (np.asarray(light, np.float64).reshape(-1)[1:4] for light in (prediction, truth))
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    if lengths < 1e-12:
+        return 90.0
+    return float(np.degrees(np.arccos(np.clip(a @ b / lengths, -1.0, 1.0))))
+
+
 def mps(ssim_score: float, lpips_score: float | None) -> float | None:
     """Return the Mean Perceptual Score 0.5 * (SSIM + 1 - LPIPS), or None when LPIPS is not known.
 
@@ -158,6 +172,7 @@ def score(
         "rmse": rmse(prediction, target, mask),
         "rmse_s": rmse_s(prediction, target, mask),
         "dssim": (1.0 - gaussian) / 2.0,
+        "light_degrees": None,
         "runtime": None,
     }
 

@@ -25,11 +25,12 @@ _SCORES: dict[str, tuple[str, str]] = {
     "rmse": ("rmse", ".4f"),
     "rmse_s": ("rmse_s", ".4f"),
     "dssim": ("dssim", ".4f"),
+    "light_degrees": ("light_degrees", ".1f"),
     "runtime": ("runtime_s", ".3g"),
 }
 _IDENTITY = ("run", "method", "data", "split", "size")
 COLUMNS = (*_IDENTITY, "pictures", *(column for column, _ in _SCORES.values()), "parameters")
-"""Columns of metrics.csv. psnr in dB, runtime_s in seconds per picture, the other scores without a unit."""
+"""Columns of metrics.csv. psnr in dB, light_degrees in degrees, runtime_s in seconds per picture."""
 
 NOT_MEASURED = "n/a"
 
@@ -121,7 +122,7 @@ def read_rows(out: Path | str) -> list[Row]:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             cells = list(reader)
-            if tuple(reader.fieldnames or ()) == COLUMNS:
+            if {"light_degrees", *(reader.fieldnames or ())} == set(COLUMNS):
                 return [_from_cells(row) for row in cells]
     except (OSError, ValueError, TypeError) as error:
         raise RelightError(f"Cannot read {path} ({error}): move it away, then run again.") from error
@@ -174,7 +175,8 @@ def _cells(row: Row) -> list[str]:
 
 
 def _from_cells(cells: Mapping[str, str]) -> Row:
-    scores = {key: _number(cells[column]) for key, (column, _) in _SCORES.items()}
+    # Tables of version 0.1 have no column of angles.
+    scores = {key: _number(cells.get(column, NOT_MEASURED)) for key, (column, _) in _SCORES.items()}
     parameters = _number(cells["parameters"])
     return Row(
         run=cells["run"],

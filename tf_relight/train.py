@@ -79,7 +79,14 @@ def _ready_source(config: RunConfig, split: Literal["train", "validation"], prog
     from tf_relight.data import open_source
     from tf_relight.data.pipeline import cached
 
-    source = open_source(config.data, split)
+    info = methods.get(config.method).info
+    source = open_source(config.data, split, info.channels)
+    lacking = set(info.batch_fields) - set(source.fields)
+    if lacking:
+        raise RelightError(
+            f"Method '{config.method}' needs {', '.join(info.batch_fields)}, but the data "
+            f"'{config.data.name}' have no {' and no '.join(sorted(lacking))}."
+        )
     if isinstance(source, FormedSource) and source.on_the_fly:
         source.prepare(progress=progress)
         return source
@@ -89,8 +96,9 @@ def _ready_source(config: RunConfig, split: Literal["train", "validation"], prog
 def _initialise(model: Any, config: RunConfig, start: Path) -> None:
     from tf_relight.weights import assign_weights, check_made_for, read_weights, resolve
 
-    stored = read_weights(resolve(start))
-    check_made_for(stored, config.method, methods.get(config.method).config(config.model))
+    stored, method = read_weights(resolve(start)), methods.get(config.method)
+    if stored.method not in method.info.starts_from:
+        check_made_for(stored, config.method, method.config(config.model))
     assign_weights(model, stored.tensors, source=str(stored.path))
 
 

@@ -24,6 +24,9 @@ LPIPS_URL = (
     "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/"
     "082bb24f84c091ea94de2867d34c4544f68e0963/lpips/weights/v0.1"
 )
+DPR_URL = (
+    "https://raw.githubusercontent.com/zhhoper/DPR/737efadaf09a2f0f2f8b1e7f8372c6734dfaa5bc/trained_model"
+)
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,12 @@ class WeightsRecord:
         method: the method it is for, or None for a feature network of a metric or a loss.
         url: where it is published; empty for a file that ships with the package.
         file: its name in the cache folder, or in tf_relight/pretrained/.
-        sha256: of the whole file, 64 hexadecimal digits.
-        size: bytes.
+        sha256: of the whole published file, 64 hexadecimal digits.
+        size: its bytes.
         licence: of the weights, not of our code.
         paper: what to cite.
         note: one line for the table.
+        imported: what is published is not read as it is; `relight weights import` converts it to `file`.
     """
 
     name: str
@@ -51,11 +55,19 @@ class WeightsRecord:
     licence: str
     paper: str
     note: str
+    imported: bool = False
 
     @property
     def shipped(self) -> bool:
         """Whether the file is part of the package."""
         return not self.url
+
+    @property
+    def by_hand(self) -> str:
+        """How to get the file without a connection."""
+        if self.imported:
+            return f"get {self.url} on another machine and run `relight weights import {self.method} FILE`"
+        return f"get {self.url} on another machine and put it at {path_of(self.name)}"
 
 
 def _torchvision(name: str, file: str, sha256: str, size: int, paper: str, note: str) -> WeightsRecord:
@@ -86,6 +98,21 @@ def _lpips(network: str, sha256: str, size: int) -> WeightsRecord:
     )
 
 
+def _dpr(size: int, file: str, sha256: str, bytes_: int) -> WeightsRecord:
+    return WeightsRecord(
+        name=f"dpr{size}-official",
+        method=f"dpr{size}",
+        url=f"{DPR_URL}/{file}",
+        file=f"dpr{size}-official.safetensors",
+        sha256=sha256,
+        size=bytes_,
+        licence="research only",
+        paper="Zhou et al., Deep Single-Image Portrait Relighting, ICCV 2019",
+        note=f"portraits, any light, {size} px",
+        imported=True,
+    )
+
+
 def _shipped(name: str, method: str, sha256: str, size: int, paper: str, note: str) -> WeightsRecord:
     return WeightsRecord(
         name=name,
@@ -112,6 +139,18 @@ KNOWN: dict[str, WeightsRecord] = {
             10_872_266,
             "Das et al., MSR-Net, 2021",
             "embedded scenes, N 6500 K to E 4500 K",
+        ),
+        _dpr(
+            512,
+            "trained_model_03.t7",
+            "950157bf950b899eba7bb1a6439d602e89fef9d180e235d034774d6d8583bc51",
+            2_812_830,
+        ),
+        _dpr(
+            1024,
+            "trained_model_1024_03.t7",
+            "e2a1d88fa0f6bf8a2a284df658eaaf17eba4b818965742f885a9cce93ae1f288",
+            2_836_359,
         ),
         _torchvision(
             "alexnet-torchvision",
@@ -172,12 +211,14 @@ def path_of(name: str) -> Path:
 
 def present(name: str) -> bool:
     """Whether the file of `name` is there with the right size; the hash is checked when it is used."""
-    path = path_of(name)
-    return path.is_file() and path.stat().st_size == record_of(name).size
+    path, record = path_of(name), record_of(name)
+    return path.is_file() and (record.imported or path.stat().st_size == record.size)
 
 
 def find(name: str) -> Path:
     """Return the file of `name` after checking its sha256; never downloads.
+
+    Imported weights were checked when they were converted; what they were made from stands in their header.
 
     Raises:
         RelightError: the file is missing (the sentence says where to get it and where to put it) or damaged.
@@ -186,12 +227,14 @@ def find(name: str) -> Path:
     if not path.is_file():
         if record.shipped:
             raise RelightError(f"The shipped weights {path} are missing: install tf_relight again.")
+        terms = f" (licence: {record.licence})" if record.imported else ""
         raise RelightError(
-            f"The weights {name} are not here: run `relight weights fetch {name}`, or get {record.url} "
-            f"on another machine and put it at {path}."
+            f"The weights {name} are not here{terms}: run `relight weights fetch {name}`, "
+            f"or {record.by_hand}."
         )
-    status = path.stat()
-    found = _digest(path, status.st_size, status.st_mtime_ns)
+    if record.imported:
+        return path
+    found = sha256_of(path)
     if found != record.sha256:
         again = f"delete it and run `relight weights fetch {name}`"
         remedy = "install tf_relight again" if record.shipped else again
@@ -208,38 +251,66 @@ def fetch(name: str, *, progress: bool = True) -> Path:
     record, path = record_of(name), path_of(name)
     if path.is_file() or record.shipped:
         return find(name)
+    if record.imported:
+        # Imported here: converting needs Keras, the record does not.
+        from tf_relight.official_weights import fetch_and_import
+
+        return fetch_and_import(name, progress=progress).path
     with atomic_path(path) as temporary:
-        digest = _download(record, path, temporary, progress)
-        if digest != record.sha256:
-            raise RelightError(
-                f"{record.url} is not the recorded file (its sha256 begins {digest[:8]}, not "
-                f"{record.sha256[:8]}), so it was not kept: try again later or report it."
-            )
+        download(name, temporary, progress=progress)
     return path
 
 
-def _download(record: WeightsRecord, path: Path, temporary: Path, progress: bool) -> str:
-    """Copy the file of `record` to `temporary`; return its sha256. `path` is only named in errors."""
+def download(name: str, target: Path, *, progress: bool = True) -> None:
+    """Copy what is published as `name` to `target` and check it; `target` is not to be used on failure.
+
+    Raises:
+        RelightError: no connection, or another file than recorded.
+    """
+    record = record_of(name)
+    digest = _download(record, target, progress)
+    if digest != record.sha256:
+        raise RelightError(
+            f"{record.url} is not the recorded file (its sha256 begins {digest[:8]}, not "
+            f"{record.sha256[:8]}), so it was not kept: try again later or report it."
+        )
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file, read once as long as its size and time of change stay the same.
+
+    Raises:
+        RelightError: the file cannot be read.
+    """
+    try:
+        status = path.stat()
+        return _digest(path, status.st_size, status.st_mtime_ns)
+    except OSError as error:
+        raise RelightError(f"Cannot read the weights {path}: {error.strerror or error}.") from error
+
+
+def _download(record: WeightsRecord, target: Path, progress: bool) -> str:
+    """Copy what `record` names to `target`; return its sha256."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     digest, received = hashlib.sha256(), 0
     request = urllib.request.Request(record.url, headers={"User-Agent": "tf_relight"})
-    with temporary.open("wb") as out, Progress(*columns, disable=not progress) as bar:
+    with target.open("wb") as out, Progress(*columns, disable=not progress) as bar:
         task = bar.add_task(record.file, total=record.size)
         try:
             response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
         except (OSError, http.client.HTTPException) as error:
-            raise _unreachable(record, path, error) from error
+            raise _unreachable(record, error) from error
         with response:
             while True:
                 try:
                     chunk = response.read(CHUNK)
                 except (OSError, http.client.HTTPException) as error:
-                    raise _unreachable(record, path, error) from error
+                    raise _unreachable(record, error) from error
                 received += len(chunk)
                 if not chunk and received < record.size:
-                    raise _unreachable(record, path, f"only {received} of {record.size} bytes arrived")
+                    raise _unreachable(record, f"only {received} of {record.size} bytes arrived")
                 # Stop at the first byte too many: a server must not be able to fill the disk.
                 if not chunk or received > record.size:
                     return digest.hexdigest()
@@ -248,21 +319,16 @@ def _download(record: WeightsRecord, path: Path, temporary: Path, progress: bool
                 bar.update(task, advance=len(chunk))
 
 
-def _unreachable(record: WeightsRecord, path: Path, error: Exception | str) -> RelightError:
+def _unreachable(record: WeightsRecord, error: Exception | str) -> RelightError:
     reason = getattr(error, "reason", None) or error
-    return RelightError(
-        f"Cannot download {record.file} ({reason}): get {record.url} on another machine and put it at {path}."
-    )
+    return RelightError(f"Cannot download {record.name} ({reason}): {record.by_hand}.")
 
 
 @functools.lru_cache(maxsize=32)
 def _digest(path: Path, size: int, modified: int) -> str:
     """Return the sha256 of a file; size and time of change only serve as the key of the memory."""
     digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK):
-                digest.update(chunk)
-    except OSError as error:
-        raise RelightError(f"Cannot read the weights {path}: {error.strerror or error}.") from error
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
     return digest.hexdigest()

@@ -1,11 +1,14 @@
-"""`relight weights`: list, fetch, show and release weights."""
+"""`relight weights`: list, fetch, import, show and release weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tf_relight.commands.printing import print_aligned
+
+if TYPE_CHECKING:
+    from tf_relight.official_weights import Imported
 
 
 def add(commands: Any) -> None:
@@ -21,6 +24,17 @@ def add(commands: Any) -> None:
     _task(tasks, list_weights, "list the known weights, their licence and whether they are here", "list")
     fetch = _task(tasks, fetch_weights, "download weights and check their sha256", "fetch vgg16-torchvision")
     fetch.add_argument("names", nargs="+", metavar="NAME")
+    imported = _task(
+        tasks,
+        import_official,
+        "convert an official checkpoint, after checking what it is",
+        "import dpr512 trained_model_03.t7",
+    )
+    imported.add_argument("method", metavar="METHOD", help="dpr512 or dpr1024")
+    imported.add_argument("file", metavar="FILE", help="the file as its authors publish it")
+    imported.add_argument(
+        "--allow-unknown", action="store_true", help="take a file that is not the recorded one"
+    )
     path = _task(tasks, path_weights, "print where a weights file is", "path dmshn-scenes-256-v1")
     path.add_argument("name", metavar="NAME")
     show = _task(
@@ -66,13 +80,42 @@ def list_weights() -> int:
 
 def fetch_weights(*, names: Sequence[str]) -> int:
     """Download weights; those that are here already are only checked."""
-    from tf_relight.weights_record import fetch, record_of
+    from tf_relight.weights_record import fetch, present, record_of
 
     for name in names:
         record_of(name)
     for name in names:
-        print(fetch(name))
+        if record_of(name).imported and not present(name):
+            from tf_relight.official_weights import fetch_and_import
+
+            _print_import(fetch_and_import(name))
+        else:
+            print(fetch(name))
     return 0
+
+
+def import_official(*, method: str, file: str, allow_unknown: bool) -> int:
+    """Convert an official checkpoint and say what was found."""
+    from tf_relight.official_weights import import_weights
+
+    _print_import(import_weights(method, file, allow_unknown=allow_unknown))
+    return 0
+
+
+def _print_import(done: Imported) -> None:
+    record = done.record
+    if done.known:
+        print(f"sha256 {done.sha256}, as recorded")
+    else:
+        print(f"sha256 {done.sha256}, UNKNOWN: the record of {record.name} says {record.sha256}")
+    print(f"{done.tensors} tensors taken")
+    for reason, count in done.dropped.items():
+        print(f"{count} left out: {reason}")
+    for what, difference in done.parity.items():
+        allowed = f"allowed {done.allowed[what]:.0e}"
+        print(f"parity: {what} differs from the official network's by {difference:.1e} ({allowed})")
+    print(f"licence: {record.licence}; please cite {record.paper}")
+    print(f"{done.path}: use it as --weights {record.name} or --method {record.method}")
 
 
 def path_weights(*, name: str) -> int:

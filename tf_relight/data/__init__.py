@@ -14,14 +14,23 @@ if TYPE_CHECKING:
 DATASETS = {
     "vidit": "tf_relight.data.vidit",
     "folder": "tf_relight.data.folder",
+    "portraits": "tf_relight.data.portraits",
     "scenes": "tf_relight.data.scenes",
+    "heads": "tf_relight.data.heads",
     "shards": "tf_relight.data.shards",
 }
 """Dataset name to the module with its `open(data_config, split) -> Source`."""
 
 
-def open_source(data_config: DataConfig, split: Literal["train", "validation"]) -> Source:
+def open_source(
+    data_config: DataConfig,
+    split: Literal["train", "validation"],
+    channels: Literal["rgb", "luminance"] = "rgb",
+) -> Source:
     """Open the dataset that `data_config.name` names.
+
+    Args:
+        channels: "luminance" gives pictures as L of Lab, (H, W, 1), for methods that see nothing else.
 
     Raises:
         RelightError: unknown name or split, or the dataset's own complaint (missing folder, no scenes, ...).
@@ -33,4 +42,9 @@ def open_source(data_config: DataConfig, split: Literal["train", "validation"]) 
         )
     if split not in ("train", "validation"):
         raise RelightError(f"Split '{split}' is not known; use 'train' or 'validation'.")
-    return importlib.import_module(DATASETS[data_config.name]).open(data_config, split)
+    source = importlib.import_module(DATASETS[data_config.name]).open(data_config, split)
+    if channels == "rgb":
+        return source
+    from tf_relight.data.luminance import as_luminance
+
+    return as_luminance(source)

@@ -12,6 +12,8 @@ from tf_relight.methods.contract import Method
 METHODS: dict[str, str] = {
     "dmshn": "tf_relight.methods.dmshn",
     "stacked_dmshn": "tf_relight.methods.dmshn",
+    "dpr512": "tf_relight.methods.dpr",
+    "dpr1024": "tf_relight.methods.dpr",
 }
 
 

@@ -57,7 +57,9 @@ class MethodInfo:
         size_multiple: the network pads its input to a multiple of this and crops the result back.
         parameters: trainable and fixed weights of the default Config, checked by the contract test.
         batch_fields: what a training batch must hold.
+        channels: "rgb", or "luminance" for a network that sees L of Lab only: (H, W, 1) in 0..1.
         defaults: Config values that make this variant of the family.
+        starts_from: other methods whose weights may start its training, because the tensors are the same.
         default_weights: name of the weights that ship with the package, or None.
         weights_licence: licence of the official weights, or a note that none exist.
     """
@@ -72,7 +74,9 @@ class MethodInfo:
     size_multiple: int
     parameters: int
     batch_fields: tuple[str, ...] = ("image", "target")
+    channels: Literal["rgb", "luminance"] = "rgb"
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    starts_from: tuple[str, ...] = ()
     default_weights: str | None = None
     weights_licence: str = ""
     published: tuple[PublishedScore, ...] = ()
@@ -93,16 +97,34 @@ class LossTerm:
 
 
 @dataclass(frozen=True)
+class Discriminator:
+    """A PatchGAN to be made for the training.
+
+    Attributes:
+        channels: of the picture it judges, with its condition.
+        width: channels of its first layer. layers: number of strided layers; 3 sees patches of 70 pixels.
+        norm: normalisation behind all but the first and the last layer.
+    """
+
+    channels: int = 3
+    width: int = 64
+    layers: int = 3
+    norm: Literal["instance", "batch", "none"] = "instance"
+
+
+@dataclass(frozen=True)
 class Adversary:
     """One discriminator of an adversarial stage.
 
     Attributes:
-        discriminator: attribute of the model that holds the network; it maps a picture to score maps.
+        discriminator: its name; without `network`, the attribute of the model that holds it. It maps a
+            picture to score maps.
         weight: of the generator's adversarial term.
         form: "lsgan", "log" or "hinge".
         fake: output the discriminator judges. real: batch field it compares with.
         condition: batch field concatenated to both along the channels, or None.
         feature_matching: weight of the L1 distance of the discriminator's features; 0 switches it off.
+        network: what to make for the training; the released weights do not hold it. None = the model has it.
     """
 
     discriminator: str
@@ -112,6 +134,7 @@ class Adversary:
     real: str = "target"
     condition: str | None = None
     feature_matching: float = 0.0
+    network: Discriminator | None = None
 
 
 @dataclass(frozen=True)
@@ -206,9 +229,7 @@ class Method:
         """Return the built network."""
         return self.networks.build_model(config or self.config())
 
-    def relight(
-        self, model: keras.Model, image: np.ndarray, light: np.ndarray | None = None
-    ) -> np.ndarray:
+    def relight(self, model: keras.Model, image: np.ndarray, light: np.ndarray | None = None) -> np.ndarray:
         """Relight one picture at its own size.
 
         Args:

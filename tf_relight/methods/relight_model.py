@@ -6,13 +6,14 @@ is imported inside the training functions, so a network can be built and run on 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 from keras import ops
 
+from tf_relight.discriminators import build_discriminator
 from tf_relight.losses import LOSSES, feature_matching, gan_loss
 from tf_relight.methods.contract import Adversary, LossTerm, Stage
 
@@ -35,6 +36,13 @@ class StepOptions:
     xla: bool = False
 
 
+class _Attached:
+    """Networks that Keras shall not take for layers of the model."""
+
+    def __init__(self) -> None:
+        self.networks: dict[str, keras.Model] = {}
+
+
 class RelightModel(keras.Model):
     """A network that relights pictures and knows how to learn from one batch.
 
@@ -50,6 +58,23 @@ class RelightModel(keras.Model):
         """Set what a stage switches in the network; a network without switches takes none."""
         if switches:
             raise TypeError(f"{type(self).__name__} has no switches: {sorted(switches)}")
+
+    def attach_discriminators(self, stages: Sequence[Stage]) -> None:
+        """Make the discriminators that the stages ask for; call inside the strategy's scope.
+
+        They are kept beside the model's own layers, so that its weights stay those of the network.
+        """
+        self._attached = _Attached()
+        for adversary in (adversary for stage in stages for adversary in stage.adversaries):
+            known = self._attached.networks.get(adversary.discriminator)
+            if adversary.network is not None and known is None:
+                made = build_discriminator(adversary.network, adversary.discriminator)
+                self._attached.networks[adversary.discriminator] = made
+
+    @property
+    def attached(self) -> dict[str, keras.Model]:
+        """The discriminators made for the training, by name."""
+        return self._attached.networks if hasattr(self, "_attached") else {}
 
     def prepare_stage(
         self,
@@ -163,6 +188,8 @@ class RelightModel(keras.Model):
     # -- pieces ----------------------------------------------------------------------------------------------
 
     def _discriminator(self, adversary: Adversary) -> keras.Model:
+        if adversary.network is not None:
+            return self.attached[adversary.discriminator]
         return getattr(self, adversary.discriminator)
 
     def _judge(self, adversary: Adversary, picture: Any, batch: Batch) -> dict[str, Any]:

@@ -89,8 +89,13 @@ class RunCheckpoints:
 
     def _objects(self, optimizers: dict[str, Any], pending: tf.Variable) -> tf.train.Checkpoint:
         averages = [] if self._average is None else [a.value for a in self._average.averages]
+        attached = getattr(self._model, "attached", {})
         return tf.train.Checkpoint(
-            model=self._model, optimizers=optimizers, pending=pending, averages=averages
+            model=self._model,
+            discriminators=dict(attached),
+            optimizers=optimizers,
+            pending=pending,
+            averages=averages,
         )
 
 

@@ -21,7 +21,7 @@ from tf_relight.data.source import Source
 from tf_relight.errors import RelightError
 from tf_relight.methods.contract import Stage
 from tf_relight.methods.relight_model import RelightModel, StepOptions
-from tf_relight.metrics import psnr, quantise
+from tf_relight.metrics import light_angle, psnr, quantise
 from tf_relight.training.average import WeightAverage
 from tf_relight.training.checkpoint import RunCheckpoints
 from tf_relight.training.optimizers import make_optimizers
@@ -101,6 +101,7 @@ class Trainer:
         self._spans = plan(self.stages, config.steps)
         self._options = StepOptions(config.clip_norm, config.accumulate, config.xla)
         with self.strategy.scope():
+            self.model.attach_discriminators(self.stages)
             self._average = WeightAverage(self.model, config.ema) if config.ema else None
             self._pending = tf.Variable(tf.zeros(2), trainable=False)  # loss sum and count since the last row
         self._checkpoints = RunCheckpoints(
@@ -110,7 +111,9 @@ class Trainer:
             keep=config.keep_checkpoints,
             cluster=self.cluster,
         )
-        self._forward = tf.function(lambda image: self.model(image, training=False), reduce_retracing=True)
+        self._forward = tf.function(
+            lambda batch: self.model.compute(batch, training=False), reduce_retracing=True
+        )
         self._stop_signal: int | None = None
 
     # -- the run ---------------------------------------------------------------------------------------------
@@ -211,8 +214,8 @@ class Trainer:
         rows = [row for row in self._curve.rows if row["validation_psnr"]]
         if not rows:
             return {}
-        names = ("step", "loss", "validation_psnr", "validation_input_psnr")
-        return {name: float(rows[-1][name]) for name in names}
+        names = ("step", "loss", "validation_psnr", "validation_input_psnr", "validation_light_degrees")
+        return {name: float(rows[-1][name]) for name in names if rows[-1].get(name)}
 
     def seconds(self) -> float:
         """Return the time spent in training steps, over all stretches of a resumed run."""
@@ -282,7 +285,10 @@ class Trainer:
         clock.restart()
 
     def _validate(self, step: int, span: StageSpan) -> dict[str, float | None]:
-        """Mean PSNR of 8-bit results on held-out samples; every worker computes it, so nobody waits."""
+        """Mean PSNR of 8-bit results on held-out samples, and the error of the light that the model reads.
+
+        Every worker computes them, so nobody waits.
+        """
         source, config = self.validation_source, self.config
         last = step == self._spans[-1].last
         due = last or any(
@@ -292,21 +298,30 @@ class Trainer:
         if source is None or not due:
             return {}
         count = min(len(source), config.validation_pictures)
-        results, unchanged, rows = [], [], []
+        results, unchanged, angles, rows = [], [], [], []
         with self._average.applied() if self._average is not None else contextlib.nullcontext():
             for index in range(count):
                 sample = source.read(index)
-                image = sample["image"].astype(np.float32) / 255.0
-                output = np.clip(self._forward(tf.constant(image[None])).numpy()[0], 0.0, 1.0)
+                batch = {name: tf.constant(_scaled(array)[None]) for name, array in sample.items()}
+                outputs = self._forward(batch)
+                output = np.clip(outputs["output"].numpy()[0], 0.0, 1.0)
                 results.append(psnr(quantise(output), sample["target"]))
                 unchanged.append(psnr(sample["image"], sample["target"]))
+                if "light" in outputs and "light" in sample:
+                    angles.append(light_angle(outputs["light"].numpy()[0], sample["light"]))
                 if index < SAMPLE_ROWS:
-                    rows.append([image, output, sample["target"].astype(np.float32) / 255.0])
+                    rows.append([_scaled(sample["image"]), output, _scaled(sample["target"])])
         self._board.pictures(step, "validation: input, output, target", rows)
         return {
             "validation_psnr": float(np.mean(results)),
             "validation_input_psnr": float(np.mean(unchanged)),
+            "validation_light_degrees": float(np.mean(angles)) if angles else None,
         }
+
+
+def _scaled(array: np.ndarray) -> np.ndarray:
+    """Pictures uint8 to float32 0..1, as in the training's batches; anything else as it is."""
+    return array.astype(np.float32) / np.float32(255.0) if array.dtype == np.uint8 else array
 
 
 class _Clock:

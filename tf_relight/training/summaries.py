@@ -23,8 +23,10 @@ CURVE_COLUMNS = (
     "loss",
     "validation_psnr",
     "validation_input_psnr",
+    "validation_light_degrees",
     "images_per_second",
 )
+"""Columns that a run has no figure for stay empty."""
 
 
 class Curve:
@@ -57,7 +59,7 @@ def read_curve(path: Path) -> list[dict[str, str]]:
         return []
     with path.open(newline="", encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))
-    if rows and set(CURVE_COLUMNS) - set(rows[0]):
+    if rows and set(CURVE_COLUMNS) - {"validation_light_degrees"} - set(rows[0]):
         raise RelightError(f"{path} is not a learning curve of this toolkit; move it away and run again.")
     return rows
 
@@ -82,7 +84,7 @@ class Board:
                     tf.summary.scalar(name, value)
 
     def pictures(self, step: int, name: str, rows: list[list[np.ndarray]]) -> None:
-        """Write a sheet of (H, W, 3) pictures, sRGB 0..1, all of one size."""
+        """Write a sheet of pictures (H, W, 3) sRGB or (H, W, 1) luminance, 0..1, all of one size."""
         if self._writer is not None:
             sheet = np.concatenate([np.concatenate(row, axis=1) for row in rows], axis=0)
             with self._writer.as_default(step=step):

@@ -1,0 +1,44 @@
+"""Running a loaded network on one picture: at which size, and what to say when it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tf_relight.errors import RelightError
+
+if TYPE_CHECKING:
+    from tf_relight.weights import LoadedModel
+
+
+def working_size(size: tuple[int, int], long_side: int) -> tuple[int, int]:
+    """Return (height, width) of the same shape with at most the given long side."""
+    scale = min(1.0, long_side / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def training_size(loaded: LoadedModel) -> int:
+    """Return the long side, in pixels, of the pictures the weights were trained on."""
+    return int(loaded.metadata.get("size") or loaded.method.info.native_size)
+
+
+def run_network(network: Callable[[], np.ndarray]) -> np.ndarray:
+    """Return what `network` returns.
+
+    Raises:
+        RelightError: it holds values that are not finite, or memory ran out.
+    """
+    try:
+        result = network()
+    except Exception as error:
+        # TensorFlow's own class for this cannot be named without importing TensorFlow.
+        if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":
+            raise
+        raise RelightError(
+            "Not enough memory for the network at this size. Give a smaller --size."
+        ) from error
+    if not np.isfinite(result).all():
+        raise RelightError("The network's result holds values that are not numbers. Use other weights.")
+    return result
