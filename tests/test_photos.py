@@ -13,7 +13,9 @@ from PIL import Image
 from tf_relight import methods
 from tf_relight.errors import RelightError
 from tf_relight.image import Picture, read_picture, resize, write_picture
-from tf_relight.photos import plan_outputs, relight, relight_photos, relight_picture, working_size
+from tf_relight.options import RelightOptions
+from tf_relight.photos import plan_outputs, relight, relight_photos, relight_picture
+from tf_relight.running import working_size
 
 RNG = np.random.default_rng(0)
 
@@ -21,7 +23,8 @@ RNG = np.random.default_rng(0)
 class Dimmer:
     """A stand-in for a method: it dims the picture and remembers what it was given."""
 
-    info = SimpleNamespace(native_size=512)
+    name = "dimmer"
+    info = SimpleNamespace(native_size=512, light="none")
 
     def __init__(self, result=lambda image: image * np.float32(0.5)):
         self.seen: list[tuple[int, ...]] = []
@@ -136,7 +139,7 @@ def test_a_small_photo_is_the_networks_own_output():
     pixels = RNG.random((30, 40, 3), dtype=np.float32)
     result = relight_picture(Picture(pixels), loaded_with(method))
     np.testing.assert_array_equal(result.pixels, pixels[::-1])
-    half = relight_picture(Picture(pixels), loaded_with(method), strength=0.5)
+    half = relight_picture(Picture(pixels), loaded_with(method), RelightOptions(strength=0.5))
     np.testing.assert_allclose(half.pixels, (pixels + pixels[::-1]) / 2, atol=1e-6)
 
 
@@ -152,7 +155,8 @@ def test_working_size():
 )
 def test_the_network_works_at_the_size_of_its_training(metadata, size, expected):
     method = Dimmer()
-    relight_picture(Picture(np.zeros((600, 300, 3), np.float32)), loaded_with(method, **metadata), size=size)
+    picture = Picture(np.zeros((600, 300, 3), np.float32))
+    relight_picture(picture, loaded_with(method, **metadata), RelightOptions(size=size))
     assert method.seen == [(expected, expected // 2, 3)]
 
 
@@ -221,6 +225,9 @@ def test_bad_arguments_come_before_the_network_is_loaded(tmp_path, dimmer):
         ({"strength": float("nan")}, "outside 0..1"),
         ({"size": 3}, "at least 16"),
         ({"method": "dmshm"}, "Did you mean 'dmshn'"),
+        ({"temperature": 3000}, "takes no --temperature"),
+        ({"light_from": __file__}, "takes no light"),
+        ({"light_from": "gone.jpg"}, "no file gone.jpg"),
         ({"method": None, "weights": None}, "--weights"),
     ]:
         with pytest.raises(RelightError, match=words):
@@ -231,7 +238,9 @@ def test_bad_arguments_come_before_the_network_is_loaded(tmp_path, dimmer):
 def test_weights_that_ship_are_the_default(tmp_path, dimmer, monkeypatch):
     shipped = {"dmshn": "dmshn-test-v1", "stacked_dmshn": None}
     monkeypatch.setattr(
-        methods, "get", lambda name: SimpleNamespace(info=SimpleNamespace(default_weights=shipped[name]))
+        methods,
+        "get",
+        lambda name: SimpleNamespace(info=SimpleNamespace(default_weights=shipped.get(name), light="none")),
     )
     source = photo(tmp_path / "a.png")
     run([source], tmp_path / "out", weights=None)

@@ -1,8 +1,8 @@
 """Relighting photos of any size: what `relight image` and `tf_relight.relight` do.
 
 Each photo is made as small as the pictures the network was trained on, relit there, and the change of light
-is brought back to full size (`transfer.py`). A broken file among many is reported at the end; it does not
-stop the others.
+is brought back to full size (`transfer.py`); portraits go their own way (`portraits.py`). A broken file among
+many is reported at the end; it does not stop the others.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,12 +27,13 @@ from tf_relight.image import (
     resize,
     write_picture,
 )
+from tf_relight.options import RelightOptions
+from tf_relight.progress import track
+from tf_relight.running import run_network, training_size, working_size
 from tf_relight.transfer import transfer
 
 if TYPE_CHECKING:
     from tf_relight.weights import LoadedModel
-
-SMALLEST_SIZE = 16
 
 
 @dataclass
@@ -62,17 +63,18 @@ def relight(
     *,
     method: str | None = None,
     weights: Path | str | None = None,
-    strength: float = 1.0,
-    size: int | None = None,
+    light_from: Path | str | None = None,
+    **options: Any,
 ) -> np.ndarray:
     """Relight one photo and return its pixels at full size.
 
     The network is loaded for each call; for many photos use `relight_photos`, or load once with `load_model`
-    and call `relight_picture`.
+    and call `relight_picture`; for many lights of one portrait use `portraits.PortraitRelighter`.
 
     Args:
         photo: a file, or (H, W, 3) RGB, sRGB-encoded: float 0..1 or uint8.
-        method, weights, strength, size: as in `relight_photos`.
+        method, weights, light_from: as in `relight_photos`.
+        options: the fields of `RelightOptions`: light, strength, size, temperature and so on.
 
     Returns:
         (H, W, 3) float32 sRGB 0..1.
@@ -80,9 +82,11 @@ def relight(
     Raises:
         RelightError: as in `relight_photos`, or an array of another shape or type.
     """
-    _check_arguments(strength, size)
+    wanted = RelightOptions(**options)
+    check_light(method, wanted, light_from)
     picture = _from_array(photo) if isinstance(photo, np.ndarray) else read_picture(photo)
-    return relight_picture(picture, _load(method, weights), strength, size).pixels
+    loaded = load_for(method, weights)
+    return relight_picture(picture, loaded, with_light(wanted, loaded, light_from)).pixels
 
 
 def relight_photos(
@@ -91,9 +95,9 @@ def relight_photos(
     *,
     method: str | None = None,
     weights: Path | str | None = None,
-    strength: float = 1.0,
-    size: int | None = None,
+    light_from: Path | str | None = None,
     progress: bool = True,
+    **options: Any,
 ) -> Report:
     """Relight photo files and folders of photos.
 
@@ -103,10 +107,9 @@ def relight_photos(
             names; equal names get a number, and formats that cannot be written become PNG.
         method: name from the method table; None takes the method the weights belong to.
         weights: a weights file or name; None takes those that ship with the method.
-        strength: 0 (unchanged) to 1.
-        size: long side in pixels at which the network works; None takes the size it was trained at. Smaller
-            photos are used as they are.
+        light_from: another photo whose light is copied.
         progress: show a progress bar on stderr.
+        options: the fields of `RelightOptions`: light, strength, size, temperature and so on.
 
     Returns:
         the report. With several photos, one that fails is listed there and the run goes on.
@@ -115,14 +118,16 @@ def relight_photos(
         RelightError: a mistake that concerns every photo (arguments, weights, output folder), or the only
             photo failed.
     """
-    _check_arguments(strength, size)
+    wanted = RelightOptions(**options)
+    check_light(method, wanted, light_from)
     jobs = plan_outputs(paths, out)
-    loaded = _load(method, weights)
+    loaded = load_for(method, weights)
+    wanted = with_light(wanted, loaded, light_from)
     report = Report()
     started = time.monotonic()
-    for source, target in _track(jobs, progress):
+    for source, target in track(jobs, lambda job: f"Relighting {job[0].name}", show=progress):
         try:
-            report.notes += _relight_file(source, target, loaded, strength, size)
+            report.notes += _relight_file(source, target, loaded, wanted)
             report.written.append(target)
         except RelightError as error:
             if len(jobs) == 1:
@@ -133,47 +138,35 @@ def relight_photos(
     return report
 
 
-def relight_picture(
-    picture: Picture, loaded: LoadedModel, strength: float = 1.0, size: int | None = None
-) -> Picture:
+def relight_picture(picture: Picture, loaded: LoadedModel, options: RelightOptions | None = None) -> Picture:
     """Return the picture relit by a loaded network, at its own size, with its alpha and bit depth.
 
-    A picture no larger than `size` is relit as it is and is the network's own output; a larger one is relit
-    small, and the change of light is transferred.
+    Methods that take a light go by `portraits.PortraitRelighter`. For the others, a picture no larger than
+    the network's size is relit as it is and is the network's own output; a larger one is relit small, and the
+    change of light is transferred.
 
     Args:
-        size: long side in pixels at which the network works; None takes the size of its training.
+        options: None relights in full, with a method that takes no light.
+
+    Returns:
+        the picture; its notes hold what there is to say about it, for example that no face was found.
 
     Raises:
-        RelightError: the network returned values that are not finite, or ran out of memory.
+        RelightError: a light for a method that takes none, or none for one that needs it; the network
+            returned values that are not finite, or ran out of memory.
     """
-    pixels = picture.pixels
-    small = resize(pixels, working_size(picture.size, size or training_size(loaded)))
-    try:
-        relit = loaded.method.relight(loaded.model, small)
-    except Exception as error:
-        # TensorFlow's own class for this cannot be named without importing TensorFlow.
-        if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":
-            raise
-        raise RelightError(
-            "Not enough memory for the network at this size. Give a smaller --size."
-        ) from error
-    if not np.isfinite(relit).all():
-        raise RelightError("The network's result holds values that are not numbers. Use other weights.")
+    options = options or RelightOptions()
+    options.check_method(loaded.method.name, loaded.method.info)
+    if loaded.method.info.light != "none":
+        from tf_relight.portraits import relight_portrait
+
+        return relight_portrait(picture, loaded, options)
+    pixels, strength = picture.pixels, options.strength
+    small = resize(pixels, working_size(picture.size, options.size or training_size(loaded)))
+    relit = run_network(lambda: loaded.method.relight(loaded.model, small))
     if small.shape == pixels.shape:
         return picture.with_pixels(np.clip(pixels + np.float32(strength) * (relit - pixels), 0, 1))
     return picture.with_pixels(transfer(pixels, small, relit, strength))
-
-
-def working_size(size: tuple[int, int], long_side: int) -> tuple[int, int]:
-    """Return (height, width) of the same shape with at most the given long side."""
-    scale = min(1.0, long_side / max(size))
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
-def training_size(loaded: LoadedModel) -> int:
-    """Return the long side, in pixels, of the pictures the weights were trained on."""
-    return int(loaded.metadata.get("size") or loaded.method.info.native_size)
 
 
 def plan_outputs(paths: Iterable[Path | str], out: Path | str) -> list[tuple[Path, Path]]:
@@ -217,11 +210,28 @@ def _from_array(pixels: np.ndarray) -> Picture:
     return Picture(pixels.astype(np.float32), bits=16)
 
 
-def _check_arguments(strength: float, size: int | None) -> None:
-    if not 0 <= strength <= 1:
-        raise RelightError(f"Strength {strength} is outside 0..1.")
-    if size is not None and size < SMALLEST_SIZE:
-        raise RelightError(f"Size {size} is too small for a network. Give at least {SMALLEST_SIZE}.")
+def check_light(method: str | None, options: RelightOptions, light_from: Path | str | None) -> None:
+    """Raise RelightError where the light does not fit the method, before the network is loaded."""
+    if options.light is not None and light_from is not None:
+        raise RelightError("Give the light once: leave out either --light-from or the other light options.")
+    if light_from is not None and not Path(light_from).is_file():
+        raise RelightError(f"There is no file {light_from} to take the light from. Check the name.")
+    if method is not None:
+        info = methods.get(method).info
+        if light_from is not None and info.light == "none":
+            raise RelightError(f"Method '{method}' takes no light. Leave out --light-from.")
+        if light_from is None:
+            options.check_method(method, info)
+
+
+def with_light(options: RelightOptions, loaded: LoadedModel, light_from: Path | str | None) -> RelightOptions:
+    """Return the options with the light of another photo, if there is one; check them again."""
+    if light_from is not None:
+        from tf_relight.portraits import light_of_photo
+
+        options = replace(options, light=light_of_photo(light_from, loaded))
+    options.check_method(loaded.method.name, loaded.method.info)
+    return options
 
 
 def _names_in(folder: Path, sources: Iterable[Path]) -> list[Path]:
@@ -253,7 +263,12 @@ def _check_folder(folder: Path) -> None:
         raise RelightError(f"The folder {folder} may not be written. Choose another.")
 
 
-def _load(method: str | None, weights: Path | str | None) -> LoadedModel:
+def load_for(method: str | None, weights: Path | str | None) -> LoadedModel:
+    """Return the model of `--method` and `--weights`; either may be None.
+
+    Raises:
+        RelightError: neither is given, they do not fit, or the weights are not here.
+    """
     if weights is None:
         shipped = [name for name in methods.names() if methods.get(name).info.default_weights]
         hint = f" Methods with weights: {', '.join(shipped)}." if shipped else ""
@@ -271,26 +286,16 @@ def _load(method: str | None, weights: Path | str | None) -> LoadedModel:
 
 
 def _relight_file(
-    source: Path, target: Path, loaded: LoadedModel, strength: float, size: int | None
+    source: Path, target: Path, loaded: LoadedModel, options: RelightOptions
 ) -> tuple[str, ...]:
     try:
         picture = read_picture(source)
-        relit = relight_picture(picture, loaded, strength, size)
-        return picture.notes + write_picture(target, relit)
+        relit = relight_picture(replace(picture, notes=()), loaded, options)
+        notes = picture.notes + tuple(f"{source.name}: {note}" for note in relit.notes)
+        if options.paper and check_can_write(target) == "JPEG":
+            from tf_relight.portraits import write_as_paper
+
+            return notes + write_as_paper(target, relit)
+        return notes + write_picture(target, relit)
     except MemoryError as error:
         raise RelightError(f"Not enough memory for {source}. Make it smaller first.") from error
-
-
-def _track(jobs: list[tuple[Path, Path]], show: bool) -> Iterable[tuple[Path, Path]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    # On stderr and without catching prints, so that stdout holds results only.
-    bar = Progress(*columns, console=Console(stderr=True), redirect_stdout=False, disable=not show)
-    with bar:
-        task = bar.add_task("", total=len(jobs))
-        for job in jobs:
-            bar.update(task, description=f"Relighting {job[0].name}")
-            yield job
-            bar.advance(task)

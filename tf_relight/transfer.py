@@ -37,6 +37,7 @@ LARGEST_CONTRAST = 1.15  # of the slope against the ratio of means; more is two 
 LARGEST_GAIN = 3.0  # limits how much the noise of dark places is raised
 # Light multiplies x + 0.055 on the power part of the sRGB curve, not x.
 SRGB_FOOT = 0.055
+LIGHTNESS_FOOT = 0.16  # the same of Lab lightness in 0..1
 SOFTNESS = (0.0, 0.5, 0.7, 1.0, 1.4, 2.0)  # standard deviations tried, in pixels of the small picture
 # A softer copy always fits moved shadows a little better, so a sharper one that is nearly as good is taken.
 SOFTNESS_MARGIN = 1.3
@@ -46,24 +47,34 @@ _BRIGHTNESS = np.array([[0.299, 0.587, 0.114]], np.float32)
 
 
 def transfer(
-    full: np.ndarray, low_before: np.ndarray, low_after: np.ndarray, strength: float = 1.0
+    full: np.ndarray,
+    low_before: np.ndarray,
+    low_after: np.ndarray,
+    strength: float = 1.0,
+    foot: float = SRGB_FOOT,
 ) -> np.ndarray:
     """Return the full-size photo under the change of light seen between two small pictures.
 
     Args:
-        full: (H, W, 3) float32 sRGB 0..1.
-        low_before: (h, w, 3) float32, the photo made smaller; any h, w >= 1.
-        low_after: (h, w, 3) float32, the same, relit.
+        full: (H, W, C) float32 0..1, C = 3 (sRGB) or 1 (lightness).
+        low_before: (h, w, C) float32, the photo made smaller; any h, w >= 1.
+        low_after: (h, w, C) float32, the same, relit.
         strength: 0 returns the photo exactly, 1 the full change; between them the change is blended.
+        foot: light multiplies value + foot; `SRGB_FOOT`, or `LIGHTNESS_FOOT` for Lab lightness.
 
     Returns:
-        (H, W, 3) float32, clipped to 0..1.
+        (H, W, C) float32, clipped to 0..1.
 
     Raises:
         ValueError: shapes that do not fit, or a strength outside 0..1.
         RelightError: `low_after` holds values that are not finite.
     """
-    if low_before.shape != low_after.shape or any(p.ndim != 3 or p.shape[2] != 3 for p in (full, low_before)):
+    channels = full.shape[2:]
+    if (
+        low_before.shape != low_after.shape
+        or channels not in ((1,), (3,))
+        or low_before.shape[2:] != channels
+    ):
         raise ValueError(f"shapes do not fit: {full.shape}, {low_before.shape}, {low_after.shape}")
     if not 0 <= strength <= 1:
         raise ValueError(f"strength {strength} is outside 0..1")
@@ -72,9 +83,9 @@ def transfer(
     if strength == 0:
         return full.copy()
     full, before, after = (np.ascontiguousarray(p, dtype=np.float32) for p in (full, low_before, low_after))
-    softened = _blur(before, measure_softness(before, after))
+    softened = _blur(before, measure_softness(before, after, foot))
     guide = _brightness(before)
-    gain, offset = _models(softened, after, guide)
+    gain, offset = _models(softened, after, guide, foot)
     # Levels are mixed with weights that add up to 1, so adding to each adds to the result.
     offset += (after - _slice(softened, guide, gain, offset))[:, None]
     # Two numbers of the model carry the blend, so that it costs nothing per pixel.
@@ -86,8 +97,8 @@ def transfer(
     return np.clip(result, 0, 1, out=result)
 
 
-def measure_softness(before: np.ndarray, after: np.ndarray) -> float:
-    """Return how soft `after` is against `before` (both (h, w, 3)): the deviation of a blur in pixels.
+def measure_softness(before: np.ndarray, after: np.ndarray, foot: float = SRGB_FOOT) -> float:
+    """Return how soft `after` is against `before` (both (h, w, C)): the deviation of a blur in pixels.
 
     The blur is taken under which a local model explains `after` best, on the most detailed tiles.
     """
@@ -97,7 +108,7 @@ def measure_softness(before: np.ndarray, after: np.ndarray) -> float:
         guide = _brightness(tile_before)
         for index, reach in enumerate(SOFTNESS):
             soft = _blur(tile_before, reach)
-            gain, offset = _models(soft, tile_after, guide)
+            gain, offset = _models(soft, tile_after, guide, foot)
             errors[index] += np.square(tile_after - _slice(soft, guide, gain, offset)).mean()
     good_enough = errors <= errors.min() * SOFTNESS_MARGIN + 1e-7
     return SOFTNESS[int(np.argmax(good_enough))]
@@ -114,19 +125,21 @@ def _detailed_tiles(picture: np.ndarray) -> list[tuple[slice, slice]]:
     return sorted(tiles, key=lambda tile: -float(detail[tile].sum()))[:_TILES]
 
 
-def _models(before: np.ndarray, after: np.ndarray, guide: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the grid's gain and offset, each (h, LEVELS, w, 3), that turn `before` into `after`."""
-    height, width, _ = before.shape
-    gain = np.empty((height, LEVELS, width, 3), np.float32)
+def _models(
+    before: np.ndarray, after: np.ndarray, guide: np.ndarray, foot: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the grid's gain and offset, each (h, LEVELS, w, C), that turn `before` into `after`."""
+    height, width, channels = before.shape
+    gain = np.empty((height, LEVELS, width, channels), np.float32)
     offset = np.empty_like(gain)
     # Gains come from wide windows, so half the size shows the same and costs a quarter.
     half = (height + 1) // 2, (width + 1) // 2
-    statistics = [resize(values, half) for values in (before, after, *_local_slopes(before, after))]
+    statistics = [resize(values, half) for values in (before, after, *_local_slopes(before, after, foot))]
     half_guide = resize(guide, half)
 
     def fit_level(index: int) -> None:
         level = index / (LEVELS - 1)
-        level_gain = _level_gain(statistics, _level_weight(half_guide, level))
+        level_gain = _level_gain(statistics, _level_weight(half_guide, level), foot)
         gain[:, index] = resize(level_gain, (height, width), "linear")
         unexplained = after - gain[:, index] * before
         offset[:, index] = _weighted_mean(unexplained, _level_weight(guide, level), OFFSET_REACH)
@@ -136,8 +149,8 @@ def _models(before: np.ndarray, after: np.ndarray, guide: np.ndarray) -> tuple[n
     return gain, offset
 
 
-def _local_slopes(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return covariance and variance (h, w, 3) in small windows, with the ridge that holds flat windows.
+def _local_slopes(before: np.ndarray, after: np.ndarray, foot: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return covariance and variance (h, w, C) in small windows, with the ridge that holds flat windows.
 
     The ratio of the two is a slope. Both are divided by the window's variance, so that in a sum over windows
     a few edges weigh no more than the texture beside them.
@@ -145,21 +158,21 @@ def _local_slopes(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np
     mean_before, mean_after = _blur(before, SLOPE_REACH), _blur(after, SLOPE_REACH)
     variance = np.maximum(_blur(before * before, SLOPE_REACH) - mean_before**2, 0)
     covariance = _blur(before * after, SLOPE_REACH) - mean_before * mean_after
-    ratio = _light_ratio(mean_before, mean_after)
+    ratio = _light_ratio(mean_before, mean_after, foot)
     vote = 1 / (variance.mean(axis=2, keepdims=True) + EDGE_VARIANCE)
     return vote * (covariance + SLOPE_RIDGE * ratio), vote * (variance + SLOPE_RIDGE)
 
 
-def _light_ratio(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    return np.clip((after + SRGB_FOOT) / (before + SRGB_FOOT), 0.1, LARGEST_GAIN)
+def _light_ratio(before: np.ndarray, after: np.ndarray, foot: float) -> np.ndarray:
+    return np.clip((after + foot) / (before + foot), 0.1, LARGEST_GAIN)
 
 
-def _level_gain(statistics: list[np.ndarray], weight: np.ndarray) -> np.ndarray:
+def _level_gain(statistics: list[np.ndarray], weight: np.ndarray, foot: float) -> np.ndarray:
     """Return the gain around each pixel of the half-size pictures, for the pixels of one level."""
     before, after, covariance, variance = (
         _weighted_mean(values, weight, GAIN_REACH / 2) for values in statistics
     )
-    ratio = _light_ratio(before, after)
+    ratio = _light_ratio(before, after, foot)
     return np.clip(covariance / variance, 0, np.minimum(LARGEST_CONTRAST * ratio, LARGEST_GAIN))
 
 
@@ -168,7 +181,8 @@ def _threads() -> int:
 
 
 def _brightness(picture: np.ndarray) -> np.ndarray:
-    return np.clip(cv2.transform(picture, _BRIGHTNESS).reshape(picture.shape[:2]), 0, 1)
+    grey = picture if picture.shape[2] == 1 else cv2.transform(picture, _BRIGHTNESS)
+    return np.clip(grey.reshape(picture.shape[:2]), 0, 1)
 
 
 def _level_weight(guide: np.ndarray, level: float) -> np.ndarray:
@@ -178,13 +192,14 @@ def _level_weight(guide: np.ndarray, level: float) -> np.ndarray:
 
 
 def _weighted_mean(values: np.ndarray, weight: np.ndarray, reach: float) -> np.ndarray:
-    return _blur(values * weight, reach) / _blur(weight, reach).reshape(weight.shape)
+    return _blur(values * weight, reach) / _blur(weight, reach)
 
 
 def _blur(values: np.ndarray, reach: float) -> np.ndarray:
     if reach == 0:
         return values
-    return cv2.GaussianBlur(values, (0, 0), reach, borderType=cv2.BORDER_REPLICATE)
+    blurred = cv2.GaussianBlur(values, (0, 0), reach, borderType=cv2.BORDER_REPLICATE)
+    return blurred.reshape(values.shape)  # OpenCV drops a last axis of length 1
 
 
 def _slice(picture: np.ndarray, guide: np.ndarray, gain: np.ndarray, offset: np.ndarray) -> np.ndarray:
@@ -217,7 +232,7 @@ def _slice_strip(
     """
     strip = picture[rows]
     height, width = strip.shape[:2]
-    low_height, _, low_width, _ = gain.shape
+    low_height, _, low_width, channels = gain.shape
     y = (np.arange(rows.start, rows.stop, dtype=np.float32) + 0.5) * (low_height / len(picture)) - 0.5
     x = (np.arange(width, dtype=np.float32) + 0.5) * (low_width / width) - 0.5
     y, x = np.clip(y, 0, low_height - 1), np.clip(x, 0, low_width - 1)
@@ -231,6 +246,6 @@ def _slice_strip(
     target[:] = strip
     for grid, combine in ((gain, np.multiply), (offset, np.add)):
         lines = grid[above] + share * (grid[below] - grid[above])
-        lines = lines.reshape(height * LEVELS, low_width, 3)
+        lines = lines.reshape(height * LEVELS, low_width, channels)
         looked_up = cv2.remap(lines, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        combine(target, looked_up, out=target)
+        combine(target, looked_up.reshape(target.shape), out=target)

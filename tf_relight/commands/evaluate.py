@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
     what.add_argument("--weights", metavar="W", help="weights file, or a name from `relight weights`")
     what.add_argument("--folders", nargs=2, metavar=("RESULTS", "TARGETS"), help="two folders of pictures")
     parser.add_argument("--method", help="fail if the weights are for another method")
-    parser.add_argument("--data", metavar="NAME", help="vidit, folder, scenes or shards")
+    parser.add_argument("--data", metavar="NAME", help="vidit, folder, portraits, scenes, heads or shards")
     parser.add_argument("--root", metavar="DIR", help="folder of the data")
     parser.add_argument("--split", choices=("train", "validation"), default="validation")
     parser.add_argument("--size", type=int, help="side that pictures are resized to before scoring")

@@ -6,27 +6,36 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from tf_relight.commands.light_options import add_light, chosen_light
 from tf_relight.commands.printing import report_failures
 
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser(
+    image = commands.add_parser(
         "image",
         help="relight photos",
         description="Relight photos or folders of photos, at their full size.",
-        example="relight image photo.jpg holiday/ -o relit/ --method dmshn --strength 0.7",
+        example="relight image portrait.jpg -o relit.jpg --method dpr512 --from left --up 30",
     )
-    parser.set_defaults(command=image)
-    parser.add_argument("paths", nargs="+", metavar="PHOTO", help="photos, and folders of photos")
-    parser.add_argument("-o", "--out", metavar="OUT", required=True, help="folder, or file for one photo")
-    parser.add_argument("--method", help="a name from `relight methods`; its own weights are used")
-    parser.add_argument("--weights", metavar="W", help="weights file, or a name from `relight weights`")
-    parser.add_argument("--strength", type=float, default=1.0, metavar="S", help="0 = unchanged, 1 = full")
-    parser.add_argument("--size", type=int, help="side at which the network looks at the photo")
+    image.set_defaults(command=relight_images)
+    image.add_argument("paths", nargs="+", metavar="PHOTO", help="photos, and folders of photos")
+    image.add_argument("-o", "--out", metavar="OUT", required=True, help="folder, or file for one photo")
+    image.add_argument("--method", help="a name from `relight methods`; its own weights are used")
+    image.add_argument("--weights", metavar="W", help="weights file, or a name from `relight weights`")
+    image.add_argument("--strength", type=float, default=1.0, metavar="S", help="0 = unchanged, 1 = full")
+    image.add_argument("--size", type=int, help="side at which the network looks at the photo, or a face")
+    add_light(image)
+    image.add_argument("--keep-background", action="store_true", help="change the person only")
+    image.add_argument("--sphere", action="store_true", help="draw a ball under the light into the corner")
+    image.add_argument(
+        "--paper",
+        action="store_true",
+        help="exactly the official demo: whole picture, 8-bit Lab, the light's file times 0.7",
+    )
 
 
-def image(
+def relight_images(
     *,
     paths: Sequence[str],
     out: str,
@@ -34,11 +43,34 @@ def image(
     weights: str | None,
     strength: float,
     size: int | None,
+    temperature: float | None,
+    keep_background: bool,
+    sphere: bool,
+    paper: bool,
+    light_from: str | None,
+    **direction: Any,
 ) -> int:
-    """Relight photos and folders; broken ones are listed at the end."""
+    """Relight photos and folders; broken ones are listed at the end.
+
+    Args:
+        direction: the other options of `add_light`.
+    """
     from tf_relight.photos import relight_photos
 
-    report = relight_photos(paths, out, method=method, weights=weights, strength=strength, size=size)
+    report = relight_photos(
+        paths,
+        out,
+        method=method,
+        weights=weights,
+        light_from=light_from,
+        light=chosen_light(light_from=light_from, **direction),
+        strength=strength,
+        size=size,
+        temperature=temperature,
+        keep_background=keep_background,
+        sphere=sphere,
+        paper=paper,
+    )
     for note in report.notes:
         print(f"relight: {note}", file=sys.stderr)
     for path in report.written:

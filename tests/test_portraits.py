@@ -1,0 +1,269 @@
+"""Relighting portraits with a stand-in network: crops, blending, colour, background, the light's range."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image, JpegImagePlugin
+
+from tf_relight import portraits
+from tf_relight.errors import RelightError
+from tf_relight.faces import Face
+from tf_relight.image import Picture, srgb_to_linear
+from tf_relight.light import Light
+from tf_relight.lightness import lightness
+from tf_relight.options import RelightOptions
+from tf_relight.photos import relight_picture
+from tf_relight.portraits import PortraitRelighter, network_light, regions
+
+RNG = np.random.default_rng(1)
+LEFT = Light.from_direction(-60, 20)
+FRONT = Light.from_direction(0, 0)
+
+
+class Shader:
+    """A stand-in for a portrait method: the side that the light's x coefficient points to gets brighter."""
+
+    name = "dpr512"
+    info = SimpleNamespace(native_size=64, light="spherical harmonics")
+
+    def __init__(self):
+        self.seen, self.lights = [], []
+        self.networks = self
+
+    def relight_luminance(self, model, luminance, light):
+        assert model == "the model" and luminance.ndim == 2 and luminance.dtype == np.float32
+        assert light.shape == (9,) and light.dtype == np.float32
+        self.seen.append(luminance.shape)
+        self.lights.append(light)
+        across = np.linspace(-1, 1, luminance.shape[1], dtype=np.float32)
+        return luminance * (0.7 + 0.3 * across * np.sign(light[3]))
+
+    def relight_paper(self, model, image, light):
+        assert image.dtype == np.uint8
+        self.lights.append(light)
+        return 255 - image
+
+    def estimate_light(self, model, image):
+        self.seen.append(image.shape)
+        return np.float32([0.8, -0.2, 0.1, 0.3, 0, 0, 0, 0, 0])
+
+
+def loaded():
+    return SimpleNamespace(model="the model", method=Shader(), metadata={})
+
+
+def photo(size=(90, 80), **fields):
+    rows, columns = np.mgrid[: size[0], : size[1]] / max(size)
+    pixels = np.stack([0.5 + 0.3 * rows, 0.4 + 0.2 * columns, 0.3 + 0 * rows], axis=-1)
+    return Picture(pixels.astype(np.float32), **fields)
+
+
+def face(left, top, height):
+    return Face(left, top, 0.75 * height, height, 1.0)
+
+
+@pytest.fixture
+def nobody(monkeypatch):
+    monkeypatch.setattr(portraits, "find_faces", lambda pixels: [])
+
+
+def test_a_close_portrait_is_relit_whole_and_a_small_face_in_its_crop():
+    assert regions((100, 80), []) == [(slice(0, 100), slice(0, 80), None)]
+    assert regions((100, 80), [face(20, 20, 50)])[0][2] is None
+    ((rows, columns, weight),) = regions((1000, 800), [face(300, 200, 100)])
+    assert (rows, columns) == (slice(150, 350), slice(238, 438))
+    assert weight.shape == (200, 200) and weight[100, 100] == 1 and weight.max() == 1
+    # Soft to the very border: no step of more than a few hundredths.
+    assert max(weight[0].max(), weight[-1].max(), weight[:, 0].max(), weight[:, -1].max()) < 0.001
+    assert np.abs(np.diff(weight, axis=0)).max() < 0.03
+
+
+def test_a_crop_at_the_border_of_the_picture_does_not_fade_there():
+    ((rows, columns, weight),) = regions((1000, 800), [face(0, 0, 100)])
+    assert rows.start == columns.start == 0
+    assert weight[0, 0] == 1 and weight[-1].max() < 0.001 and weight[:, -1].max() < 0.001
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 3), (63, 65)])
+def test_any_shape_of_photo(size, nobody):
+    model = loaded()
+    relit = relight_picture(photo(size), model, RelightOptions(light=LEFT))
+    assert relit.size == size and np.isfinite(relit.pixels).all()
+    assert max(model.method.seen[0]) == 64
+
+
+def test_the_network_sees_the_size_it_was_trained_at_or_the_one_asked_for(nobody):
+    for pixels, size, expected in [
+        ((300, 150), None, (64, 32)),
+        ((30, 15), None, (64, 32)),
+        ((80, 80), 48, (48, 48)),
+    ]:
+        model = loaded()
+        PortraitRelighter(photo(pixels), model, size=size).relight(RelightOptions(light=LEFT))
+        assert model.method.seen == [expected]
+
+
+def test_the_change_is_the_networks_and_colours_are_kept(nobody):
+    picture = photo((128, 128))
+    relit = relight_picture(picture, loaded(), RelightOptions(light=Light.from_direction(60, 20)))
+    expected = lightness(picture.pixels) * (0.7 + 0.3 * np.linspace(-1, 1, 128, dtype=np.float32))
+    assert np.abs(lightness(relit.pixels) - expected).mean() < 0.01
+    before, after = srgb_to_linear(picture.pixels), srgb_to_linear(relit.pixels)
+    red, green, blue = (after / before)[..., 0], (after / before)[..., 1], (after / before)[..., 2]
+    # Neutral light: the channels change alike but for the little saturation that `lightness` moves.
+    # Measured 0.22 and 0.30, where the light falls to a sixth.
+    assert np.abs(np.log(red / green)).max() < 0.25 and np.abs(np.log(blue / green)).max() < 0.35
+
+
+def test_outside_the_crops_nothing_changes_and_several_faces_are_blended(monkeypatch):
+    monkeypatch.setattr(portraits, "person_mask", lambda pixels, faces: np.ones(pixels.shape[:2], np.float32))
+    picture, faces = photo((400, 600)), [face(80, 100, 80), face(150, 110, 78)]
+    model = loaded()
+    relighter = PortraitRelighter(picture, model, faces=faces)
+    relit = relighter.relight(RelightOptions(light=LEFT)).pixels
+    assert len(model.method.seen) == 2 and relighter.notes == ()
+    np.testing.assert_allclose(relit[:, 400:], picture.pixels[:, 400:], atol=1e-6)
+    assert np.abs(relit[140, 110] - picture.pixels[140, 110]).max() > 0.05
+    # No seam: the photo is a smooth ramp, so the largest step stays small.
+    assert np.abs(np.diff(relit, axis=1)).max() < 0.02 and np.abs(np.diff(relit, axis=0)).max() < 0.02
+
+
+def test_strength(nobody):
+    picture = photo()
+    relighter = PortraitRelighter(picture, loaded())
+    full, half, none = (
+        relighter.relight(RelightOptions(light=LEFT, strength=strength)).pixels for strength in (1, 0.5, 0)
+    )
+    np.testing.assert_array_equal(none, picture.pixels)
+    middle = (lightness(picture.pixels) + lightness(full)) / 2
+    np.testing.assert_allclose(lightness(half), middle, atol=3e-3)
+
+
+def test_crops_leave_the_background_out(monkeypatch):
+    picture, asked = photo((400, 600)), []
+
+    def left_half(pixels, faces):
+        asked.append((pixels.shape[:2], faces[0].left, faces[0].top))
+        mask = np.zeros(pixels.shape[:2], np.float32)
+        mask[:, : pixels.shape[1] // 2] = 1
+        return mask
+
+    monkeypatch.setattr(portraits, "person_mask", left_half)
+    relighter = PortraitRelighter(picture, loaded(), faces=[face(300, 100, 80)])
+    relit = relighter.relight(RelightOptions(light=LEFT)).pixels
+    # The crop is 160 wide around column 330: its face lies 50 from its left, 40 from its top.
+    assert asked == [((160, 160), 50, 40)]
+    np.testing.assert_array_equal(relit[:, 330:], picture.pixels[:, 330:])
+    assert np.abs(relit[140, 320] - picture.pixels[140, 320]).max() > 0.02
+    kept = relighter.relight(RelightOptions(light=LEFT, keep_background=True)).pixels
+    np.testing.assert_array_equal(kept, relit)
+
+
+def test_keep_background(monkeypatch):
+    picture = photo((100, 100))
+    mask = np.zeros((100, 100), np.float32)
+    mask[:, :50] = 1
+    monkeypatch.setattr(portraits, "person_mask", lambda pixels, faces: mask)
+    relighter = PortraitRelighter(picture, loaded(), faces=[face(10, 10, 60)])
+    relit = relighter.relight(RelightOptions(light=LEFT, keep_background=True, temperature=3000)).pixels
+    np.testing.assert_array_equal(relit[:, 50:], picture.pixels[:, 50:])
+    assert np.abs(relit[:, :50] - picture.pixels[:, :50]).mean() > 0.02
+
+
+def test_nobody_is_a_note_and_an_error_where_the_background_is_to_be_kept(nobody):
+    relit = relight_picture(photo(notes=("from the file",)), loaded(), RelightOptions(light=LEFT))
+    assert relit.notes[0] == "from the file" and "No face was found" in relit.notes[1]
+    with pytest.raises(RelightError, match="Leave out --keep-background"):
+        relight_picture(photo(), loaded(), RelightOptions(light=LEFT, keep_background=True))
+
+
+def test_temperature_colours_the_lit_side_more_than_the_shadow(nobody):
+    grey = Picture(np.full((64, 64, 3), 0.5, np.float32))
+
+    def warmth(kelvin):
+        options = RelightOptions(light=Light.from_direction(80, 0), temperature=kelvin)
+        light = srgb_to_linear(relight_picture(grey, loaded(), options).pixels)[32]
+        return light[:, 0] / light[:, 2]
+
+    warm, neutral, cold = warmth(3000), warmth(6500), warmth(12000)
+    np.testing.assert_allclose(neutral, 1, atol=1e-3)
+    assert warm[60] > 1.5 and cold[60] < 0.9
+    assert warm[60] > warm[30] > warm[3] >= 0.999
+
+
+def test_light_of_its_own_colour_and_grey_light(nobody):
+    grey = Picture(np.full((64, 64, 3), 0.5, np.float32))
+    plain = relight_picture(grey, loaded(), RelightOptions(light=LEFT)).pixels
+    np.testing.assert_allclose(plain[..., 0], plain[..., 2], atol=1e-6)
+    warm = Light.from_array(LEFT.luminance[:, None] * np.array([1.3, 0.95, 0.6]))
+    relit = relight_picture(grey, loaded(), RelightOptions(light=warm)).pixels
+    assert (relit[..., 0] > relit[..., 2] + 0.05).all()
+
+
+def test_bits_and_alpha_stay(nobody):
+    alpha = RNG.random((90, 80, 1), dtype=np.float32)
+    relit = relight_picture(photo(alpha=alpha, bits=16), loaded(), RelightOptions(light=LEFT))
+    assert relit.bits == 16
+    np.testing.assert_array_equal(relit.alpha, alpha)
+
+
+def test_sphere_in_the_corner_shows_even_where_the_photo_is_transparent(nobody):
+    alpha = np.zeros((200, 100, 1), np.float32)
+    options = RelightOptions(light=LEFT, strength=0, sphere=True)
+    picture = photo((200, 100), alpha=alpha)
+    relit = relight_picture(picture, loaded(), options)
+    changed = np.abs(relit.pixels - picture.pixels).max(axis=2) > 0.02
+    rows, columns = np.nonzero(changed)
+    assert 180 < rows.min() and 80 < columns.min() and rows.max() < 199 and columns.max() < 99
+    assert changed.sum() > 100 and relit.alpha[changed].mean() > 0.8 and not picture.alpha.any()
+    assert relight_picture(photo((1, 1)), loaded(), options).size == (1, 1)
+
+
+def test_paper_mode_is_the_demo_with_its_factor():
+    model = loaded()
+    picture = photo((40, 30))
+    relit = relight_picture(picture, model, RelightOptions(light=LEFT, paper=True))
+    np.testing.assert_allclose(relit.pixels, 1 - np.rint(picture.pixels * 255) / 255, atol=1e-6)
+    np.testing.assert_allclose(model.method.lights[0], LEFT.luminance * 0.7, rtol=1e-6)
+
+
+def test_paper_mode_writes_jpegs_as_the_demo_does(tmp_path):
+    path = tmp_path / "a.jpg"
+    notes = portraits.write_as_paper(path, photo((40, 30), bits=16))
+    with Image.open(path) as image:
+        assert image.size == (30, 40) and JpegImagePlugin.get_sampling(image) == 2  # colour at half size
+    assert notes == ("a.jpg: the official demo's JPEG has no 16 bits.",)
+
+
+def test_lights_are_brought_into_the_range_of_the_training():
+    for scale in (1.0, 1.2):
+        light = Light.from_array(np.float64([0.7, 0, 0.2, 0.1, 0, 0, 0, 0, 0]) * scale)
+        np.testing.assert_allclose(network_light(light), light.luminance, rtol=1e-6)
+    for scale in (1e-3, 1.6, 500):
+        light = Light.from_array(np.float64([0.7, 0, 0.2, 0.1, 0, 0, 0, 0, 0]) * scale)
+        usual = network_light(light)
+        assert usual[0] == pytest.approx(0.76) and usual[2] / usual[0] == pytest.approx(2 / 7)
+    with pytest.raises(RelightError, match="dark"):
+        network_light(Light.from_array(np.zeros(9)))
+
+
+def test_a_network_that_fails_is_explained(nobody):
+    model = loaded()
+    model.method.networks = SimpleNamespace(relight_luminance=lambda model, values, light: values * np.nan)
+    with pytest.raises(RelightError, match="not numbers"):
+        relight_picture(photo(), model, RelightOptions(light=LEFT))
+
+
+def test_many_lights_look_for_faces_once(monkeypatch):
+    calls = []
+    monkeypatch.setattr(portraits, "find_faces", lambda pixels: calls.append(1) or [face(20, 20, 50)])
+    relighter = PortraitRelighter(photo(), loaded())
+    options = RelightOptions(light=LEFT)
+    first = relighter.relight(options).pixels
+    second = relighter.relight(replace(options, light=Light.from_direction(60, 20))).pixels
+    assert calls == [1] and np.abs(first - second).mean() > 0.05
+    np.testing.assert_array_equal(relighter.relight(options).pixels, first)
