@@ -88,15 +88,12 @@ def test_evaluate_arguments(called):
 
 def test_image_arguments(called):
     main(["image", "a.jpg", "dir", "-o", "out", "--method", "stacked_dmshn", "--strength", "0.5"])
-    assert called == {
-        "command": "image",
-        "paths": ["a.jpg", "dir"],
-        "out": "out",
-        "method": "stacked_dmshn",
-        "weights": None,
-        "strength": 0.5,
-        "size": None,
-    }
+    assert called["command"] == "relight_images"
+    assert (called["paths"], called["out"]) == (["a.jpg", "dir"], "out")
+    assert (called["method"], called["weights"], called["strength"]) == ("stacked_dmshn", None, 0.5)
+    assert called["direction"] is None and called["light"] is None and called["paper"] is False
+    main(["image", "a.jpg", "-o", "out.jpg", "--from", "left", "--up", "30", "--keep-background"])
+    assert (called["direction"], called["up"], called["keep_background"]) == ("left", 30.0, True)
 
 
 def test_data_arguments(called):

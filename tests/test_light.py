@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
@@ -167,6 +169,8 @@ def test_words_of_the_command_line(tmp_path):
         Light.parse("rembrant")
     with pytest.raises(RelightError, match="no file"):
         Light.parse("absent.hdr")
+    with pytest.raises(RelightError, match="no light file"):
+        Light.parse("absent.txt")
 
 
 @few
@@ -281,6 +285,11 @@ def test_exr_maps(tmp_path):
     (tmp_path / "broken.exr").write_bytes((tmp_path / "map.exr").read_bytes()[:100])
     with pytest.raises(RelightError, match="not a readable"):
         Light.from_hdr(tmp_path / "broken.exr")
+    pixels[3, 4, 1] = -0.25
+    with openexr.File(header, {"RGB": pixels}) as file:
+        file.write(str(tmp_path / "negative.exr"))
+    with pytest.raises(RelightError, match="negative pixels"):
+        Light.from_hdr(tmp_path / "negative.exr")
 
 
 def test_exr_without_the_package_names_the_extra(tmp_path, monkeypatch):
@@ -288,6 +297,16 @@ def test_exr_without_the_package_names_the_extra(tmp_path, monkeypatch):
     (tmp_path / "map.exr").write_bytes(b"")
     with pytest.raises(RelightError, match=r"tf_relight\[exr\]"):
         Light.from_hdr(tmp_path / "map.exr")
+
+
+def test_the_light_of_a_photo_is_what_the_network_says():
+    def estimate_light(model, image):
+        assert model == "network" and image.shape == (4, 4, 3)
+        return np.arange(1, 10, dtype=np.float32)
+
+    loaded = SimpleNamespace(model="network", method=SimpleNamespace(estimate_light=estimate_light))
+    light = Light.from_photo(loaded, np.zeros((4, 4, 3), np.float32))
+    np.testing.assert_allclose(light.luminance, np.arange(1, 10))
 
 
 @pytest.mark.parametrize("values", [np.ones(8), np.ones((3, 9)), "bright", [1, 2, None]])
@@ -299,6 +318,11 @@ def test_arrays_of_another_shape_are_refused(values):
 def test_arrays_that_are_not_finite_are_refused():
     with pytest.raises(RelightError, match="finite"):
         Light.from_array([1, 2, 3, 4, 5, 6, 7, 8, np.nan])
+
+
+def test_the_demo_sphere_of_even_light_is_plain():
+    picture = Light.from_preset("ambient").sphere(32, paper=True)
+    assert set(np.unique(picture)) == {0, 127}
 
 
 def test_description_in_words():
@@ -316,3 +340,25 @@ def test_spheres_are_those_of_the_official_demo(reference_data, number):
     official = cv2.imread(str(folder / "official_result" / f"light_{number:02d}.png"))
     # The stretch to full range takes out the demo's factor, so any brightness gives the same picture.
     np.testing.assert_array_equal((light * 0.7).sphere(256, paper=True), official)
+
+
+@pytest.mark.reference
+def test_the_seven_demo_lights_are_one_light_turned_in_the_picture(reference_data):
+    folder = reference_data / "dpr" / "dev" / "example_light"
+    first = Light.from_file(folder / "rotate_light_00.txt")
+    for number in range(7):
+        official = Light.from_file(folder / f"rotate_light_{number:02d}.txt")
+        turned = first.rotate(roll=-360 / 7 * number)
+        np.testing.assert_allclose(turned.coefficients, official.coefficients, atol=1e-13)
+
+
+@pytest.mark.reference
+def test_an_official_sfsnet_file(reference_data):
+    path = reference_data / "sfsnet" / "dev" / "light_txt" / "0003" / "000041_light_1_3.txt"
+    light = Light.from_file(path)
+    # The file: 1, z (toward the camera), x (down), y (right), ... of red; then green, then blue.
+    numbers = np.loadtxt(path).reshape(3, 9)
+    np.testing.assert_allclose(light.coefficients[0], numbers[:, 0])
+    np.testing.assert_allclose(light.coefficients[1], -numbers[:, 1], atol=1e-12)
+    np.testing.assert_allclose(light.coefficients[2], -numbers[:, 2], atol=1e-12)
+    np.testing.assert_allclose(light.coefficients[3], numbers[:, 3], atol=1e-12)

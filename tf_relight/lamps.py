@@ -19,9 +19,9 @@ USUAL_AMBIENT = 0.8
 """First coefficient of the lights made here: the middle of DPR's training range 0.7..0.9."""
 SOURCE_RADIUS = 45.0
 """Degrees; half the angle under which a directed light is seen, that of a large soft box near the face."""
-AMBIENT_SHARE = 0.5
-"""Share of even light beside a directed one. The first band is then 0.74 times the ambient coefficient, as in
-DPR's demo lights (0.76); its training lights have 0.32 to 0.55."""
+AMBIENT_SHARE = 0.6
+"""Share of even light beside a directed one. The first band is then 0.59 times the ambient coefficient; DPR's
+training lights have 0.32 to 0.55, its demo lights 0.76."""
 NEUTRAL_KELVIN = 6500.0
 
 

@@ -210,7 +210,7 @@ class Light:
         path = Path(text)
         if path.suffix.lower() in HDR_SUFFIXES:
             return cls.from_hdr(path)
-        if path.is_file():
+        if path.is_file() or path.suffix.lower() == ".txt":
             return cls.from_file(path)
         key = text.strip().lower().replace("-", "_")
         if key in PRESETS:
@@ -345,7 +345,7 @@ _AROUND = "the camera,the front right,the right,behind right,behind,behind left,
 
 
 def describe(light: Light) -> str:
-    """Return in words where a light comes from, for example "from the upper left, contrast 0.74"."""
+    """Return in words where a light comes from, for example "from the front left, 30 degrees up (...)"."""
     if light.contrast < EVEN_CONTRAST:
         return "even light from all around"
     azimuth, elevation = light.angles
@@ -362,6 +362,9 @@ def describe(light: Light) -> str:
 
 def _paper_sphere(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
     values = np.minimum(values, np.percentile(values, 95))
-    stretched = (values - values.min()) / (values.max() - values.min())
+    spread = values.max() - values.min()
+    # The demo divides by zero under even light; nothing can be stretched then, so the ball is plain grey.
+    flat = spread <= 1e-9 * abs(values.max())
+    stretched = np.full_like(values, 0.5) if flat else (values - values.min()) / spread
     grey = (stretched * 255.0).astype(np.uint8) * inside.astype(np.uint8)
     return np.repeat(grey[..., None], 3, axis=2)

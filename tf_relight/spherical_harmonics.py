@@ -113,6 +113,14 @@ def shading_ops(normals: Any, light: Any) -> Any:
     return ops.einsum("bhwk,bkc->bhwc", basis_ops(normals), ops.cast(light, normals.dtype))
 
 
+def apply_map_ops(matrix: np.ndarray, light: Any) -> Any:
+    """Return a light tensor (B, 9) or (B, 9, C) changed by a (9, 9) matrix, such as that of `image_map`."""
+    from keras import ops
+
+    equation = "ij,bj->bi" if len(light.shape) == 2 else "ij,bjc->bic"
+    return ops.einsum(equation, ops.cast(matrix, light.dtype), light)
+
+
 def project_environment(radiance: np.ndarray, longitudes: np.ndarray | None = None) -> np.ndarray:
     """Return the light of an equirectangular map.
 

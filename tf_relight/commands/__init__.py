@@ -5,7 +5,7 @@ Nothing heavy is imported at the top of these modules, so that `--help` stays qu
 
 from __future__ import annotations
 
-from tf_relight.commands import data, evaluate, image, methods, train, weights
+from tf_relight.commands import data, evaluate, image, light, methods, train, weights
 
-COMMANDS = (train, evaluate, image, data, methods, weights)
+COMMANDS = (train, evaluate, image, light, data, methods, weights)
 """In the order of `relight --help`."""

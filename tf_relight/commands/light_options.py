@@ -14,24 +14,31 @@ if TYPE_CHECKING:
 def add_light(parser: Any) -> None:
     """Add the light options to a command's parser."""
     light = parser.add_argument_group("light", "for methods that take one: dpr512 and dpr1024")
-    light.add_argument(
+    add_direction(light)
+    light.add_argument("--light", metavar="L", help="a preset, a light file, an HDR map or a VIDIT code")
+    light.add_argument("--light-from", metavar="PHOTO", help="copy the light of another photo")
+    light.add_argument("--temperature", type=float, metavar="K", help="its colour: 6500 neutral, 3000 warm")
+
+
+def add_direction(parser: Any) -> None:
+    """Add the options of a light from one direction."""
+    parser.add_argument(
         "--from",
         dest="direction",
         metavar="SIDE",
         choices=tuple(SIDES),
         help=f"the side of the picture it comes from: {', '.join(SIDES)}",
     )
-    light.add_argument("--up", type=float, metavar="DEG", help="with --from: how far it is raised, -90 to 90")
-    light.add_argument(
+    parser.add_argument(
+        "--up", type=float, metavar="DEG", help="with --from: how far it is raised, -90 to 90"
+    )
+    parser.add_argument(
         "--azimuth",
         type=float,
         metavar="DEG",
         help="0 from the camera, 90 from the picture's right, 180 from behind",
     )
-    light.add_argument("--elevation", type=float, metavar="DEG", help="height, -90 to 90")
-    light.add_argument("--light", metavar="L", help="a preset, a light file, an HDR map or a VIDIT code")
-    light.add_argument("--light-from", metavar="PHOTO", help="copy the light of another photo")
-    light.add_argument("--temperature", type=float, metavar="K", help="its colour: 6500 neutral, 3000 warm")
+    parser.add_argument("--elevation", type=float, metavar="DEG", help="height, -90 to 90")
 
 
 def chosen_light(
