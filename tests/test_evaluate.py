@@ -13,7 +13,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from tf_relight import baselines, data, evaluate, methods, metrics, weights
 from tf_relight.errors import RelightError
-from tf_relight.score_table import read_rows
+from tf_relight.score_table import COLUMNS, read_rows
 
 SIZE = 32
 
@@ -185,6 +185,89 @@ def test_evaluate_weights_writes_row_and_pictures(fake_data, tmp_path: Path) -> 
     assert [row.pictures for row in read_rows(out)] == [2]
     with pytest.raises(RelightError, match="not stacked_dmshn"):
         evaluate.evaluate_weights(path, data=fake_data, method="stacked_dmshn", progress=False)
+
+
+class LitSource(FakeSource):
+    """A target is the input times the first coefficient of its light."""
+
+    fields = ("image", "target", "light", "target_light")
+
+    def read(self, index: int) -> dict[str, np.ndarray]:
+        sample = super().read(index)
+        light = np.array([0.5, 1, 0, 0, 0, 0, 0, 0, 0], np.float32)
+        colours = np.array([0.25, 0.5, 0.75], np.float32) / np.float32(
+            0.299 * 0.25 + 0.587 * 0.5 + 0.114 * 0.75
+        )
+        return {
+            "image": sample["image"],
+            "target": metrics.quantise(sample["image"] / 255.0 * 0.5),
+            "light": light,
+            "target_light": light[:, None] * colours,
+        }
+
+
+def test_methods_with_light_get_the_target_light_and_are_scored_on_the_source_light() -> None:
+    def read_light(image: np.ndarray) -> np.ndarray:
+        return np.array([1, 1, 0, 1, 0, 0, 0, 0, 0], np.float32)
+
+    scores = evaluate.evaluate_source(
+        lambda image, light: image * light[0],
+        LitSource(2),
+        with_light=True,
+        read_light=read_light,
+        progress=False,
+    )
+    assert scores.mean["psnr"] == np.inf, "colour lights reach the network as luminance"
+    assert scores.mean["light_degrees"] == pytest.approx(45.0, abs=1e-4)
+    row = scores.row("run", method="dpr512", data="fake", split="validation")
+    assert row.scores["light_degrees"] == scores.mean["light_degrees"]
+    with pytest.raises(RelightError, match="no target_light"):
+        evaluate.evaluate_source(lambda image, light: image, FakeSource(), with_light=True, progress=False)
+
+
+def test_portrait_weights_are_scored_on_heads(tmp_path: Path) -> None:
+    from tf_relight.config import DataConfig
+
+    method = methods.get("dpr512")
+    config = method.config({"width": 2})
+    path = weights.save_weights(
+        method.build_model(config), tmp_path / "weights.safetensors", method="dpr512", config=config
+    )
+    heads = DataConfig(name="heads", size=32, scenes=1, validation_scenes=1)
+    row = evaluate.evaluate_weights(path, data=heads, out=tmp_path, limit=2, progress=False)
+    assert 0 <= row.scores["light_degrees"] <= 180 and row.pictures == 2
+    unchanged = evaluate.evaluate_baselines(heads, out=tmp_path, limit=2, progress=False)[0]
+    assert unchanged.run == "input unchanged" and unchanged.scores["light_degrees"] is None
+    known = {row.run: row.scores["light_degrees"] for row in read_rows(tmp_path)}
+    assert known["input unchanged"] is None
+    assert known[row.run] == pytest.approx(row.scores["light_degrees"], rel=1e-3)
+    table = (tmp_path / "metrics.md").read_text()
+    assert "light_degrees" in table and "n/a" in table
+
+
+def test_tables_from_before_the_light_was_scored_are_read(tmp_path: Path) -> None:
+    table = tmp_path / "metrics.csv"
+    columns = [name for name in COLUMNS if name != "light_degrees"]
+    words = {"run": "old", "method": "dmshn", "data": "vidit", "split": "validation", "size": "256"}
+    values = {name: words.get(name, "1") for name in columns}
+    table.write_text(",".join(columns) + "\n" + ",".join(values.values()) + "\n")
+    (row,) = read_rows(tmp_path)
+    assert row.run == "old" and row.scores["psnr"] == 1 and row.scores["light_degrees"] is None
+
+
+def test_baselines_of_endless_sources_are_fitted_to_a_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baselines, "MOST_SAMPLES", 3)
+    seen = []
+
+    class Watched(FakeSource):
+        def read(self, index: int) -> dict[str, np.ndarray]:
+            seen.append(index)
+            return super().read(index)
+
+    fitted = baselines.fit_baselines(Watched(9), progress=False)
+    assert seen == [0, 3, 6]
+    mean = np.mean([FakeSource().read(i)["target"] / 255 for i in seen], axis=0)
+    np.testing.assert_allclose(fitted["mean training image"](np.zeros((SIZE, SIZE, 3))), mean, atol=1e-6)
 
 
 def test_evaluate_baselines_adds_three_rows(fake_data, tmp_path: Path) -> None:

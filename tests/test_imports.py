@@ -21,7 +21,7 @@ MODULES = {
 }
 BASE = ["errors", "files", "colour", "icc", "picture", "image", "transfer", "torch_file", "torch_pickle"]
 LIGHT = ["spherical_harmonics", "directions", "lamps", "light_files", "light_presets", "light"]
-BASE += LIGHT
+BASE += [*LIGHT, "running"]
 NETWORK = ["layers", "losses", "metrics", "perceptual"]
 
 ALLOWED: dict[str, list[str]] = {
@@ -32,16 +32,17 @@ ALLOWED: dict[str, list[str]] = {
     "config_file": ["errors"],
     "weights_record": BASE,
     **{name: [*BASE, *NETWORK, "weights_record"] for name in NETWORK},
+    "discriminators": [*BASE, *NETWORK, "methods.contract"],
     "methods": ["errors", "methods.contract"],
     "methods.contract": ["errors"],
-    "methods.relight_model": [*BASE, *NETWORK, "methods.contract"],
+    "methods.relight_model": [*BASE, *NETWORK, "methods.contract", "discriminators"],
     "data": [*BASE, "config", "data", "data.*"],
     "data.*": [*BASE, "config", "data", "data.*"],
     "training": [],
     "training.*": [*BASE, "config", "losses", "metrics", "methods.contract", "methods.relight_model"]
     + ["data.pipeline", "data.source", "training.*"],
     "score_table": [*BASE, "metrics"],
-    "report": [*BASE, "metrics", "score_table"],
+    "report": [*BASE, "metrics", "score_table", "drawing"],
     "weights": [*BASE, "methods", "weights_record"],
     "baselines": [*BASE, "data", "data.source"],
     "cli": ["", "errors", "quiet", "parser", "commands"],
@@ -56,12 +57,13 @@ KERAS = [
     "losses",
     "metrics",
     "perceptual",
+    "discriminators",
     "methods.*.networks",
     "methods.relight_model",
     "training.*",
 ]
 """Modules that may import Keras at their top."""
-KERAS_INSIDE = [*KERAS, "train", "weights", "quickstart", "spherical_harmonics"]
+KERAS_INSIDE = [*KERAS, "train", "weights", "official_weights", "quickstart", "spherical_harmonics"]
 """Modules that may import Keras at least inside functions."""
 TENSORFLOW = ["data.*", "training.*", "methods.relight_model"]
 """The only modules that may import TensorFlow; those of data only inside functions."""

@@ -116,6 +116,18 @@ def test_sobel_ignores_the_sign_of_an_edge():
     assert float(losses.sobel(a, 1.0 - a)) == pytest.approx(0.0, abs=1e-6)
 
 
+def test_gradient_is_the_error_of_the_steps_to_both_neighbours():
+    a, b = pictures(2, 9, 6, 1), pictures(2, 9, 6, 1, seed=1)
+    across = np.abs(np.diff(a, axis=2) - np.diff(b, axis=2)).mean()
+    down = np.abs(np.diff(a, axis=1) - np.diff(b, axis=1)).mean()
+    assert float(losses.gradient(a, b)) == pytest.approx(across + down, rel=1e-6)
+    # Unlike a change of level, an edge of the other sign costs.
+    assert float(losses.gradient(a, a + 0.25)) == pytest.approx(0.0, abs=1e-6)
+    assert float(losses.gradient(a, 1.0 - a)) > 0.5
+    with pytest.raises(RelightError, match="The gradient loss needs pictures of at least 2x2"):
+        losses.gradient(a[:, :1], b[:, :1])
+
+
 @pytest.mark.parametrize("name", losses.LOSSES)
 @pytest.mark.parametrize("case", ["different", "equal", "black"])
 def test_gradients_are_finite(name, case):

@@ -189,6 +189,35 @@ def test_scores_on_the_device_agree_with_those_of_files():
     assert np.asarray(metrics.psnr_batch(a, a)).tolist() == pytest.approx([120.0] * 3)
 
 
+def test_light_angle_is_that_between_the_main_directions():
+    def light(*direction: float, rest: float = 0.0) -> np.ndarray:
+        x, y, z = direction
+        return np.array([0.8, y, z, x, *([rest] * 5)])
+
+    assert metrics.light_angle(light(1, 0, 0), light(3, 0, 0, rest=0.4)) == pytest.approx(0.0, abs=1e-5)
+    assert metrics.light_angle(light(1, 0, 0), light(0, 0, 2)) == pytest.approx(90.0)
+    assert metrics.light_angle(light(1, 0, 0), light(1, 1, 0)) == pytest.approx(45.0)
+    assert metrics.light_angle(light(0, -1, 0), light(0, 0.1, 0)) == pytest.approx(180.0)
+    assert metrics.light_angle(light(0, 0, 0), light(0, 1, 0)) == 90.0, (
+        "no direction is no better than chance"
+    )
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(-180, 180), st.floats(-80, 80), st.floats(0, 180))
+def test_light_angle_of_rotated_lights(azimuth, elevation, turn):
+    from tf_relight.light import Light
+
+    light = Light.from_direction(azimuth, elevation)
+    turned = light.rotate(azimuth=turn)
+    # On a circle of latitude two points `turn` apart are 2 asin(cos e sin(turn / 2)) apart on the sphere.
+    apart = 2 * np.arcsin(np.cos(np.radians(elevation)) * np.sin(np.radians(turn) / 2))
+    # arccos near 1 loses half the digits.
+    assert metrics.light_angle(light.luminance, turned.luminance) == pytest.approx(
+        np.degrees(apart), abs=1e-4
+    )
+
+
 def test_runtime_is_the_median_after_the_warm_up():
     calls = []
 

@@ -103,10 +103,10 @@ def test_half_precision_storage_is_read_into_float32(model, tmp_path: Path, dtyp
 
 
 def test_weights_of_another_method_say_which(saved: Path) -> None:
-    other = _header(saved, lambda header: header.update(method="dpr512"))
-    with pytest.raises(RelightError, match="holds dpr512 weights, not dmshn: pass --method dpr512"):
+    other = _header(saved, lambda header: header.update(method="dpr2048"))
+    with pytest.raises(RelightError, match="holds dpr2048 weights, not dmshn: pass --method dpr2048"):
         weights.load_model(other, method="dmshn")
-    with pytest.raises(RelightError, match="'dpr512', unknown to this version"):
+    with pytest.raises(RelightError, match="'dpr2048', unknown to this version"):
         weights.load_model(other)
 
 

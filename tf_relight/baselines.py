@@ -21,6 +21,9 @@ INPUT_UNCHANGED = "input unchanged"
 BEST_AFFINE_COLOUR = "best affine colour"
 MEAN_TRAINING_IMAGE = "mean training image"
 
+MOST_SAMPLES = 2000
+"""Samples that are fitted to; sets that form pictures on the fly can hold hundreds of thousands."""
+
 
 def input_unchanged(image: np.ndarray) -> np.ndarray:
     """Return a copy of the picture."""
@@ -68,6 +71,8 @@ def fit_baselines(
 ) -> dict[str, Prediction]:
     """Fit the three baselines to the pairs of a training source, in one pass over it.
 
+    Of a source with more than `MOST_SAMPLES` samples so many are used, spread evenly over it.
+
     The affine map is the least-squares solution over all pixels before clipping, from normal equations in
     float64.
 
@@ -91,7 +96,8 @@ def fit_baselines(
         raise RelightError("The training data is empty: there is nothing to fit the baselines to.")
     inner, outer = np.zeros((4, 4)), np.zeros((4, 3))
     total: np.ndarray | None = None
-    for index in track(range(count), description="Fitting baselines", disable=not progress):
+    chosen = range(count) if count <= MOST_SAMPLES else _spread(count, MOST_SAMPLES)
+    for index in track(chosen, description="Fitting baselines", disable=not progress):
         sample = source.read(index)
         target = sample["target"].astype(np.float64) / 255.0
         colours = sample["image"].reshape(-1, 3).astype(np.float64) / 255.0
@@ -105,8 +111,12 @@ def fit_baselines(
     return {
         INPUT_UNCHANGED: input_unchanged,
         BEST_AFFINE_COLOUR: AffineColour(matrix),
-        MEAN_TRAINING_IMAGE: MeanPicture((total / count).astype(np.float32)),
+        MEAN_TRAINING_IMAGE: MeanPicture((total / len(chosen)).astype(np.float32)),
     }
+
+
+def _spread(count: int, chosen: int) -> list[int]:
+    return [number * count // chosen for number in range(chosen)]
 
 
 def _size(image: np.ndarray) -> str:

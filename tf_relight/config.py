@@ -83,8 +83,8 @@ class DataConfig(FrozenModel):
         depth: also reads depth maps (NTIRE 2021).
         cache: folder for decoded pictures; None keeps them in memory.
         scenes: how many of the rendered "scenes" or "heads" to train on.
-        validation_scenes: scenes or subjects held out; for "vidit" only where the root has no validation folder,
-            for "portraits" only where it has no list of validation pairs.
+        validation_scenes: scenes or subjects held out; for "vidit" only where the root has no validation
+            folder, for "portraits" only where it has no list of validation pairs.
         seed: of the held-out choice and of the rendered scenes.
         antialias: for "scenes", rays per pixel side.
         light_pairs: for "heads", pairs of lights of each training head; all are different.

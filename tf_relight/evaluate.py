@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from tf_relight import metrics
+from tf_relight.data.luminance import light_luminance
 from tf_relight.errors import RelightError
-from tf_relight.lamps import LUMINANCE
 from tf_relight.score_table import Row, append_row, exact, write_csv
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def evaluate_source(
     def pair(index: int) -> Pair:
         sample = source.read(index)
         image = sample["image"].astype(np.float32) / np.float32(255.0)
-        given = (image, _grey(sample["target_light"])) if with_light else (image,)
+        given = (image, light_luminance(sample["target_light"])) if with_light else (image,)
         if timed and not seconds:
             relight(*given)  # the first call traces, compiles and fills caches
         start = time.perf_counter()
@@ -213,7 +213,7 @@ def evaluate_source(
             samples.append(Sample(source.key(index), sample["image"], output, sample["target"]))
         degrees = None
         if read_light is not None and "light" in sample:
-            degrees = metrics.light_angle(read_light(image), _grey(sample["light"]))
+            degrees = metrics.light_angle(read_light(image), light_luminance(sample["light"]))
         return Pair(output, sample["target"], degrees)
 
     tasks = [(source.key(index), lambda index=index: pair(index)) for index in range(count)]
@@ -252,7 +252,8 @@ def evaluate_folders(
         )
 
     def pair(stem: str) -> Pair:
-        return Pair(*(metrics.quantise(read_picture(side[stem]).pixels) for side in (ours, theirs)))
+        output, target = (metrics.quantise(read_picture(side[stem]).pixels) for side in (ours, theirs))
+        return Pair(output, target)
 
     tasks = [(stem, lambda stem=stem: pair(stem)) for stem in common]
     keys, pictures, sizes, failures = _score_all(tasks, _distance(lpips), progress, "Scoring")
@@ -317,11 +318,6 @@ def _score_all(
         first = f" The first: {failures[0]}" if failures else ""
         raise RelightError(f"Not one of {len(tasks)} pictures could be scored.{first}")
     return tuple(keys), tuple(pictures), sizes, tuple(failures)
-
-
-def _grey(light: np.ndarray) -> np.ndarray:
-    """Return the luminance (9,) of a light (9,) or (9, 3)."""
-    return light if light.ndim == 1 else (light @ LUMINANCE).astype(np.float32)
 
 
 def _distance(lpips: Distance | Literal["auto"] | None) -> Distance | None:

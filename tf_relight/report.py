@@ -9,18 +9,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from tf_relight import metrics
+from tf_relight.drawing import FAINT, GRID, INK, PAPER, Colour, font, write_sheet
 from tf_relight.errors import RelightError
-from tf_relight.files import atomic_path
 from tf_relight.score_table import score_table, terminal_table
 
 __all__ = ["curve_plot", "samples_sheet", "score_table", "terminal_table"]
 
-_Colour = tuple[int, int, int]
-
-_INK, _FAINT, _GRID, _PAPER = (32, 33, 36), (110, 113, 120), (226, 228, 232), (255, 255, 255)
 _BLUE, _ORANGE = (31, 98, 176), (209, 96, 20)
 
 
@@ -57,12 +54,12 @@ def samples_sheet(
     gap, caption, header = 8, 24, 34 + (30 if title else 0)
     heights = [max(1, round(tile * row.image.shape[0] / row.image.shape[1])) for row in rows]
     width = 4 * tile + 5 * gap
-    sheet = Image.new("RGB", (width, header + sum(heights) + caption * len(rows) + gap), _PAPER)
+    sheet = Image.new("RGB", (width, header + sum(heights) + caption * len(rows) + gap), PAPER)
     draw = ImageDraw.Draw(sheet)
     if title:
-        draw.text((gap, 8), title, _INK, _font(18))
+        draw.text((gap, 8), title, INK, font(18))
     for column, name in enumerate(("input", "output", "target", f"|output - target| x {error_gain:g}")):
-        draw.text((gap + column * (tile + gap) + tile / 2, header - 8), name, _INK, _font(16), anchor="ms")
+        draw.text((gap + column * (tile + gap) + tile / 2, header - 8), name, INK, font(16), anchor="ms")
     top = header
     for row, height in zip(rows, heights, strict=True):
         difference = np.abs(row.output.astype(np.float32) - row.target.astype(np.float32))
@@ -73,9 +70,9 @@ def samples_sheet(
             left = gap + column * (tile + gap)
             kind = Image.Resampling.LANCZOS if pixels.shape[1] > tile else Image.Resampling.BICUBIC
             sheet.paste(Image.fromarray(pixels).resize((tile, height), kind), (left, top))
-            draw.text((left + 2, top + height + 4), captions[column], _FAINT, _font(13))
+            draw.text((left + 2, top + height + 4), captions[column], FAINT, font(13))
         top += height + caption
-    return _write(sheet, path)
+    return write_sheet(sheet, path)
 
 
 def curve_plot(records: Sequence[Mapping[str, Any]], path: Path | str, *, title: str = "") -> Path:
@@ -94,10 +91,10 @@ def curve_plot(records: Sequence[Mapping[str, Any]], path: Path | str, *, title:
     if not steps:
         raise RelightError("The learning curve is empty: train longer than one logging interval.")
     # Drawn twice as large and scaled down, because Pillow draws lines without smoothing.
-    canvas = Image.new("RGB", (2 * _WIDTH, 2 * _HEIGHT), _PAPER)
+    canvas = Image.new("RGB", (2 * _WIDTH, 2 * _HEIGHT), PAPER)
     draw = ImageDraw.Draw(canvas)
     if title:
-        draw.text((2 * _LEFT, 2 * 12), title, _INK, _font(2 * 16))
+        draw.text((2 * _LEFT, 2 * 12), title, INK, font(2 * 16))
     last = max(*steps, 1.0)
     # The loss means another thing in each stage, so its line breaks there; the PSNR's goes on.
     psnr = [(step, value, "") for step, value, _ in _series(records, "validation_psnr")]
@@ -117,7 +114,7 @@ def curve_plot(records: Sequence[Mapping[str, Any]], path: Path | str, *, title:
         panel.dashed(dashed, "input unchanged")
         for line, colour, labelled in lines:
             panel.line(line, colour, labelled)
-    return _write(canvas.resize((_WIDTH, _HEIGHT), Image.Resampling.LANCZOS), path)
+    return write_sheet(canvas.resize((_WIDTH, _HEIGHT), Image.Resampling.LANCZOS), path)
 
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT = 960, 620, 76, 890
@@ -178,19 +175,19 @@ class _Panel:
         """Draw grid, tick labels and the panel's name."""
         for tick in self.axis.ticks:
             left, y = self.place(0, tick)
-            self.draw.line((left, y, 2 * _RIGHT, y), _GRID, 2)
-            self.draw.text((left - 16, y), f"{tick:.6g}", _FAINT, _font(2 * 12), anchor="rm")
+            self.draw.line((left, y, 2 * _RIGHT, y), GRID, 2)
+            self.draw.text((left - 16, y), f"{tick:.6g}", FAINT, font(2 * 12), anchor="rm")
         spacing = max(1.0, _nice_step(self.last_step, 8))
         for i in range(int(self.last_step / spacing) + 1):
             x, y = self.place(i * spacing, self.axis.low)
-            self.draw.line((x, y, x, y + 8), _FAINT, 2)
+            self.draw.line((x, y, x, y + 8), FAINT, 2)
             if steps:
-                self.draw.text((x, y + 14), f"{i * spacing:,.0f}", _FAINT, _font(2 * 12), anchor="ma")
+                self.draw.text((x, y + 14), f"{i * spacing:,.0f}", FAINT, font(2 * 12), anchor="ma")
         left, y = self.place(0, self.axis.low)
-        self.draw.line((left, y, 2 * _RIGHT, y), _FAINT, 2)
-        self.draw.text((left, 2 * self.top - 12), name, _INK, _font(2 * 13), anchor="ls")
+        self.draw.line((left, y, 2 * _RIGHT, y), FAINT, 2)
+        self.draw.text((left, 2 * self.top - 12), name, INK, font(2 * 13), anchor="ls")
         if steps:
-            self.draw.text((2 * _RIGHT, y + 50), "step", _FAINT, _font(2 * 12), anchor="ra")
+            self.draw.text((2 * _RIGHT, y + 50), "step", FAINT, font(2 * 12), anchor="ra")
 
     def boundaries(self, starts: Sequence[tuple[float, str]], labels: bool) -> None:
         """Draw a vertical line where each stage after the first begins, and the names above the plot."""
@@ -198,13 +195,13 @@ class _Panel:
         for (start, name), end in zip(starts, ends, strict=True):
             x, _ = self.place(start, self.axis.low)
             if start > 0:
-                self.draw.line((x, 2 * self.top, x, 2 * self.bottom), _FAINT, 2)
+                self.draw.line((x, 2 * self.top, x, 2 * self.bottom), FAINT, 2)
             # A stage that starts at the left needs room for the panel's name.
             if labels and len(starts) > 1 and (start > 0 or end > 0.4 * self.last_step):
                 middle, _ = self.place((start + end) / 2, self.axis.low)
-                self.draw.text((middle, 2 * self.top - 12), name, _FAINT, _font(2 * 12), anchor="ms")
+                self.draw.text((middle, 2 * self.top - 12), name, FAINT, font(2 * 12), anchor="ms")
 
-    def line(self, points: Sequence[_Point], colour: _Colour, labelled: bool) -> None:
+    def line(self, points: Sequence[_Point], colour: Colour, labelled: bool) -> None:
         """Draw a line that breaks between stages, and its last value."""
         for stage in dict.fromkeys(stage for _, _, stage in points):
             pixels = [self.place(x, y) for x, y, name in points if name == stage]
@@ -216,7 +213,7 @@ class _Panel:
         if labelled:
             x, y = self.place(*points[-1][:2])
             self.draw.ellipse((x - 6, y - 6, x + 6, y + 6), colour)
-            self.draw.text((x + 14, y), f"{points[-1][1]:.4g}", colour, _font(2 * 13), anchor="lm")
+            self.draw.text((x + 14, y), f"{points[-1][1]:.4g}", colour, font(2 * 13), anchor="lm")
 
     def dashed(self, points: Sequence[_Point], name: str) -> None:
         """Draw a level as a dashed line at the last value of `points`, with its name."""
@@ -224,10 +221,10 @@ class _Panel:
             return
         left, y = self.place(0, points[-1][1])
         for start in range(int(left), 2 * _RIGHT, 24):
-            self.draw.line((start, y, min(start + 12, 2 * _RIGHT), y), _FAINT, 3)
+            self.draw.line((start, y, min(start + 12, 2 * _RIGHT), y), FAINT, 3)
         # The pale rim keeps the name readable where a grid line or the curve passes behind it.
         place = (2 * _RIGHT - 8, y - 8)
-        self.draw.text(place, name, _FAINT, _font(2 * 12), anchor="rs", stroke_width=4, stroke_fill=_PAPER)
+        self.draw.text(place, name, FAINT, font(2 * 12), anchor="rs", stroke_width=4, stroke_fill=PAPER)
 
 
 def _series(records: Sequence[Mapping[str, Any]], name: str) -> list[_Point]:
@@ -271,19 +268,6 @@ def _nice_step(extent: float, count: int) -> float:
     return next(m * power for m in (1.0, 2.0, 5.0, 10.0) if m * power >= rough * (1 - 1e-9))
 
 
-def _blend(colour: _Colour) -> _Colour:
+def _blend(colour: Colour) -> Colour:
     red, green, blue = (round(255 - 0.35 * (255 - value)) for value in colour)
     return red, green, blue
-
-
-def _font(size: int) -> Any:
-    return ImageFont.load_default(size)
-
-
-def _write(picture: Image.Image, path: Path | str) -> Path:
-    path = Path(path)
-    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise RelightError(f"Report pictures are .png or .jpg files, not '{path.name}': change the ending.")
-    with atomic_path(path) as temporary:
-        picture.save(temporary)
-    return path

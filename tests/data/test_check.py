@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from tests.data.test_portraits import Folder
 from tf_relight.data.check import check
 from tf_relight.errors import RelightError
 
@@ -91,6 +92,54 @@ def test_plain_folders_are_named(vidit):
     report = check(vidit.root)
     assert report.dataset == "folder" and report.exit_code == 0
     assert "data.name=folder" in report.text() and "2 scenes, input and target, 4 pictures" in report.text()
+
+
+def portraits(root):
+    for name in ("imgHQ00000", "imgHQ00001", "imgHQ00002"):
+        Folder(root).subject(name)
+    return root
+
+
+def test_portraits_are_recognised(tmp_path):
+    report = check(portraits(tmp_path))
+    assert report.exit_code == 0
+    assert report.text().splitlines() == [
+        f"{tmp_path}: data.name=portraits",
+        "  pictures  3 subjects, 3 relit and the original, 12 pictures, 10x12 RGB 8 bit",
+        "Usable for: portraits under any light, mirror",
+        "No problems found.",
+    ]
+
+
+def test_what_is_wrong_with_portraits_is_named(tmp_path, truncate):
+    root = portraits(tmp_path)
+    first, second = root / "imgHQ00000", root / "imgHQ00001"
+    (first / "imgHQ00000_light_01.txt").unlink()
+    (second / "imgHQ00001_light_02.txt").write_text("1 2 3 4 5 6 7 8")
+    (second / "imgHQ00001.png").unlink()
+    truncate(second / "imgHQ00001_00.png")
+    (tmp_path / "train.lst").write_text("imgHQ00002 imgHQ00002_00.png imgHQ00002_09.png")
+    report = check(tmp_path)
+    assert report.exit_code == 2
+    problems = "\n".join(report.problems)
+    assert "pictures: imgHQ00001 lacks 2 of 4 pictures, 1 subject incomplete of 3" in problems
+    assert "pictures: 1 file empty, truncated or unreadable" in problems
+    assert "pictures: 4 mistakes in lights, lists and originals" in problems
+    for sentence in (
+        "light_01.txt is missing",
+        "holds 8 numbers",
+        "photo of imgHQ00001",
+        "imgHQ00002_09.png",
+    ):
+        assert sentence in problems
+    assert "Usable for: nothing yet" in report.text()
+
+
+def test_a_subject_with_fewer_relit_pictures_is_incomplete(tmp_path):
+    (portraits(tmp_path) / "imgHQ00002" / "imgHQ00002_02.png").unlink()
+    assert check(tmp_path).problems == [
+        "pictures: imgHQ00002 lacks 1 of 4 pictures, 1 subject incomplete of 3"
+    ]
 
 
 def test_needs_no_tensorflow(vidit):

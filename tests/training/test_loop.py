@@ -15,7 +15,7 @@ import pytest
 from tests.training.toy_models import build_toy_gan, gan_stages
 from tests.training.toy_problem import NoiseSource, largest_difference, make_trainer, weights_of
 from tf_relight.errors import RelightError
-from tf_relight.methods.contract import LossTerm, Schedule, Stage
+from tf_relight.methods.contract import Adversary, Discriminator, LossTerm, Schedule, Stage
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -112,6 +112,36 @@ def test_adversarial_run_resumes_with_both_optimisers(tmp_path):
     resumed = trainer(tmp_path / "cut")
     resumed.run(resume=True, progress=False)
     assert largest_difference(weights_of(whole), weights_of(resumed)) == 0.0
+
+
+def test_discriminators_of_the_training_resume_too(tmp_path):
+    import keras
+
+    judge = Adversary("made", 0.1, condition="image", network=Discriminator(channels=6, width=4, layers=1))
+    stages = [
+        Stage(name, 0.5, (LossTerm("l1"),), Schedule(1e-2, 1e-3, kind="cosine"), adversaries=(judge,))
+        for name in ("first", "second")
+    ]
+
+    def trainer(folder):
+        keras.utils.set_random_seed(2)
+        return make_trainer(folder, stages=stages, steps=6)
+
+    def all_weights(trainer):
+        return weights_of(trainer) + [v.numpy() for v in trainer.model.attached["made"].variables]
+
+    whole = trainer(tmp_path / "whole")
+    start = all_weights(whole)
+    whole.run(progress=False)
+    assert len(weights_of(whole)) == 4  # two convolutions: the discriminator is not part of the network
+    assert all(np.abs(a - b).max() > 0 for a, b in zip(start, all_weights(whole), strict=True))
+    cut = trainer(tmp_path / "cut")
+    cut_after(cut, 5)
+    with pytest.raises(Cut):
+        cut.run(progress=False)
+    resumed = trainer(tmp_path / "cut")
+    resumed.run(resume=True, progress=False)
+    assert largest_difference(all_weights(whole), all_weights(resumed)) == 0.0
 
 
 def test_average_follows_the_weights(tmp_path):

@@ -14,12 +14,20 @@ from tf_relight.data.depth import read_depth
 from tf_relight.data.folder import find_pairs
 from tf_relight.data.lights import ALL_LIGHTS, ViditLight
 from tf_relight.data.pictures import Glance, look, read_rgb
+from tf_relight.data.portraits import (
+    LISTS,
+    Portrait,
+    find_original,
+    find_subjects,
+    read_pairs,
+    read_portrait_light,
+)
 from tf_relight.data.vidit_layout import FoundFile, Scene, collect, find_files
 from tf_relight.errors import RelightError
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
-_SHOWN = 8  # broken files named in the text; the rest is counted
+_SHOWN = 8  # sentences of one kind in the text; the rest is counted
 
 
 @dataclass
@@ -44,6 +52,9 @@ class Section:
     """Scenes without depth, where others have it."""
     broken: dict[Path, str] = field(default_factory=dict)
     """File to the sentence about it."""
+    wrong: list[str] = field(default_factory=list)
+    """Sentences about lights, lists and originals of portraits."""
+    noun: str = "scene"
 
     @property
     def complete(self) -> int:
@@ -58,21 +69,22 @@ class Section:
             what = "lights" if self.lights else "pictures"
             found.append(
                 f"{self.name}: {worst} lacks {self.missing[worst]} of {self.needed} {what}, "
-                f"{_count(len(self.missing), 'scene')} incomplete of {self.scenes}"
+                f"{_count(len(self.missing), self.noun)} incomplete of {self.scenes}"
             )
         if self.no_depth:
             scenes = _count(len(self.no_depth), "scene")
             found.append(f"{self.name}: {scenes} without depth (first: {self.no_depth[0]})")
         if self.broken:
             found.append(f"{self.name}: {_count(len(self.broken), 'file')} empty, truncated or unreadable")
-            found += [f"  {sentence}" for sentence in list(self.broken.values())[:_SHOWN]]
-            if len(self.broken) > _SHOWN:
-                found.append(f"  ... and {len(self.broken) - _SHOWN} more")
+            found += _first(list(self.broken.values()))
+        if self.wrong:
+            found.append(f"{self.name}: {_count(len(self.wrong), 'mistake')} in lights, lists and originals")
+            found += _first(self.wrong)
         return found
 
     def line(self) -> str:
         """One line: what is there."""
-        parts = [_count(self.scenes, "scene"), self.layout, _count(self.pictures, "picture")]
+        parts = [_count(self.scenes, self.noun), self.layout, _count(self.pictures, "picture")]
         if self.depths:
             parts.append(_count(self.depths, "depth file"))
         alone = len(self.kinds) == 1
@@ -86,7 +98,7 @@ class CheckReport:
 
     root: Path
     dataset: str
-    """The `data.name` that reads this folder: "vidit", "folder", or "" when nothing was recognised."""
+    """The `data.name` that reads this folder: "vidit", "portraits", "folder", or "" for an unknown layout."""
     sections: list[Section] = field(default_factory=list)
 
     @property
@@ -94,8 +106,9 @@ class CheckReport:
         """Every sentence about something missing or broken."""
         if not self.sections:
             return [
-                f"{self.root} holds no pictures that are recognised; wanted are Image000_6500_N.png, or "
-                "folders 'input' and 'target' with pictures of equal names"
+                f"{self.root} holds no pictures that are recognised; wanted are Image000_6500_N.png, folders "
+                "with portraits such as NAME/NAME_00.png and NAME/NAME_light_00.txt, or folders 'input' and "
+                "'target' with pictures of equal names"
             ]
         return [sentence for section in self.sections for sentence in section.problems()]
 
@@ -131,6 +144,8 @@ class CheckReport:
                 uses.append(f"one_to_one between {names}")
             elif "target" in section.layout:
                 uses.append("one_to_one" if "guide" not in section.layout else "any_to_any")
+            elif section.noun == "subject" and not section.wrong:
+                uses += ["portraits under any light", "mirror"]
             if section.depths:
                 uses.append("depth")
         return list(dict.fromkeys(uses))
@@ -156,6 +171,9 @@ def check(root: Path, decode: bool = False) -> CheckReport:
         sections += _sections(chosen, prefix, decode)
     if sections:
         return CheckReport(root, "vidit", sections)
+    subjects = find_subjects(root)
+    if subjects:
+        return CheckReport(root, "portraits", [_portrait_section(root, subjects, decode)])
     pairs, _ = find_pairs(root)
     for split, named in pairs.items():
         section = Section(split or "pictures", "input and target", len(named), 2)
@@ -198,6 +216,32 @@ def _paired_section(name: str, scenes: dict[str, Scene], test: bool, decode: boo
         section, {key: [scene.roles.get(role) for role in roles] for key, scene in scenes.items()}, decode
     )
     _read_depths(section, scenes)
+    return section
+
+
+def _portrait_section(root: Path, subjects: dict[str, dict[str, Portrait]], decode: bool) -> Section:
+    """Look at the relit pictures, lights and originals of all subjects, and at the lists of pairs."""
+    relit = Counter(len(portraits) for portraits in subjects.values()).most_common(1)[0][0]
+    section = Section("pictures", f"{relit} relit and the original", len(subjects), relit + 1, noun="subject")
+    wanted: dict[str, list[Path | None]] = {}
+
+    def note(read: Callable[..., Answer], *arguments: object) -> Answer | None:
+        try:
+            return read(*arguments)
+        except RelightError as error:
+            section.wrong.append(str(error))
+            return None
+
+    for name, portraits in subjects.items():
+        lacking = [None] * max(0, relit - len(portraits))
+        original = note(find_original, root, next(iter(portraits.values())))
+        wanted[name] = [*(portrait.picture for portrait in portraits.values()), *lacking, original]
+        for portrait in portraits.values():
+            note(read_portrait_light, portrait.light)
+    for path in (root / name for names in LISTS.values() for name in names):
+        if path.is_file():
+            note(read_pairs, path, subjects)
+    _look_at(section, wanted, decode)
     return section
 
 
@@ -257,6 +301,12 @@ def _read_depths(section: Section, scenes: dict[str, Scene]) -> None:
         else:
             section.broken[path] = sentence
     section.no_depth = [name for name, scene in scenes.items() if "input" not in scene.depth]
+
+
+def _first(sentences: Sequence[str]) -> list[str]:
+    """The first sentences as lines, and how many more there are."""
+    more = len(sentences) - _SHOWN
+    return [f"  {sentence}" for sentence in sentences[:_SHOWN]] + ([f"  ... and {more} more"] * (more > 0))
 
 
 def _in_threads(work: Callable[[Item], Answer], items: Sequence[Item]) -> list[Answer]:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import cv2
 import numpy as np
 
 from tf_relight.data.source import FormedSource, Part, PooledSource, Source
+from tf_relight.lamps import LUMINANCE
 
 PICTURES = ("image", "target", "original")
 """Fields that are turned into luminance; albedo and the like keep their colours."""
+LIGHTS = ("light", "target_light")
 
 
 def as_luminance(source: Source) -> Source:
     """Return the source with the pictures of `PICTURES` as L of Lab: uint8 (H, W, 1), 255 = white.
+
+    Coloured lights (9, 3) become their luminance (9,).
 
     Source: DPR's demo takes 8-bit L of OpenCV's Lab over 255.
     """
@@ -23,6 +28,11 @@ def as_luminance(source: Source) -> Source:
     if isinstance(source, FormedSource):
         return FormedLuminance(source)
     return Luminance(source)
+
+
+def light_luminance(light: np.ndarray) -> np.ndarray:
+    """Return the luminance (9,) of a light (9,) or (9, 3)."""
+    return light if light.ndim == 1 else (light @ LUMINANCE).astype(light.dtype)
 
 
 class Luminance:
@@ -43,7 +53,7 @@ class Luminance:
     def read(self, index: int) -> dict[str, np.ndarray]:
         """The arrays of one sample, pictures (H, W, 1)."""
         sample = self._source.read(index)
-        return {name: _luminance(a) if name in PICTURES else a for name, a in sample.items()}
+        return {name: _luminance(a) if name in PICTURES else _plain(name, a) for name, a in sample.items()}
 
 
 class FormedLuminance(Luminance):
@@ -81,8 +91,8 @@ class LuminancePool(Luminance):
         return _luminance(array) if array.dtype == np.uint8 and array.shape[-1:] == (3,) else array
 
     def parts(self, index: int) -> dict[str, Part | np.ndarray]:
-        """As the source."""
-        return self._source.parts(index)
+        """As the source; coloured lights become their luminance."""
+        return {name: _plain(name, part) for name, part in self._source.parts(index).items()}
 
     def origin(self, pool: str, number: int) -> str:
         """The file of an array, where the source knows it."""
@@ -97,6 +107,13 @@ class LuminancePool(Luminance):
 def _marked(source: Source) -> str:
     fingerprint = getattr(source, "fingerprint", None)
     return f"{fingerprint()}-luminance" if fingerprint else ""
+
+
+def _plain(name: str, part: Part | np.ndarray) -> Any:
+    """Take the colour out of a light; leave anything else."""
+    return (
+        light_luminance(part) if name in LIGHTS and isinstance(part, np.ndarray) and part.ndim == 2 else part
+    )
 
 
 def _luminance(picture: np.ndarray) -> np.ndarray:
