@@ -18,6 +18,8 @@ MAX_INSTRUCTIONS = 4_000_000
 MAX_TENSORS = 100_000
 MAX_RANK = 8
 MAX_KEY_LENGTH = 256
+MAX_COPIED = 300_000
+"""Entries that dicts may take from other containers; one list may be named a million times."""
 
 _STORED_TYPES = {
     "Float": "<f4",
@@ -95,6 +97,7 @@ class Machine:
     memo: dict[int, Any] = field(default_factory=dict)
     named_bytes: int = 0
     tensors: int = 0
+    copied: int = 0
 
     def run(self, stream: BinaryIO) -> Any:
         """Return the object of the pickle at the stream's position and leave the stream behind it."""
@@ -165,12 +168,17 @@ class Machine:
     def name(self, text: Any) -> None:
         """Take a name, if it is one of those PyTorch writes."""
         if text not in _KNOWN_NAMES:
-            raise BadFile(f"it asks for '{str(text)[:80].replace(' ', '.')}', which is not a plain tensor")
+            raise BadFile(
+                f"it asks for '{_printable(text[:80].replace(' ', '.'))}', which is not a plain tensor"
+            )
         self.stack.append(Name(text))
 
     def stack_name(self, _: Any) -> None:
         """Take a name from the two texts on top."""
         name, module = self.stack.pop(), self.stack.pop()
+        # Tuples of tuples of the same tuple would become a text without end.
+        if not isinstance(name, str) or not isinstance(module, str):
+            raise BadFile("it asks for something that has no name")
         self.name(f"{module} {name}")
 
     def reduce(self, _: Any) -> None:
@@ -181,7 +189,7 @@ class Machine:
         if name.text == "collections OrderedDict":
             result: Any = {}
             if arguments:
-                _set_items(result, arguments[0])
+                self.copy_items(result, arguments[0])
         elif name.text in _REBUILD:
             result = Tensor(self.view(*arguments[:4]))
         elif name.text in _PARAMETER:
@@ -193,6 +201,15 @@ class Machine:
         else:
             raise BadFile(f"it calls '{name.text}'")
         self.stack.append(result)
+
+    def copy_items(self, target: dict[Any, Any], pairs: Any) -> None:
+        """Fill a dict from a list of pairs, as the first PyTorch versions wrote it."""
+        if not isinstance(pairs, list):
+            raise BadFile("a dict is made of something that is no list")
+        self.copied += len(pairs)
+        if self.copied > MAX_COPIED:
+            raise BadFile("it has too many entries")
+        _set_items(target, pairs)
 
     def build(self, _: Any) -> None:
         """Finish an object: an empty tensor gets its numbers; other states hold nothing that is needed."""
@@ -210,7 +227,10 @@ class Machine:
 
     def storage(self, _: Any) -> None:
         """Answer a persistent id: ('storage', class, key, device, count[, view])."""
-        label, kind_name, key, _device, count, *rest = self.stack.pop()
+        reference = self.stack.pop()
+        if not isinstance(reference, tuple) or not 5 <= len(reference) <= 6:
+            raise BadFile("it refers to something that is no storage")
+        label, kind_name, key, _device, count, *rest = reference
         if label != "storage" or not isinstance(kind_name, Name) or kind_name.text not in _STORAGE_CLASSES:
             raise BadFile("it refers to something that is no storage")
         kind, key, count = _STORAGE_CLASSES[kind_name.text], storage_key(key), _whole(count)
@@ -253,7 +273,9 @@ class Machine:
             count *= size
         last = start + sum((size - 1) * step for size, step in zip(sizes, steps, strict=True))
         if count == 0:
-            return np.zeros(sizes, values.dtype)
+            empty = np.zeros(sizes, values.dtype)
+            empty.flags.writeable = False
+            return empty
         # A stride of 0 could make a small file unfold to any size in whoever copies the tensor.
         if last >= values.size or count > values.size:
             raise BadFile("a tensor leaves its storage")
@@ -313,8 +335,15 @@ def storage_key(key: Any) -> str:
     return key
 
 
+def _printable(text: str) -> str:
+    """Return text of the file for a message; control characters could break the line or steer a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def _set_items(target: dict[Any, Any], pairs: Any) -> None:
     for key, value in pairs:
-        if not isinstance(key, str | int) or (isinstance(key, str) and len(key) > MAX_KEY_LENGTH):
+        # Keys become names of tensors, which messages show: no control characters.
+        fits = len(key) <= MAX_KEY_LENGTH and key.isprintable() if isinstance(key, str) else type(key) is int
+        if not fits:
             raise BadFile("the key of a dict is neither a short text nor a number")
         target[key] = value

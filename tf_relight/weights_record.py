@@ -246,16 +246,12 @@ def fetch(name: str, *, progress: bool = True) -> Path:
     """Return the file of `name`, downloading it when it is not there; only the recorded file is kept.
 
     Raises:
-        RelightError: no connection, another file than recorded, or the cache folder cannot be written.
+        RelightError: no connection, another file than recorded, the cache folder cannot be written, or the
+            weights have to be imported (`official_weights.fetch_and_import` does both).
     """
     record, path = record_of(name), path_of(name)
-    if path.is_file() or record.shipped:
+    if path.is_file() or record.shipped or record.imported:
         return find(name)
-    if record.imported:
-        # Imported here: converting needs Keras, the record does not.
-        from tf_relight.official_weights import fetch_and_import
-
-        return fetch_and_import(name, progress=progress).path
     with atomic_path(path) as temporary:
         download(name, temporary, progress=progress)
     return path
