@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tf_relight.errors import RelightError
+from tf_relight.lamps import USUAL_AMBIENT
 from tf_relight.light import Light, describe
 from tf_relight.light_presets import PRESETS
 from tf_relight.spherical_harmonics import is_nonnegative, smallest_shading
@@ -79,7 +80,7 @@ def test_temperature_warms_and_keeps_the_luminance():
     grey = Light.from_direction(30, 20, temperature=6500)
     np.testing.assert_allclose(grey.coefficients, neutral.coefficients, atol=1e-6)
     red = Light.from_direction(30, 20, colour=(2, 0, 0))
-    assert red.coefficients[3, 1] == 0 and red.luminance[0] == pytest.approx(0.8)
+    assert red.coefficients[3, 1] == 0 and red.luminance[0] == pytest.approx(USUAL_AMBIENT)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ def test_sum_and_product():
     np.testing.assert_allclose((a + b * 0.5).coefficients, a.coefficients + b.coefficients / 2)
     np.testing.assert_allclose((2 * a).coefficients, 2 * a.coefficients)
     assert ((a * (2, 1, 0)).coefficients[:, 2] == 0).all()
-    assert (a + b).normalised().luminance[0] == pytest.approx(0.8)
+    assert (a + b).normalised().luminance[0] == pytest.approx(USUAL_AMBIENT)
 
 
 def test_a_light_cannot_be_changed_in_place():
@@ -238,7 +239,7 @@ def test_environment_map(tmp_path):
     light = Light.from_hdr(tmp_path / "map.hdr")
     azimuth, elevation = light.angles
     assert azimuth == pytest.approx(-90, abs=5) and elevation == pytest.approx(90 - 180 * 11 / 32, abs=6)
-    assert light.luminance[0] == pytest.approx(0.8) and smallest_shading(light.luminance) > -1e-6
+    assert light.luminance[0] == pytest.approx(USUAL_AMBIENT) and smallest_shading(light.luminance) > -1e-6
     assert light.coefficients[0, 0] > light.coefficients[0, 2]
     turned = Light.from_hdr(tmp_path / "map.hdr", turn=90)
     assert turned.angles[0] == pytest.approx(azimuth + 90)

@@ -15,8 +15,9 @@ from tf_relight.errors import RelightError
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])
 """Weights of red, green and blue in a light's luminance. Source: DPR's data preparation."""
-USUAL_AMBIENT = 0.8
-"""First coefficient of the lights made here: the middle of DPR's training range 0.7..0.9."""
+USUAL_AMBIENT = 0.87
+"""First coefficient of the lights made here: the bright end of DPR's training range 0.7..0.9, because most
+photos are lit from the front, and light from a side leaves less of it on a face."""
 SOURCE_RADIUS = 45.0
 """Degrees; half the angle under which a directed light is seen, that of a large soft box near the face."""
 AMBIENT_SHARE = 0.6

@@ -103,7 +103,7 @@ class Light:
             temperature: colour of the directed light in kelvin, 1000 to 15000; 6500 is neutral.
             colour: linear RGB of the directed light in place of a temperature; only its hue counts.
             ambient: share of even, neutral light, 0..1; 0 gives the hardest shadows.
-            intensity: 1 puts the light into the middle of DPR's training range.
+            intensity: 1 is the bright end of DPR's training range, 0.8 its dark end.
 
         Raises:
             RelightError: a number out of range, or both a colour and a temperature.
@@ -162,8 +162,7 @@ class Light:
 
         Args:
             turn: degrees by which the surroundings are turned to the right.
-            exposure: factor on the map's radiance. None brings its luminance to the middle of DPR's training
-                range, and damps what would make any surface darker than black.
+            exposure: factor on the map's radiance. None brings its luminance into DPR's training range, and damps what would make any surface darker than black.
 
         Raises:
             RelightError: a file that cannot be read, negative or infinite pixels, a dark map, or a missing
@@ -276,7 +275,7 @@ class Light:
         return Light(sh.image_map("hflip") @ self.coefficients)
 
     def normalised(self) -> Light:
-        """Return the light at the usual brightness, in the middle of DPR's training range.
+        """Return the light at the usual brightness, which lies in DPR's training range.
 
         Raises:
             RelightError: the light is dark.
