@@ -162,7 +162,8 @@ class Light:
 
         Args:
             turn: degrees by which the surroundings are turned to the right.
-            exposure: factor on the map's radiance. None brings its luminance into DPR's training range, and damps what would make any surface darker than black.
+            exposure: factor on the map's radiance. None brings its luminance into DPR's training range, and
+                damps what would make any surface darker than black.
 
         Raises:
             RelightError: a file that cannot be read, negative or infinite pixels, a dark map, or a missing

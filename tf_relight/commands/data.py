@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from tf_relight.commands.printing import report_failures
+
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     data = commands.add_parser(
         "data",
-        help="render scenes or heads, check a folder",
+        help="render scenes, heads or relit portraits, check a folder",
         description="Make and check training data.",
         example="relight data check VIDIT",
     )
@@ -23,6 +25,7 @@ def add(commands: Any) -> None:
     kinds = render.add_subparsers(title="kinds", metavar="KIND", required=True)
     _add_scenes(kinds)
     _add_heads(kinds)
+    _add_ratio_images(kinds)
     check = tasks.add_parser(
         "check",
         help="say what a data folder holds and what is missing",
@@ -78,6 +81,40 @@ def _add_heads(kinds: Any) -> None:
     heads.add_argument("--workers", type=int, default=1, help="processes, default: %(default)s")
     heads.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     heads.add_argument("--first", type=int, default=0, help="number of the first head")
+
+
+def _add_ratio_images(kinds: Any) -> None:
+    relit = kinds.add_parser(
+        "ratio-images",
+        help="your own portraits under random lights, from their normals",
+        description="Relight portraits by the ratio of two shadings, as the DPR dataset was made, in the "
+        "folders of DPR. Normals come from a face model fitted elsewhere, such as 3DDFA, which is not part "
+        "of this package: PNG files coded as DPR's (blue x to the right, green y down, red z into the "
+        "picture, black where there is no face). Run it again to go on after a stop.",
+        example="relight data render ratio-images --portraits photos --normals normals --masks skin -o relit",
+    )
+    relit.set_defaults(command=render_ratio_images)
+    relit.add_argument("-o", "--out", metavar="DIR", required=True)
+    relit.add_argument("--portraits", metavar="DIR", required=True, help="the photos, NAME.jpg or .png")
+    relit.add_argument("--normals", metavar="DIR", required=True, help="their normals, NAME.png, as large")
+    known = relit.add_mutually_exclusive_group(required=True)
+    known.add_argument(
+        "--masks", metavar="DIR", help="NAME.png, skin white: the photo's light is fitted to it"
+    )
+    known.add_argument("--source-lights", metavar="DIR", help="NAME.txt, the photo's light (9 or 27 numbers)")
+    relit.add_argument(
+        "--landmarks",
+        metavar="DIR",
+        help="NAME.txt, a line of x y x y for each landmark, in the normal map and in the photo; bends the "
+        "normals to fit",
+    )
+    relit.add_argument(
+        "--lights", metavar="DIR", help="light files (.txt, .hdr, .exr) to draw from; default: random lamps"
+    )
+    relit.add_argument("--per-portrait", type=int, default=5, metavar="N", help="default: %(default)s")
+    relit.add_argument("--validation-portraits", type=int, default=0, help="default: %(default)s")
+    relit.add_argument("--workers", type=int, default=1, help="processes, default: %(default)s")
+    relit.add_argument("--seed", type=int, default=0, help="default: %(default)s")
 
 
 def render_scenes(
@@ -142,6 +179,18 @@ def render_heads(
     )
     print(f"Rendered {rendered} {'head' if rendered == 1 else 'heads'} into {out}.")
     return 0
+
+
+def render_ratio_images(*, out: str, **options: Any) -> int:
+    """Relight portraits into a folder; those that could not be used are listed at the end."""
+    from tf_relight.data.ratio_image_write import render_ratio_images
+
+    result = render_ratio_images(out, **options)
+    print(
+        f"Relit {result.relit} {'portrait' if result.relit == 1 else 'portraits'} into {out}, "
+        f"which now holds {result.complete}."
+    )
+    return report_failures(result.discarded)
 
 
 def check_data(*, root: str, decode: bool) -> int:
