@@ -93,7 +93,7 @@ def test_wrong_roots(vidit, make):
 
 
 def test_unknown_dataset_and_split(vidit):
-    with pytest.raises(RelightError, match="not known.*Did you mean 'vidit'.*vidit, folder, scenes"):
+    with pytest.raises(RelightError, match="not known.*Did you mean 'vidit'.*vidit, folder, "):
         open_source(vidit.config().model_copy(update={"name": "vidi"}), "train")
     with pytest.raises(RelightError, match="Split 'dev' is not known"):
         open_source(vidit.config(), "dev")

@@ -80,6 +80,31 @@ def test_curve_has_a_row_per_logging_step_and_scores(uninterrupted):
     assert uninterrupted.last_scores()["step"] == 10
 
 
+def test_validation_uses_the_switches_of_its_stage(tmp_path):
+    """The network's function was traced once, so every stage was scored with the switches of the first."""
+    from tests.training.toy_models import SwitchedNet
+
+    still = Schedule(1e-12, kind="constant")
+    stages = [
+        Stage("halved", 0.5, (LossTerm("l2"),), still, switches={"halve": True}),
+        Stage("whole", 0.5, (LossTerm("l2"),), still),
+    ]
+    model = SwitchedNet(4, name="switched")
+    model.build((None, None, None, 3))
+    trainer = make_trainer(
+        tmp_path,
+        model=model,
+        stages=stages,
+        validation=NoiseSource(2),
+        steps=4,
+        log_every=2,
+        validate_every=2,
+    )
+    trainer.run(progress=False)
+    halved, whole = (float(row["validation_psnr"]) for row in trainer._curve.rows)
+    assert abs(halved - whole) > 0.01
+
+
 @pytest.mark.parametrize("steps", [1, 4, 5, 8])
 def test_resumed_run_gives_the_same_weights_and_curve(uninterrupted, tmp_path, steps):
     """Cut before the first checkpoint, inside stage one, at the border and inside stage two."""

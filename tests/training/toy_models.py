@@ -34,6 +34,19 @@ def build_toy_net(width: int) -> ToyNet:
     return model
 
 
+class SwitchedNet(ToyNet):
+    """Two convolutions whose result is halved while the switch is on."""
+
+    halve = False
+
+    def set_switches(self, *, halve=False):
+        self.halve = halve
+
+    def call(self, image, training=None):
+        output = super().call(image)
+        return output / 2 if self.halve else output
+
+
 class ToyDiscriminator(keras.layers.Layer):
     """Two convolutions; returns scores and the features below them."""
 

@@ -111,9 +111,6 @@ class Trainer:
             keep=config.keep_checkpoints,
             cluster=self.cluster,
         )
-        self._forward = tf.function(
-            lambda batch: self.model.compute(batch, training=False), reduce_retracing=True
-        )
         self._stop_signal: int | None = None
 
     # -- the run ---------------------------------------------------------------------------------------------
@@ -182,6 +179,10 @@ class Trainer:
         with self.strategy.scope():
             self._optimizers = make_optimizers(span.stage, span.last - span.first)
             self.model.prepare_stage(span.stage, self._optimizers, self._options, self.resources)
+        # Traced anew for every stage: a trace keeps the switches of the stage it was made in.
+        self._forward = tf.function(
+            lambda batch: self.model.compute(batch, training=False), reduce_retracing=True
+        )
 
     def _step_function(self) -> Any:
         def step(batch: dict[str, Any]) -> dict[str, Any]:
