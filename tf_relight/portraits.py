@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,6 +81,7 @@ class PortraitRelighter:
         size: int | None = None,
         faces: Sequence[Face] | None = None,
         places: Sequence[Place] | None = None,
+        settle: Callable[[int, np.ndarray, np.ndarray], np.ndarray] | None = None,
     ) -> None:
         """Find the faces and prepare what does not depend on the light.
 
@@ -90,13 +91,15 @@ class PortraitRelighter:
             faces: None looks for them.
             places: the parts to relight, with the weight of their change in full; None takes those of the
                 faces (`regions`), in which only people count. For films, whose parts must not jump.
+            settle: makes of part i's lightness before and after, (h, w) at the network's size, what is shown.
+                For films, too.
         """
         self.picture, self.loaded = picture, loaded
         self.faces = tuple(find_faces(picture.pixels) if faces is None else faces)
         self.notes: tuple[str, ...] = ()
         if not self.faces:
             self.notes = ("No face was found; the whole picture was relit, which may look wrong.",)
-        self._side = size or training_size(loaded)
+        self._side, self._settle = size or training_size(loaded), settle
         self._lightness = lightness(picture.pixels)
         if places is None:
             places = [self._of_people(*place) for place in regions(picture.size, self.faces)]
@@ -132,9 +135,11 @@ class PortraitRelighter:
         coefficients = network_light(light)
         change = np.zeros_like(self._lightness)
         reach = np.zeros_like(self._lightness)
-        for region in self._regions:
+        for index, region in enumerate(self._regions):
             place = region.rows, region.columns
             after = without_weave(region.before, self._run(region.before, coefficients))
+            if self._settle is not None:
+                after = self._settle(index, region.before, after)
             full = self._lightness[place]
             relit = transfer(full[..., None], region.before[..., None], after[..., None], foot=LIGHTNESS_FOOT)
             window = np.ones_like(full) if region.window is None else region.window
@@ -309,11 +314,7 @@ def with_sphere(picture: Picture, options: RelightOptions) -> Picture:
         return picture
     height, width = picture.size
     side = max(1, round(SPHERE_SHARE * min(height, width)))
-    light = options.light
-    if options.temperature is not None:
-        tint = planckian_rgb(options.temperature) / planckian_rgb(NEUTRAL_KELVIN)
-        light = type(light).from_array(light.luminance[:, None] * tint)
-    ball = light.sphere(side).astype(np.float32) / 255
+    ball = coloured(options.light, options.temperature).sphere(side).astype(np.float32) / 255
     across = (np.arange(side, dtype=np.float32) + 0.5) - side / 2
     # A soft edge one pixel wide.
     cover = np.clip(side / 2 - np.hypot(across[:, None], across), 0, 1)[..., None]
@@ -328,6 +329,14 @@ def with_sphere(picture: Picture, options: RelightOptions) -> Picture:
         corner = alpha[top : top + side, left : left + side]
         np.maximum(corner, cover, out=corner)
     return replace(picture, pixels=pixels, alpha=alpha)
+
+
+def coloured(light: Light, temperature: float | None) -> Light:
+    """Return the light in the colour of a temperature in kelvin; None leaves its own."""
+    if temperature is None:
+        return light
+    tint = planckian_rgb(temperature) / planckian_rgb(NEUTRAL_KELVIN)
+    return type(light).from_array(light.luminance[:, None] * tint)
 
 
 def write_as_paper(path: Path, picture: Picture) -> tuple[str, ...]:

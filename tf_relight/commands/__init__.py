@@ -5,7 +5,31 @@ Nothing heavy is imported at the top of these modules, so that `--help` stays qu
 
 from __future__ import annotations
 
-from tf_relight.commands import data, evaluate, image, light, methods, train, weights
+from tf_relight.commands import (
+    contact_sheet,
+    data,
+    evaluate,
+    image,
+    light,
+    methods,
+    page,
+    train,
+    turntable,
+    video,
+    weights,
+)
 
-COMMANDS = (train, evaluate, image, light, data, methods, weights)
+COMMANDS = (
+    train,
+    evaluate,
+    image,
+    video,
+    turntable,
+    contact_sheet,
+    page,
+    light,
+    data,
+    methods,
+    weights,
+)
 """In the order of `relight --help`."""

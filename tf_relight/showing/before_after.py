@@ -1,0 +1,200 @@
+"""A page that shows photos before and after relighting, in one file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+import numpy as np
+from PIL import Image
+
+from tf_relight.errors import RelightError
+from tf_relight.files import atomic_path
+from tf_relight.image import list_pictures, read_picture, to_u8
+from tf_relight.light_series import NamedLight, Relighter, at_most, on_white, prepare
+from tf_relight.options import RelightOptions
+from tf_relight.photos import load_for, relight_picture
+from tf_relight.progress import track
+
+TEMPLATE = Path(__file__).with_name("before_after.html")
+SIDE, QUALITY = 1280, 85
+SMALLEST_SIDE, LARGEST_SIDE = 64, 8192
+BALL_SIDE = 64
+LARGEST_PAGE = 512 << 20
+"""Bytes; browsers give up on more."""
+
+
+@dataclass(frozen=True, eq=False)
+class After:
+    """A photo relit.
+
+    Attributes:
+        name: of the light or the method, for the reader.
+        pixels: (H, W, 3) uint8 sRGB.
+        ball: (b, b, 3) uint8 sRGB, a ball under the light, or None.
+    """
+
+    name: str
+    pixels: np.ndarray
+    ball: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """One photo, (H, W, 3) uint8 sRGB, with its relit versions of the same size."""
+
+    name: str
+    before: np.ndarray
+    after: Sequence[After]
+
+
+def before_after_page(
+    paths: Sequence[Path | str],
+    out: Path | str,
+    lights: Sequence[NamedLight],
+    options: RelightOptions,
+    *,
+    method: str | None = None,
+    weights: Path | str | None = None,
+    side: int = SIDE,
+    title: str = "Before and after",
+    progress: bool = True,
+) -> tuple[str, ...]:
+    """Relight photos and write a page that compares them.
+
+    Args:
+        paths: photos, and folders of photos.
+        out: .html.
+        lights: one version per light; a method that takes none is shown once.
+        options: all but the light.
+        side: long side in pixels of the pictures on the page.
+
+    Returns:
+        sentences for the user.
+
+    Raises:
+        RelightError: photos that cannot be read, lights that do not fit the method, or a page that cannot be
+            written.
+    """
+    _check(out, side)
+    sources = list_pictures([Path(path) for path in paths])
+    if not sources:
+        raise RelightError("No photos were given. Name picture files or folders.")
+    loaded = load_for(method, weights)
+    takes_light = loaded.method.info.light != "none"
+    wanted: list[NamedLight | None] = [*lights] if takes_light else [None]
+    if not wanted:
+        raise RelightError("Name at least one light, for example --lights left,right,rembrandt.")
+    comparisons: list[Comparison] = []
+    notes: list[str] = []
+    if lights and not takes_light:
+        notes.append(f"{loaded.method.name} takes no light; the page shows its one result.")
+    jobs = [(source, light) for source in sources for light in wanted]
+    relight: Relighter | None = None
+    for source, light in track(jobs, lambda job: f"Relighting {job[0].name}", show=progress):
+        if light is wanted[0]:
+            original = read_picture(source)
+            picture = on_white(at_most(original, side))
+            versions: list[After] = []
+            comparisons.append(Comparison(source.name, to_u8(picture.pixels), versions))
+            notes += list(original.notes)
+            if light is not None:
+                relight, said = prepare(picture, loaded, options)
+                notes += [f"{source.name}: {sentence}" for sentence in said]
+        if light is None:
+            relit = relight_picture(picture, loaded, options)
+            versions.append(After(loaded.method.name, to_u8(relit.pixels)))
+        else:
+            from tf_relight.portraits import coloured
+
+            assert relight is not None
+            ball = coloured(light.light, options.temperature).sphere(BALL_SIDE)
+            versions.append(After(light.name, to_u8(relight(light.light).pixels), ball))
+    write_page(comparisons, out, title=title)
+    return tuple(notes)
+
+
+def write_page(comparisons: Sequence[Comparison], out: Path | str, *, title: str) -> Path:
+    """Write a page with a slider for each photo and a choice of its versions; all text is escaped.
+
+    Raises:
+        RelightError: nothing to show, a page too large for browsers, or a file that cannot be written.
+    """
+    if not comparisons or not all(each.after for each in comparisons):
+        raise RelightError("There are no pictures to compare.")
+    sections = "\n".join(_section(index, each) for index, each in enumerate(comparisons))
+    template = Template(TEMPLATE.read_text(encoding="utf-8"))
+    page = template.substitute(title=html.escape(title), sections=sections).encode("utf-8")
+    if len(page) > LARGEST_PAGE:
+        raise RelightError(
+            f"The page would have {len(page) >> 20} MB. Show fewer photos, or give a smaller --side."
+        )
+    with atomic_path(out) as temporary:
+        temporary.write_bytes(page)
+    return Path(out)
+
+
+def _check(out: Path | str, side: int) -> None:
+    out = Path(out)
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise RelightError(f"The page is an .html file, not '{out.name}': change the ending.")
+    if out.is_dir():
+        raise RelightError(f"The output {out} is a folder. Choose another name.")
+    if not SMALLEST_SIDE <= side <= LARGEST_SIDE:
+        raise RelightError(f"A side of {side} pixels is outside {SMALLEST_SIDE}..{LARGEST_SIDE}.")
+
+
+def _section(index: int, comparison: Comparison) -> str:
+    """Return the part of the page for one photo."""
+    name, first = html.escape(comparison.name), comparison.after[0]
+    height, width = comparison.before.shape[:2]
+    size = f'width="{width}" height="{height}"'
+    lines = [
+        f'<section aria-labelledby="name{index}">',
+        f'<h2 id="name{index}">{name}</h2>',
+        '<div class="frame"><figure class="pair">',
+        f'<img class="before" {size} alt="{name}, before" src="{_jpeg(comparison.before)}">',
+        f'<img class="after" {size} alt="{_alt(comparison, first)}" src="{_jpeg(first.pixels)}">',
+        f'<span class="left">before</span><span class="right">{html.escape(first.name)}</span>',
+        "</figure>",
+        '<input type="range" min="0" max="100" step="0.5" value="50" '
+        f'aria-label="{name}: where before ends"></div>',
+    ]
+    if len(comparison.after) > 1:
+        lines += ["<fieldset><legend>Light</legend>"]
+        lines += [_choice(index, number, comparison, after) for number, after in enumerate(comparison.after)]
+        lines += ["</fieldset>"]
+    lines += ["</section>"]
+    return "\n".join(lines)
+
+
+def _choice(index: int, number: int, comparison: Comparison, after: After) -> str:
+    """Return a button for one version; it carries the picture, but for the first, which is in the pair."""
+    name, picture = html.escape(after.name), f"p{index}_{number}"
+    ball = "" if after.ball is None else f'<img alt="" src="{_data("PNG", after.ball)}">'
+    checked = " checked" if number == 0 else ""
+    hidden = f'<img id="{picture}" hidden alt="" src="{_jpeg(after.pixels)}">' if number else ""
+    return (
+        f'<label><input type="radio" name="light{index}" data-picture="{picture}" data-name="{name}" '
+        f'data-alt="{_alt(comparison, after)}"{checked}>{ball}{name}</label>{hidden}'
+    )
+
+
+def _alt(comparison: Comparison, after: After) -> str:
+    return html.escape(f"{comparison.name}, after: {after.name}")
+
+
+def _jpeg(pixels: np.ndarray) -> str:
+    return _data("JPEG", pixels, quality=QUALITY, subsampling=0, progressive=True)
+
+
+def _data(kind: str, pixels: np.ndarray, **options: object) -> str:
+    """Return a picture as a data URI."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, kind, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
