@@ -183,7 +183,7 @@ def load_model(path_or_name: Path | str, method: str | None = None) -> LoadedMod
     """Build the model that a weights file describes and fill it.
 
     Args:
-        path_or_name: a `.safetensors` file, or a name from the record such as "dmshn-scenes-256-v1".
+        path_or_name: a `.safetensors` file, or a name from the record such as "dmshn-scenes-256-v2".
         method: the method the caller expects; None takes whatever the file says.
 
     Raises:

@@ -133,10 +133,10 @@ KNOWN: dict[str, WeightsRecord] = {
     record.name: record
     for record in (
         _shipped(
-            "dmshn-scenes-256-v1",
+            "dmshn-scenes-256-v2",
             "dmshn",
-            "172c54802adff9ef5af98d638a5775dd0718187b286d45b1f85c6e30dab5c0fc",
-            10_872_266,
+            "d3fd577ae88dae48e2a15ef6baabd6d208b28e46c463ed0bb0d3fee75f5f912e",
+            10_874_834,
             "Das et al., MSR-Net, 2021",
             "embedded scenes, N 6500 K to E 4500 K",
         ),

@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
     imported.add_argument(
         "--allow-unknown", action="store_true", help="take a file that is not the recorded one"
     )
-    path = _task(tasks, path_weights, "print where a weights file is", "path dmshn-scenes-256-v1")
+    path = _task(tasks, path_weights, "print where a weights file is", "path dmshn-scenes-256-v2")
     path.add_argument("name", metavar="NAME")
     show = _task(
         tasks, show_weights, "say what made a weights file", "show runs/dmshn_vidit/weights.safetensors"

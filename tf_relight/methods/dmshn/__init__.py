@@ -26,7 +26,7 @@ _DMSHN = MethodInfo(
     native_size=1024,
     size_multiple=16,
     parameters=5_424_393,
-    default_weights="dmshn-scenes-256-v1",
+    default_weights="dmshn-scenes-256-v2",
     weights_licence="no official relighting weights exist; ours are Apache-2.0",
     published=(
         PublishedScore(_VALIDATION, "L_CSL", 17.09, 0.5928, 0.4428, _TABLES),
