@@ -6,7 +6,9 @@ import sys
 import pytest
 
 from tests.data.test_portraits import Folder
+from tests.data.test_tfrecord import record
 from tf_relight.data.check import check
+from tf_relight.data.tfrecord import write_shard
 from tf_relight.errors import RelightError
 
 
@@ -124,7 +126,7 @@ def test_what_is_wrong_with_portraits_is_named(tmp_path, truncate):
     problems = "\n".join(report.problems)
     assert "pictures: imgHQ00001 lacks 2 of 4 pictures, 1 subject incomplete of 3" in problems
     assert "pictures: 1 file empty, truncated or unreadable" in problems
-    assert "pictures: 4 mistakes in lights, lists and originals" in problems
+    assert "pictures: 4 mistakes" in problems
     for sentence in (
         "light_01.txt is missing",
         "holds 8 numbers",
@@ -140,6 +142,38 @@ def test_a_subject_with_fewer_relit_pictures_is_incomplete(tmp_path):
     assert check(tmp_path).problems == [
         "pictures: imgHQ00002 lacks 1 of 4 pictures, 1 subject incomplete of 3"
     ]
+
+
+def shard(path, *names, lights=40):
+    path.parent.mkdir(exist_ok=True)
+    write_shard(path, [record(name, lights) for name in names])
+
+
+def test_shards_are_recognised(tmp_path):
+    shard(tmp_path / "train" / "a.tfrecord", "Image000", "Image001")
+    shard(tmp_path / "train" / "b.tfrecord", "Image002")
+    shard(tmp_path / "validation" / "a.tfrecord", "Image003")
+    report = check(tmp_path)
+    assert report.exit_code == 0
+    assert report.text().splitlines() == [
+        f"{tmp_path}: data.name=shards",
+        "  train       3 scenes, 40 named lights in shards, 120 pictures, 3 depth files, 8x8 RGB 8 bit",
+        "  validation  1 scene, 40 named lights in shards, 40 pictures, 1 depth file, 8x8 RGB 8 bit",
+        "Usable for: one_to_one, any_to_one, any_to_any, mirror, depth",
+        "No problems found.",
+    ]
+
+
+def test_what_is_wrong_with_shards_is_named(tmp_path, truncate):
+    shard(tmp_path / "train" / "a.tfrecord", "Image000", "Image001")
+    shard(tmp_path / "train" / "b.tfrecord", "Image000")
+    shard(tmp_path / "train" / "c.tfrecord", "Image002", lights=39)
+    shard(tmp_path / "train" / "d.tfrecord", "Image003")
+    truncate(tmp_path / "train" / "d.tfrecord")
+    problems = "\n".join(check(tmp_path).problems)
+    assert "train: Image002 lacks 1 of 40 lights, 1 scene incomplete of 4" in problems
+    assert "Image000 is stored 2 times" in problems
+    assert "train: 1 file empty, truncated or unreadable" in problems and "d.tfrecord" in problems
 
 
 def test_needs_no_tensorflow(vidit):

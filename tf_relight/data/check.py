@@ -22,6 +22,8 @@ from tf_relight.data.portraits import (
     read_pairs,
     read_portrait_light,
 )
+from tf_relight.data.shards import SHARDS, SPLITS
+from tf_relight.data.tfrecord import StoredScene, stored_scenes
 from tf_relight.data.vidit_layout import FoundFile, Scene, collect, find_files
 from tf_relight.errors import RelightError
 
@@ -53,7 +55,7 @@ class Section:
     broken: dict[Path, str] = field(default_factory=dict)
     """File to the sentence about it."""
     wrong: list[str] = field(default_factory=list)
-    """Sentences about lights, lists and originals of portraits."""
+    """Sentences about lights, lists and originals of portraits, and about scenes stored twice."""
     noun: str = "scene"
 
     @property
@@ -78,7 +80,7 @@ class Section:
             found.append(f"{self.name}: {_count(len(self.broken), 'file')} empty, truncated or unreadable")
             found += _first(list(self.broken.values()))
         if self.wrong:
-            found.append(f"{self.name}: {_count(len(self.wrong), 'mistake')} in lights, lists and originals")
+            found.append(f"{self.name}: {_count(len(self.wrong), 'mistake')}")
             found += _first(self.wrong)
         return found
 
@@ -98,7 +100,7 @@ class CheckReport:
 
     root: Path
     dataset: str
-    """The `data.name` that reads this folder: "vidit", "portraits", "folder", or "" for an unknown layout."""
+    """The `data.name` that reads this folder: "vidit", "shards", "portraits", "folder", or "" for unknown."""
     sections: list[Section] = field(default_factory=list)
 
     @property
@@ -106,9 +108,9 @@ class CheckReport:
         """Every sentence about something missing or broken."""
         if not self.sections:
             return [
-                f"{self.root} holds no pictures that are recognised; wanted are Image000_6500_N.png, folders "
-                "with portraits such as NAME/NAME_00.png and NAME/NAME_light_00.txt, or folders 'input' and "
-                "'target' with pictures of equal names"
+                f"{self.root} holds no pictures that are recognised; wanted are Image000_6500_N.png, shards "
+                "such as train/00000.tfrecord, folders with portraits such as NAME/NAME_00.png and "
+                "NAME/NAME_light_00.txt, or folders 'input' and 'target' with pictures of equal names"
             ]
         return [sentence for section in self.sections for sentence in section.problems()]
 
@@ -171,6 +173,9 @@ def check(root: Path, decode: bool = False) -> CheckReport:
         sections += _sections(chosen, prefix, decode)
     if sections:
         return CheckReport(root, "vidit", sections)
+    shards = [_shard_section(root, split) for split in SPLITS if any((root / split).glob(SHARDS))]
+    if shards:
+        return CheckReport(root, "shards", shards)
     subjects = find_subjects(root)
     if subjects:
         return CheckReport(root, "portraits", [_portrait_section(root, subjects, decode)])
@@ -219,6 +224,36 @@ def _paired_section(name: str, scenes: dict[str, Scene], test: bool, decode: boo
     return section
 
 
+def _shard_section(root: Path, split: str) -> Section:
+    """Look at the index of every shard of a split; the records' lengths find truncated files."""
+    section = Section(split, "in shards", 0, 0)
+    scenes: list[StoredScene] = []
+    for path in sorted((root / split).glob(SHARDS)):
+        try:
+            scenes += stored_scenes(path)
+        except RelightError as error:
+            section.broken[path] = str(error)
+    section.scenes = len(scenes)
+    if not scenes:
+        return section
+    section.lights = _expected_lights(scenes)
+    section.needed = len(section.lights)
+    section.layout = f"{section.needed} named lights in shards"
+    names = Counter(scene.name for scene in scenes)
+    section.wrong += [f"{name} is stored {count} times" for name, count in names.items() if count > 1]
+    for scene in scenes:
+        section.pictures += len(scene.lights)
+        section.kinds[f"{scene.width}x{scene.height} RGB 8 bit"] += len(scene.lights)
+        lacking = len(set(section.lights) - set(scene.lights))
+        if lacking:
+            section.missing[scene.name] = lacking
+        if scene.depth_start is not None:
+            section.depths += 1
+    if section.depths:
+        section.no_depth = [scene.name for scene in scenes if scene.depth_start is None]
+    return section
+
+
 def _portrait_section(root: Path, subjects: dict[str, dict[str, Portrait]], decode: bool) -> Section:
     """Look at the relit pictures, lights and originals of all subjects, and at the lists of pairs."""
     relit = Counter(len(portraits) for portraits in subjects.values()).most_common(1)[0][0]
@@ -245,7 +280,7 @@ def _portrait_section(root: Path, subjects: dict[str, dict[str, Portrait]], deco
     return section
 
 
-def _expected_lights(scenes: Iterable[Scene]) -> tuple[ViditLight, ...]:
+def _expected_lights(scenes: Iterable[Scene | StoredScene]) -> tuple[ViditLight, ...]:
     """The lights each scene should have: a few where most scenes agree on these few, else all forty."""
     sets = Counter(frozenset(scene.lights) for scene in scenes)
     common, count = sets.most_common(1)[0]

@@ -20,6 +20,9 @@ from tf_relight.errors import RelightError
 if TYPE_CHECKING:
     from tf_relight.config import DataConfig
 
+SPLITS = ("train", "validation")
+SHARDS = "[!.]*.tfrecord"
+
 
 def open(data_config: DataConfig, split: Literal["train", "validation"]) -> ShardSource:
     """Open `root/{train,validation}/*.tfrecord`.
@@ -33,9 +36,7 @@ def open(data_config: DataConfig, split: Literal["train", "validation"]) -> Shar
     if data_config.root is None:
         raise RelightError("data.root is not set; use the folder that holds the shards.")
     root = Path(data_config.root)
-    found: dict[str | None, dict[str, StoredScene]] = {
-        folder: _scenes_of(root / folder) for folder in ("train", "validation")
-    }
+    found: dict[str | None, dict[str, StoredScene]] = {folder: _scenes_of(root / folder) for folder in SPLITS}
     if not any(found.values()):
         raise RelightError(
             f"{root} holds no shards (train/*.tfrecord); check data.root, or write some with "
@@ -53,7 +54,7 @@ def open(data_config: DataConfig, split: Literal["train", "validation"]) -> Shar
 def _scenes_of(folder: Path) -> dict[str, StoredScene]:
     """The scenes of all shards of a folder by name."""
     scenes: dict[str, StoredScene] = {}
-    for path in sorted(folder.glob("[!.]*.tfrecord")):
+    for path in sorted(folder.glob(SHARDS)):
         for scene in stored_scenes(path):
             other = scenes.setdefault(scene.name, scene)
             if other is not scene:
