@@ -21,7 +21,7 @@ def reference_data() -> Path:
     given = os.environ.get(REFERENCE_VARIABLE)
     folder = Path(given) if given else REPOSITORY.parent / "shared" / "data"
     if folder.is_dir():
-        return folder
+        return folder.resolve()
     if given:
         pytest.fail(f"{REFERENCE_VARIABLE}={given} is not a folder")
     pytest.skip(f"needs the reference data: set {REFERENCE_VARIABLE} to its folder")
