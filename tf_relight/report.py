@@ -190,14 +190,16 @@ class _Panel:
             self.draw.text((2 * _RIGHT, y + 50), "step", FAINT, font(2 * 12), anchor="ra")
 
     def boundaries(self, starts: Sequence[tuple[float, str]], labels: bool) -> None:
-        """Draw a vertical line where each stage after the first begins, and the names above the plot."""
+        """Draw a vertical line where each stage after the first begins, and above the plot the names that fit."""
         ends = [step for step, _ in starts[1:]] + [self.last_step]
         for (start, name), end in zip(starts, ends, strict=True):
             x, _ = self.place(start, self.axis.low)
             if start > 0:
                 self.draw.line((x, 2 * self.top, x, 2 * self.bottom), FAINT, 2)
             # A stage that starts at the left needs room for the panel's name.
-            if labels and len(starts) > 1 and (start > 0 or end > 0.4 * self.last_step):
+            room = self.place(end, self.axis.low)[0] - x
+            fits = font(2 * 12).getlength(name) <= room
+            if labels and len(starts) > 1 and fits and (start > 0 or end > 0.4 * self.last_step):
                 middle, _ = self.place((start + end) / 2, self.axis.low)
                 self.draw.text((middle, 2 * self.top - 12), name, FAINT, font(2 * 12), anchor="ms")
 
