@@ -147,6 +147,24 @@ def test_gradient_reaches_every_weight_of_each_stage_and_no_other(method, narrow
             assert moved == (id(variable) in trained), variable.path
 
 
+def test_checkpoint_holds_every_variable(method, narrow, tmp_path):
+    """Layers kept in lists were not in the checkpoint, so a resumed run went on from new weights."""
+    import tensorflow as tf
+
+    from tf_relight.training.checkpoint import RunCheckpoints
+    from tf_relight.training.strategy import Cluster
+
+    pending = tf.Variable(tf.zeros(2))
+    checkpoints = RunCheckpoints(tmp_path, narrow, None, keep=1, cluster=Cluster())
+    checkpoints.save(3, {}, pending)
+    before = [variable.numpy() for variable in narrow.variables]
+    for variable in narrow.variables:
+        variable.assign(variable + 1.0)
+    checkpoints.restore(3, {}, pending)
+    for variable, value in zip(narrow.variables, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value, err_msg=variable.path)
+
+
 def test_saved_weights_load_to_the_same_network(method, narrow, tmp_path):
     from tf_relight.weights import load_model, save_weights
 

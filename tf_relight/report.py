@@ -190,7 +190,7 @@ class _Panel:
             self.draw.text((2 * _RIGHT, y + 50), "step", FAINT, font(2 * 12), anchor="ra")
 
     def boundaries(self, starts: Sequence[tuple[float, str]], labels: bool) -> None:
-        """Draw a vertical line where each stage after the first begins, and above the plot the names that fit."""
+        """Draw a line where each stage after the first begins, and the names that fit above the plot."""
         ends = [step for step, _ in starts[1:]] + [self.last_step]
         for (start, name), end in zip(starts, ends, strict=True):
             x, _ = self.place(start, self.axis.low)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,15 +88,20 @@ class RunCheckpoints:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _objects(self, optimizers: dict[str, Any], pending: tf.Variable) -> tf.train.Checkpoint:
-        averages = [] if self._average is None else [a.value for a in self._average.averages]
+        averages = [] if self._average is None else self._average.averages
         attached = getattr(self._model, "attached", {})
         return tf.train.Checkpoint(
-            model=self._model,
-            discriminators=dict(attached),
-            optimizers=optimizers,
+            model=_values(self._model.variables),
+            discriminators={name: _values(network.variables) for name, network in attached.items()},
+            optimizers={name: _values(optimizer.variables) for name, optimizer in optimizers.items()},
             pending=pending,
-            averages=averages,
+            averages=_values(averages),
         )
+
+
+def _values(variables: Iterable[Any]) -> list[tf.Variable]:
+    """The variables themselves: from a Keras layer TensorFlow takes no layers that lie in lists."""
+    return [variable.value for variable in variables]
 
 
 @contextlib.contextmanager
