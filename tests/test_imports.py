@@ -22,7 +22,7 @@ MODULES = {
 BASE = ["errors", "files", "colour", "icc", "picture", "image", "transfer", "torch_file", "torch_pickle"]
 LIGHT = ["spherical_harmonics", "directions", "lamps", "light_files", "light_presets", "light"]
 BASE += [*LIGHT, "running"]
-NETWORK = ["layers", "losses", "metrics", "perceptual"]
+NETWORK = ["layers", "quantization", "losses", "metrics", "perceptual"]
 
 ALLOWED: dict[str, list[str]] = {
     "errors": [],
@@ -51,14 +51,18 @@ ALLOWED: dict[str, list[str]] = {
     "__main__": ["cli"],
 }
 """Module pattern to the modules it may import, in functions too; others: all but the command line."""
+SHARED_BASELINE = "methods.baselines.fixed_light"
 
 KERAS = [
     "layers",
+    "quantization",
     "losses",
     "metrics",
     "perceptual",
     "discriminators",
     "methods.*.networks",
+    "methods.baselines.fixed_light",
+    "methods.baselines.retinexnet.losses",
     "methods.relight_model",
     "training.*",
 ]
@@ -117,7 +121,9 @@ def rule_of(module: str) -> list[str] | None:
         return ALLOWED[name]
     parts = name.split(".")
     if parts[0] == "methods":
-        return [*BASE, *NETWORK, "methods.contract", "methods.relight_model", ".".join(parts[:2]) + "*"]
+        common = [*BASE, *NETWORK, "methods.contract", "methods.relight_model", SHARED_BASELINE]
+        family = parts[:3] if parts[1] == "baselines" else parts[:2]
+        return [*common, ".".join(family) + "*"]
     return next((ALLOWED[pattern] for pattern in ALLOWED if fnmatch.fnmatchcase(name, pattern)), None)
 
 

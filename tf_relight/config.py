@@ -67,6 +67,10 @@ Seed = Annotated[Whole, Field(ge=0, lt=2**31)]
 Interval = Annotated[Whole, Field(ge=1, le=10**9)]
 
 
+SHADOW_FREE_DATASETS = ("vidit", "scenes")
+"""The values of `data.name` that know the scene without shadows."""
+
+
 class DataConfig(FrozenModel):
     """Which pictures, and in what form.
 
@@ -81,6 +85,8 @@ class DataConfig(FrozenModel):
         crop: side of random training crops; None trains on whole pictures.
         mirror: adds pictures flipped left to right, with the light's direction flipped too.
         depth: also reads depth maps (NTIRE 2021).
+        shadow_free: also gives each scene without its shadows; for "scenes", and for "vidit" after
+            `relight data fuse`. Training switches it on for the methods that learn from it.
         cache: folder for decoded pictures; None keeps them in memory.
         scenes: how many of the rendered "scenes" or "heads" to train on.
         validation_scenes: scenes or subjects held out; for "vidit" only where the root has no validation
@@ -102,6 +108,7 @@ class DataConfig(FrozenModel):
     crop: Side | None = None
     mirror: bool = False
     depth: bool = False
+    shadow_free: bool = False
     cache: Place | None = None
     scenes: Interval = 300
     validation_scenes: Annotated[Whole, Field(ge=0, le=10**9)] = 45
@@ -127,6 +134,14 @@ class DataConfig(FrozenModel):
             raise ValueError(str(error)) from error
 
     @check_model(mode="after")
+    def _has_shadow_free(self) -> DataConfig:
+        if self.shadow_free and self.name not in SHADOW_FREE_DATASETS:
+            raise ValueError(
+                f"shadow_free works with name {' and '.join(SHADOW_FREE_DATASETS)}, not with '{self.name}'"
+            )
+        return self
+
+    @check_model(mode="after")
     def _crop_fits(self) -> DataConfig:
         if self.size is not None and self.crop is not None and self.crop > self.size:
             raise ValueError(f"crop {self.crop} is larger than size {self.size}")
@@ -150,6 +165,8 @@ class TrainConfig(FrozenModel):
         keep_checkpoints: how many of the latest stay on disk.
         validation_pictures: how many pictures a validation looks at.
         init_from: weights file, or name from `relight weights`, to start from.
+        quantise: share of the steps at the end that repeats the last stage with the rounding of 8-bit
+            inference, for networks that know it; 1 with init_from does nothing else. None rounds nothing.
     """
 
     steps: Interval
@@ -169,6 +186,15 @@ class TrainConfig(FrozenModel):
     keep_checkpoints: Interval = 2
     validation_pictures: Interval = 45
     init_from: Place | None = None
+    quantise: Annotated[Real, Field(gt=0, le=1)] | None = None
+
+    @check_model(mode="after")
+    def _quantise_fits(self) -> TrainConfig:
+        if self.quantise is not None and self.precision != "float32":
+            raise ValueError("quantise needs precision float32: bfloat16 cannot count the steps")
+        if self.quantise == 1 and self.init_from is None:
+            raise ValueError("quantise 1 trains with rounding only: set init_from to trained weights")
+        return self
 
 
 class RunConfig(FrozenModel):
@@ -193,6 +219,17 @@ class RunConfig(FrozenModel):
         batch, pieces = self.train.batch_size, self.train.accumulate
         if batch % pieces:
             raise ValueError(f"train.batch_size {batch} is not a multiple of train.accumulate {pieces}")
+        return self
+
+    @check_model(mode="after")
+    def _method_rounds(self) -> RunConfig:
+        able = [
+            name for name in methods.names() if "quantised" in methods.get(name).config_class.model_fields
+        ]
+        if self.train.quantise is not None and self.method not in able:
+            raise ValueError(f"train.quantise: method '{self.method}' cannot; {', '.join(able)} can")
+        if self.model.get("quantised") and self.train.quantise is None:
+            raise ValueError("model.quantised needs train.quantise, or no range would ever be set")
         return self
 
     @check_field("method")
@@ -221,11 +258,11 @@ def load_config(path: Path | str, overrides: Iterable[str] = ()) -> RunConfig:
         if name in values and values[name] is None:
             values[name] = {}
     for text in overrides:
-        problem = _override(values, text)
+        problem = override(values, text)
         if problem:
             problems.append(problem)
     values.setdefault("output", str(Path("runs") / path.stem))
-    config, mistakes = _validate(values)
+    config, mistakes = validate(values)
     problems += mistakes
     if config is None or problems:
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
@@ -244,14 +281,14 @@ def make_data_config(values: Mapping[str, Any], overrides: Iterable[str] = ()) -
         RelightError: one sentence per mistake, all together.
     """
     whole: dict[str, Any] = {"data": dict(values)}
-    problems = [problem for text in overrides if (problem := _override(whole, text))]
+    problems = [problem for text in overrides if (problem := override(whole, text))]
     data = whole.pop("data")
     problems += [f"{section}: only data.* can be set here." for section in whole]
     try:
         config = DataConfig.model_validate(data)
     except ValidationError as error:
         known: dict[str, type[BaseModel]] = {"data": DataConfig}
-        problems += [_sentence(mistake, ("data",), known) for mistake in error.errors()]
+        problems += [sentence(mistake, ("data",), known) for mistake in error.errors()]
     if problems:
         raise RelightError("\n  ".join(["The data settings have mistakes:", *problems]))
     return config
@@ -266,7 +303,7 @@ def dump_config(config: RunConfig) -> str:
     return yaml.safe_dump(values, sort_keys=False)
 
 
-def _override(values: dict[str, Any], text: str) -> str | None:
+def override(values: dict[str, Any], text: str) -> str | None:
     """Write one "a.b=c" into `values`; return what is wrong with it, if anything."""
     key, equals, raw = text.partition("=")
     parts = key.strip().split(".")
@@ -285,7 +322,7 @@ def _override(values: dict[str, Any], text: str) -> str | None:
     return None
 
 
-def _validate(values: dict[str, Any]) -> tuple[RunConfig | None, list[str]]:
+def validate(values: dict[str, Any]) -> tuple[RunConfig | None, list[str]]:
     """Return the checked config, and all mistakes of the run and of the method's own parts."""
     config: RunConfig | None = None
     mistakes: list[str] = []
@@ -299,17 +336,17 @@ def _validate(values: dict[str, Any]) -> tuple[RunConfig | None, list[str]]:
     try:
         config = RunConfig.model_validate(values)
     except ValidationError as error:
-        mistakes += [_sentence(mistake, (), known) for mistake in error.errors()]
+        mistakes += [sentence(mistake, (), known) for mistake in error.errors()]
     for section, check in checks.items():
         given = values.get(section, {})
         try:
             check(given if isinstance(given, dict) else {})
         except ValidationError as error:
-            mistakes += [_sentence(mistake, (section,), known) for mistake in error.errors()]
+            mistakes += [sentence(mistake, (section,), known) for mistake in error.errors()]
     return config, mistakes
 
 
-def _sentence(mistake: Any, prefix: tuple[str, ...], known: Mapping[str, type[BaseModel]]) -> str:
+def sentence(mistake: Any, prefix: tuple[str, ...], known: Mapping[str, type[BaseModel]]) -> str:
     """Return one pydantic error as "dotted.path = value: what is wrong"."""
     place = (*prefix, *(str(part) for part in mistake["loc"]))
     path, kind, value = ".".join(place), mistake["type"], mistake["input"]

@@ -11,6 +11,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from tf_relight.quantization import Conv2D, Range, Sum
+
 
 def pad_to_multiple(image: Any, multiple: int) -> Any:
     """Pad (B, H, W, C) at the bottom and right to a multiple of `multiple` by mirroring.
@@ -83,9 +85,11 @@ class StridedConv2D(keras.layers.Layer):
     def __init__(self, filters: int, *, kernel_initializer: Any = "glorot_uniform", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.pad = keras.layers.ZeroPadding2D(1, name="pad")
-        self.conv = keras.layers.Conv2D(
-            filters, 3, strides=2, kernel_initializer=kernel_initializer, name="conv"
-        )
+        self.conv = Conv2D(filters, 3, strides=2, kernel_initializer=kernel_initializer, name="conv")
+
+    def make_int8(self, source: Range) -> Range:
+        """See `quantization`."""
+        return self.conv.make_int8(source)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the weights for (B, H, W, C)."""
@@ -106,11 +110,16 @@ class ResidualUnit(keras.layers.Layer):
         super().__init__(**kwargs)
         self.filters = filters
         kernel = "glorot_uniform" if initializer is None else initializer(3, filters)
-        self.conv1 = keras.layers.Conv2D(
+        self.conv1 = Conv2D(
             filters, 3, padding="same", activation="relu", kernel_initializer=kernel, name="conv1"
         )
         kernel = "glorot_uniform" if initializer is None else initializer(3, filters)
-        self.conv2 = keras.layers.Conv2D(filters, 3, padding="same", kernel_initializer=kernel, name="conv2")
+        self.conv2 = Conv2D(filters, 3, padding="same", kernel_initializer=kernel, name="conv2")
+        self.sum = Sum(name="sum")
+
+    def make_int8(self, source: Range) -> Range:
+        """See `quantization`."""
+        return self.sum.make_int8(source, self.conv2.make_int8(self.conv1.make_int8(source)))
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the weights for (B, H, W, filters)."""
@@ -119,7 +128,7 @@ class ResidualUnit(keras.layers.Layer):
 
     def call(self, x: Any) -> Any:
         """(B, H, W, filters) -> the same shape."""
-        return x + self.conv2(self.conv1(x))
+        return self.sum(x, self.conv2(self.conv1(x)))
 
 
 class UpsampleNearest2x(keras.layers.Layer):
@@ -169,3 +178,126 @@ def repeat_over(vector: Any, picture: Any) -> Any:
 def torch_uniform() -> keras.initializers.Initializer:
     """PyTorch's first weights of convolutions: uniform within 1 / sqrt(fan in)."""
     return keras.initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform")
+
+
+# -- Blocks of image-to-image networks -----------------------------------------------------------------------
+
+
+def small_normal_002() -> keras.initializers.Initializer:
+    """N(0, 0.02): the first weights of convolutions in pix2pix and what came after it."""
+    return keras.initializers.RandomNormal(stddev=0.02)
+
+
+class ReflectPad(keras.layers.Layer):
+    """Mirror `pixels` rows and columns outwards at each side, without the border itself."""
+
+    def __init__(self, pixels: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pixels = pixels
+
+    def call(self, x: Any) -> Any:
+        """(B, H, W, C) -> (B, H + 2p, W + 2p, C); H and W must be above p."""
+        side = (self.pixels, self.pixels)
+        return ops.pad(x, [(0, 0), side, side, (0, 0)], mode="reflect")
+
+
+class ConvInstance(keras.layers.Layer):
+    """Convolution with bias, instance normalisation, and the activation unless it is left out.
+
+    Args:
+        border: "zero" or "reflect"; the padding keeps the size, with stride 2 it halves even sizes.
+        normalise: False leaves the normalisation out.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        filters: int,
+        kernel_size: int = 3,
+        *,
+        strides: int = 1,
+        dilation: int = 1,
+        border: str = "zero",
+        normalise: bool = True,
+        activation: str | None = "relu",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.channels = channels
+        padding = dilation * (kernel_size - 1) // 2
+        # Written out: Keras' own "same" shifts strided convolutions by half a pixel.
+        self.pad = (
+            None
+            if padding == 0
+            else ReflectPad(padding, name="pad")
+            if border == "reflect"
+            else keras.layers.ZeroPadding2D(padding, name="pad")
+        )
+        self.conv = keras.layers.Conv2D(
+            filters,
+            kernel_size,
+            strides=strides,
+            dilation_rate=dilation,
+            kernel_initializer=small_normal_002(),
+            name="conv",
+        )
+        self.norm = InstanceNorm(name="norm") if normalise else None
+        self.activation = keras.activations.get(activation)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Make the weights; the size does not matter."""
+        self.conv.build((None, None, None, self.channels))
+
+    def call(self, x: Any) -> Any:
+        """(B, H, W, channels) -> (B, H / strides, W / strides, filters)."""
+        x = self.conv(x if self.pad is None else self.pad(x))
+        return self.activation(x if self.norm is None else self.norm(x))
+
+
+class UpConvInstance(keras.layers.Layer):
+    """Transposed convolution that doubles the size, instance normalisation, ReLU.
+
+    Kernel 4 is PyTorch's padding 1; kernel 3 its padding 1 with output padding 1.
+    """
+
+    def __init__(self, channels: int, filters: int, kernel_size: int = 4, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.channels, self.kernel_size = channels, kernel_size
+        self.conv = keras.layers.Conv2DTranspose(
+            filters,
+            kernel_size,
+            strides=2,
+            padding="same" if kernel_size == 4 else "valid",
+            kernel_initializer=small_normal_002(),
+            name="conv",
+        )
+        self.norm = InstanceNorm(name="norm")
+
+    def build(self, input_shape: Any = None) -> None:
+        """Make the weights; the size does not matter."""
+        self.conv.build((None, None, None, self.channels))
+
+    def call(self, x: Any) -> Any:
+        """(B, H, W, channels) -> (B, 2H, 2W, filters)."""
+        y = self.conv(x)
+        if self.kernel_size == 3:
+            y = y[:, 1:, 1:, :]
+        return ops.relu(self.norm(y))
+
+
+class ReflectResidual(keras.layers.Layer):
+    """conv 3x3, instance norm, ReLU, conv 3x3, instance norm, plus the input; borders are mirrored."""
+
+    def __init__(self, filters: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.conv1 = ConvInstance(filters, filters, border="reflect", name="conv1")
+        self.conv2 = ConvInstance(filters, filters, border="reflect", activation=None, name="conv2")
+
+    def build(self, input_shape: Any = None) -> None:
+        """Make the weights."""
+        self.conv1.build()
+        self.conv2.build()
+
+    def call(self, x: Any) -> Any:
+        """(B, H, W, filters) -> the same shape; H and W at least 2."""
+        return x + self.conv2(self.conv1(x))

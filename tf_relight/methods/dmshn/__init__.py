@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tf_relight.methods.contract import FrozenModel, LossTerm, MethodInfo, PublishedScore, Schedule, Stage
 
@@ -60,11 +60,20 @@ class Config(FrozenModel):
         stacks: how many DMSHN run one after the other, each on the result of the one before.
         finest_level: "own" gives level 1 its own encoder and decoder; "level_2" runs those of level 2 there,
             as the released dehazing test script does, and is only for reproducing it.
+        quantised: the network can be trained with the rounding of 8-bit inference and keeps the range of
+            every tensor; `train.quantise` sets it.
     """
 
     width: int = Field(32, ge=2, le=512)
     stacks: Literal[1, 2] = 1
     finest_level: Literal["own", "level_2"] = "own"
+    quantised: bool = False
+
+    @model_validator(mode="after")
+    def _own_level(self) -> Config:
+        if self.quantised and self.finest_level != "own":
+            raise ValueError("quantised needs finest_level own: two levels cannot share one set of ranges")
+        return self
 
 
 class Recipe(FrozenModel):

@@ -19,6 +19,7 @@ from tf_relight.layers import (
 )
 from tf_relight.methods.dmshn import VARIANTS, Config
 from tf_relight.methods.relight_model import RelightModel
+from tf_relight.quantization import Conv2D, Conv2DTranspose, Int8, Range, Sum
 
 # -- Blocks --------------------------------------------------------------------------------------------------
 
@@ -31,14 +32,12 @@ def small_normal(kernel_size: int, filters: int) -> keras.initializers.Initializ
     return keras.initializers.RandomNormal(stddev=0.5 * math.sqrt(2.0 / (kernel_size**2 * filters)))
 
 
-def _conv(filters: int, name: str) -> keras.layers.Conv2D:
-    return keras.layers.Conv2D(
-        filters, 3, padding="same", kernel_initializer=small_normal(3, filters), name=name
-    )
+def _conv(filters: int, name: str) -> Conv2D:
+    return Conv2D(filters, 3, padding="same", kernel_initializer=small_normal(3, filters), name=name)
 
 
-def _up_conv(filters: int, name: str) -> keras.layers.Conv2DTranspose:
-    return keras.layers.Conv2DTranspose(
+def _up_conv(filters: int, name: str) -> Conv2DTranspose:
+    return Conv2DTranspose(
         filters, 4, strides=2, padding="same", kernel_initializer=small_normal(4, filters), name=name
     )
 
@@ -51,6 +50,12 @@ class Chain(keras.layers.Layer):
         super().__init__(**kwargs)
         self.steps = steps
         self.channels = channels
+
+    def make_int8(self, source: Range) -> Range:
+        """Round to 8 bits what every step gives; see `quantization`."""
+        for step in self.steps:
+            source = step.make_int8(source)
+        return source
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the weights of every step."""
@@ -111,6 +116,23 @@ class PyramidNet(keras.layers.Layer):
         self.decoders = [decoder(width, f"level{level}_decoder") for level in (1, 2, 3)]
         self.down = Downsample2x(name="down")
         self.up = Upsample2x(name="up")
+        self.input_sums = [Sum(name=f"level{level}_input") for level in (1, 2)]
+        self.feature_sums = [Sum(name=f"level{level}_features") for level in (1, 2)]
+        self.image_range: Range | None = None
+
+    def make_int8(self, source: Range) -> Range:
+        """Round to 8 bits what every part gives; see `quantization`."""
+        self.image_range = source
+        feature, residual = self._part_int8(2, source, None)
+        for level in (1, 0):
+            image = self.input_sums[level].make_int8(source, residual)
+            feature, residual = self._part_int8(level, image, feature)
+        return residual
+
+    def _part_int8(self, level: int, image: Range, coarser: Range | None) -> tuple[Range, Range]:
+        feature = self.encoders[level].make_int8(image)
+        summed = feature if coarser is None else self.feature_sums[level].make_int8(feature, coarser)
+        return feature, self.decoders[level].make_int8(summed)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the weights of all six parts."""
@@ -123,12 +145,14 @@ class PyramidNet(keras.layers.Layer):
         """(B, H, W, 3), H and W multiples of 16 -> features and results by level; "output" is the last."""
         finest = 0 if self.finest_level == "own" else 1
         half = self.down(image)
+        if self.image_range is not None and self.image_range.int8.on:
+            half = self.image_range.round(half)
         feature3 = self.encoders[2](self.down(half))
         residual3 = self.decoders[2](feature3)
-        feature2 = self.encoders[1](half + self.up(residual3))
-        residual2 = self.decoders[1](feature2 + self.up(feature3))
-        feature1 = self.encoders[finest](image + self.up(residual2))
-        output = self.decoders[finest](feature1 + self.up(feature2))
+        feature2 = self.encoders[1](self.input_sums[1](half, self.up(residual3)))
+        residual2 = self.decoders[1](self.feature_sums[1](feature2, self.up(feature3)))
+        feature1 = self.encoders[finest](self.input_sums[0](image, self.up(residual2)))
+        output = self.decoders[finest](self.feature_sums[0](feature1, self.up(feature2)))
         return {
             "feature3": feature3,
             "residual3": residual3,
@@ -143,28 +167,50 @@ class PyramidNet(keras.layers.Layer):
 class DMSHN(RelightModel):
     """Deep multi-scale hierarchical network for one-to-one relighting, 5,424,393 parameters at width 32.
 
-    Takes (B, H, W, 3) sRGB 0..1 of any size and returns the same shape, float32, not clipped.
+    Takes (B, H, W, 3) sRGB 0..1 of any size and returns the same shape, float32, not clipped. With
+    `quantised` every tensor is rounded to 8 bits, and the result lies in 0..1.
     Source: MSR-Net, sections 3 and 4.
     """
 
     stacks = 1
 
-    def __init__(self, width: int = 32, finest_level: str = "own", **kwargs: Any) -> None:
+    def __init__(
+        self, width: int = 32, finest_level: str = "own", quantised: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.width = width
         self.finest_level = finest_level
+        self.quantised = quantised
         self.nets = [PyramidNet(width, finest_level, name=f"net{i + 1}") for i in range(self.stacks)]
+        self.int8 = Int8(on=quantised)
+        self.image_range = self.int8.unit_range()
+        if quantised:
+            last = self.image_range
+            for net in self.nets:
+                last = net.make_int8(last)
+            self.int8.make_unit(last)
+
+    def set_switches(self, *, quantise: bool = False, **switches: Any) -> None:
+        """Switch the rounding to 8 bits; a network that was not made for it has none."""
+        super().set_switches(**switches)
+        if quantise and not self.quantised:
+            raise TypeError("The network was made without quantised=True.")
+        self.int8.on = quantise
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the weights; the input's size does not matter."""
         for net in self.nets:
             net.build(input_shape)
+        self.int8.build(self)
 
     def call(self, image: Any, training: bool | None = None) -> Any:
         """(B, H, W, 3) -> (B, H, W, 3)."""
         x = pad_to_multiple(image, VARIANTS["dmshn"].size_multiple)
-        for net in self.nets:
-            x = net(x)["output"]
+        with self.int8.running(training):
+            if self.int8.on:
+                x = self.image_range.enter(x)
+            for net in self.nets:
+                x = net(x)["output"]
         return ops.cast(crop_like(x, image), "float32")
 
     def features(self, image: Any) -> dict[str, Any]:
@@ -173,7 +219,8 @@ class DMSHN(RelightModel):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {**super().get_config(), "width": self.width, "finest_level": self.finest_level}
+        own = {"width": self.width, "finest_level": self.finest_level, "quantised": self.quantised}
+        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(package="tf_relight")
@@ -187,7 +234,7 @@ def build_model(config: Config) -> DMSHN:
     """Return the built network of `config`."""
     network = StackedDMSHN if config.stacks == 2 else DMSHN
     name = "stacked_dmshn" if config.stacks == 2 else "dmshn"
-    model = network(config.width, config.finest_level, name=name)
+    model = network(config.width, config.finest_level, config.quantised, name=name)
     model.build((None, None, None, 3))
     return model
 

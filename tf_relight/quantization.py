@@ -1,0 +1,335 @@
+"""Training with the rounding of 8-bit inference: layers whose tensors have 256 steps, as on a phone.
+
+A network is wired once, when it is made: `make_int8(source)` of each layer takes the range of the layer's
+input and returns that of its output. While `Int8.on` is false, the layers are the usual ones. While it is
+true, every tensor is a whole number of steps times the size of a step, and every layer computes with the
+whole numbers in the way of XNNPACK's int8 kernels. float32 holds these sums exactly, so the outputs are those
+of the file, bit for bit; `export.quantization_aware` writes it. Rounding counts as the identity in gradients.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+LOWEST, HIGHEST = -128, 127
+WEIGHT_STEPS = 127
+"""Weights have the steps -127..127, so that zero lies in the middle."""
+MOMENTUM = 0.98
+"""Share that a range keeps of itself in a training step, where the step's batch does not fill it."""
+_TIE = 1 / 64
+"""Bilinear resizing by two gives sixteenths of a step; float32 must not push a tie to the wrong side."""
+_SMALLEST = 1e-6
+_FINE, _FAR = 2.0**-12, 1e9
+"""Step and bounds of a range that is not set: next to no rounding."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of one tensor: their size, and the first and the last, counted from the one that is 0.0."""
+
+    scale: Any
+    first: Any
+    last: Any
+
+
+class Int8:
+    """The ranges of a network's tensors, and whether the tensors are rounded.
+
+    A range grows at once and shrinks by moving average. An average alone would cut off the few pictures that
+    need more: clipped features cost far more than a coarser step.
+
+    Attributes:
+        on: whether they are.
+        limits: smallest and largest number of each range, (ranges, 2); zeros before the first training step.
+    """
+
+    def __init__(self, *, on: bool) -> None:
+        self.on = on
+        self.limits: Any = None
+        self._ranges: list[Range] = []
+        self._steps: list[Steps] = []
+        self._seen: dict[int, tuple[Any, Any]] | None = None
+        self._watcher: Callable[[Range, Any], None] | None = None
+
+    def new_range(self) -> Range:
+        """Return a range to be learned."""
+        self._ranges.append(Range(self, len(self._ranges)))
+        return self._ranges[-1]
+
+    def unit_range(self) -> Range:
+        """Return the range 0..1."""
+        return Range(self, None)
+
+    def make_unit(self, last: Range) -> None:
+        """Fix the range that was made last to 0..1: that of the picture which a network gives."""
+        assert last is self._ranges.pop()
+        last.index = None
+
+    def build(self, layer: keras.layers.Layer) -> None:
+        """Make the weight "ranges" of `layer`, if there are any ranges."""
+        if self._ranges:
+            # Every device learns its own while it trains; their mean is what is read and saved.
+            layer.ranges = self.limits = keras.Variable(
+                "zeros",
+                (len(self._ranges), 2),
+                dtype="float32",
+                trainable=False,
+                autocast=False,
+                aggregation="mean",
+                synchronization="on_read",
+                name="ranges",
+            )
+
+    @property
+    def started(self) -> bool:
+        """Whether a training has set every range; before, a network's results mean nothing."""
+        if self.limits is None:
+            return False
+        limits = ops.convert_to_numpy(self.limits)
+        return bool((limits[:, 1] > limits[:, 0]).all())
+
+    @contextlib.contextmanager
+    def running(self, training: bool | None = False) -> Iterator[None]:
+        """Read the ranges for one run of the network; in training move them towards what it shows."""
+        if not self.on:
+            yield
+            return
+        limits = ops.convert_to_tensor(self.limits)
+        self._steps = _steps(limits)
+        self._seen = {} if training else None
+        try:
+            yield
+            if self._seen:
+                self._move(limits, [self._seen[index] for index in range(len(self._ranges))])
+        finally:
+            self._steps, self._seen = [], None
+
+    @property
+    def training(self) -> bool:
+        """Whether the run that goes on is one of training."""
+        return self._seen is not None
+
+    def steps_of(self, index: int) -> Steps:
+        """Return the steps of a learned range; only inside `running`."""
+        return self._steps[index]
+
+    def see(self, index: int, low: Any, high: Any) -> None:
+        """Remember what a tensor of this run spans."""
+        assert self._seen is not None
+        self._seen[index] = (low, high)
+
+    @contextlib.contextmanager
+    def watched(self, look: Callable[[Range, Any], None]) -> Iterator[None]:
+        """Switch the rounding on and show every tensor that a layer gives to `look`, for a while."""
+        before = self.on
+        self.on, self._watcher = True, look
+        try:
+            yield
+        finally:
+            self.on, self._watcher = before, None
+
+    def show(self, tensor: Range, values: Any) -> None:
+        """Show a tensor to whoever watches."""
+        if self._watcher is not None:
+            self._watcher(tensor, values)
+
+    def _move(self, limits: Any, seen: list[tuple[Any, Any]]) -> None:
+        low = ops.minimum(ops.stop_gradient(ops.stack([pair[0] for pair in seen])), 0.0)
+        high = ops.maximum(ops.stop_gradient(ops.stack([pair[1] for pair in seen])), 0.0)
+        old_low, old_high = limits[:, 0], limits[:, 1]
+        # Ranges that are not set are 0..0, so that every batch exceeds them.
+        low = ops.minimum(low, low + MOMENTUM * (old_low - low))
+        high = ops.maximum(high, high + MOMENTUM * (old_high - high))
+        self.limits.assign(ops.stack([low, high], axis=1))
+
+
+class Range:
+    """Which numbers the 256 steps of a tensor stand for."""
+
+    def __init__(self, int8: Int8, index: int | None) -> None:
+        """`index` is the row of `Int8.limits`; None stands for 0..1."""
+        self.int8, self.index = int8, index
+
+    @property
+    def steps(self) -> Steps:
+        """The steps as they are now; only inside `Int8.running`."""
+        if self.index is None:
+            return Steps(np.float32(1.0 / (HIGHEST - LOWEST)), 0.0, float(HIGHEST - LOWEST))
+        return self.int8.steps_of(self.index)
+
+    def see(self, low: Any, high: Any) -> None:
+        """Remember the smallest and the largest number of a tensor of this run."""
+        if self.int8.training and self.index is not None:
+            self.int8.see(self.index, low, high)
+
+    def count(self, values: Any) -> Any:
+        """Return `values`, which lie at steps or between two, as whole steps; halves go up."""
+        steps = values / self.steps.scale
+        return self.nearest(ops.floor(steps + (0.5 + _TIE)), steps)
+
+    def nearest(self, rounded: Any, exact: Any) -> Any:
+        """Return `rounded`; in training with the gradient of `exact`."""
+        # The difference is exact in float32, so adding it gives `rounded` itself.
+        return exact + ops.stop_gradient(rounded - exact) if self.int8.training else rounded
+
+    def values(self, rounded: Any, exact: Any) -> Any:
+        """Return whole steps, if there are any, as numbers; in training with the gradient of `exact`."""
+        steps = self.steps
+        inside = ops.minimum(ops.maximum(self.nearest(rounded, exact), steps.first), steps.last)
+        values = inside * steps.scale
+        self.int8.show(self, values)
+        return values
+
+    def round(self, values: Any) -> Any:
+        """Return means and interpolations of steps as numbers at steps."""
+        return self.count(values) * self.steps.scale
+
+    def enter(self, values: Any) -> Any:
+        """Return any numbers, such as a picture's, as numbers at steps."""
+        steps = values * (1.0 / self.steps.scale)
+        return self.values(ops.round(steps), steps)
+
+
+def _steps(limits: Any) -> list[Steps]:
+    low, high = limits[:, 0], limits[:, 1]
+    scale = short_scale((high - low) / (HIGHEST - LOWEST))
+    zero = ops.clip(ops.round(LOWEST - low / scale), LOWEST, HIGHEST)
+    started = high > low
+    rows = (
+        ops.where(started, scale, _FINE),
+        ops.where(started, LOWEST - zero, -_FAR),
+        ops.where(started, HIGHEST - zero, _FAR),
+    )
+    return [Steps(*each) for each in zip(*(ops.unstack(row) for row in rows), strict=True)]
+
+
+def short_scale(scale: Any) -> Any:
+    """Return `scale` rounded up to 16 significant bits, without a gradient.
+
+    A range's bounds, up to 255 times the scale, are then exact in float32: a converter that is given the
+    bounds finds the very same scale.
+    """
+    bits = ops.view(ops.maximum(ops.stop_gradient(scale), _SMALLEST), "int32")
+    return ops.view(ops.bitwise_and(bits + 0xFF, ~0xFF), "float32")
+
+
+class _Convolution:
+    """What convolutions and transposed convolutions share."""
+
+    kernel: Any
+    bias: Any
+    activation: Any
+    kernel_axes: tuple[int, ...]
+    """What one scale of the weights covers."""
+    source: Range | None = None
+    range: Range | None = None
+
+    def make_int8(self, source: Range) -> Range:
+        """Take the range of the input and return that of the output, behind the activation."""
+        if self.activation not in (keras.activations.linear, keras.activations.relu):
+            raise ValueError("8-bit convolutions have no activation but ReLU.")
+        self.source, self.range = source, source.int8.new_range()
+        return self.range
+
+    def call(self, inputs: Any) -> Any:
+        """(B, H, W, C) -> the convolution's output."""
+        if self.range is None or self.source is None or not self.range.int8.on:
+            return super().call(inputs)  # type: ignore[misc]
+        kernel, bias, scale = self.weight_steps()
+        sum_scale = self.source.steps.scale * scale
+        sums = self.activation(self.convolve(self.source.count(inputs), kernel) + bias)
+        if self.range.int8.training:
+            # All at once for every channel; the scale of the sums is that of the channel.
+            channels = (0, 1, 2)
+            low, high = ops.min(sums, axis=channels), ops.max(sums, axis=channels)
+            self.range.see(ops.min(low * sum_scale), ops.max(high * sum_scale))
+        # Multiplied in this order and rounded to even, as XNNPACK does.
+        steps = sums * (sum_scale / self.range.steps.scale)
+        return self.range.values(ops.round(steps), steps)
+
+    def weight_steps(self) -> tuple[Any, Any, Any]:
+        """Return kernel and bias in whole steps, and the size of the kernel's; only inside `Int8.running`."""
+        assert self.source is not None
+        kernel = ops.convert_to_tensor(self.kernel)
+        scale = short_scale(ops.max(ops.abs(kernel), axis=self.kernel_axes) / WEIGHT_STEPS)
+        kernel, bias = kernel / scale, ops.convert_to_tensor(self.bias) / (self.source.steps.scale * scale)
+        nearest = self.source.nearest
+        return nearest(ops.round(kernel), kernel), nearest(ops.round(bias), bias), scale
+
+    def convolve(self, inputs: Any, kernel: Any) -> Any:
+        """Return the bare convolution with another kernel."""
+        raise NotImplementedError
+
+
+class Conv2D(_Convolution, keras.layers.Conv2D):
+    """Keras' Conv2D; in 8 bits each output channel has its own scale of the weights."""
+
+    kernel_axes = (0, 1, 2)
+
+    def convolve(self, inputs: Any, kernel: Any) -> Any:
+        """Return the bare convolution with another kernel."""
+        return self.convolution_op(inputs, kernel)
+
+
+class Conv2DTranspose(_Convolution, keras.layers.Conv2DTranspose):
+    """Keras' Conv2DTranspose; in 8 bits one scale serves all weights, as TensorFlow's converter knows it."""
+
+    kernel_axes = (0, 1, 2, 3)
+
+    def convolve(self, inputs: Any, kernel: Any) -> Any:
+        """Return the bare transposed convolution with another kernel."""
+        return ops.conv_transpose(
+            inputs,
+            kernel,
+            strides=list(self.strides),
+            padding=self.padding,
+            output_padding=self.output_padding,
+            data_format=self.data_format,
+            dilation_rate=self.dilation_rate,
+        )
+
+
+class Sum(keras.layers.Layer):
+    """x + y."""
+
+    sources: tuple[Range, Range] | None = None
+    range: Range | None = None
+
+    def make_int8(self, first: Range, second: Range) -> Range:
+        """Take the ranges of both inputs and return that of the sum."""
+        self.sources, self.range = (first, second), first.int8.new_range()
+        return self.range
+
+    def call(self, x: Any, y: Any) -> Any:
+        """Two tensors of one shape -> their sum."""
+        if self.range is None or self.sources is None or not self.range.int8.on:
+            return x + y
+        first, second = self.sources
+        x, y = first.count(x), second.count(y)
+        scale = self.range.steps.scale
+        x_factor, y_factor = first.steps.scale / scale, second.steps.scale / scale
+        if not self.range.int8.training:
+            whole = _fixed_point_sum(x, x_factor, y, y_factor)
+            return self.range.values(whole, whole)
+        steps = x * x_factor + y * y_factor
+        self.range.see(ops.min(steps) * scale, ops.max(steps) * scale)
+        return self.range.values(ops.floor(steps + 0.5), steps)
+
+
+def _fixed_point_sum(x: Any, x_factor: Any, y: Any, y_factor: Any) -> Any:
+    """Return round(x * x_factor + y * y_factor) of whole x and y, with XNNPACK's factors of 21 bits."""
+    exponent = ops.right_shift(ops.view(ops.maximum(x_factor, y_factor), "int32"), 23) - 127
+    shift = 20 - exponent
+    total = ops.left_shift(ops.ones_like(shift), shift - 1)
+    for steps, factor in ((x, x_factor), (y, y_factor)):
+        # Adding to the exponent multiplies by two to the power of the shift, exactly.
+        shifted = ops.view(ops.view(factor, "int32") + ops.left_shift(shift, 23), "float32")
+        total = total + ops.cast(steps, "int32") * ops.cast(ops.round(shifted), "int32")
+    return ops.cast(ops.right_shift(total, shift), "float32")
