@@ -23,7 +23,16 @@ def features(x):
     return ops.average_pool(x, 2, padding="valid") * 3.0
 
 
-OPTIONS = {"vgg16": {"features": features}}
+def three_features(x):
+    """Stand in for VGG-19 at three depths."""
+    return [features(x), features(x) ** 2, -features(x)]
+
+
+OPTIONS = {
+    "vgg16": {"features": features},
+    "vgg16_shallow": {"features": three_features},
+    "vgg19": {"features": three_features},
+}
 
 
 def plain_ssim(a: np.ndarray, b: np.ndarray) -> float:
@@ -177,6 +186,28 @@ def test_bfloat16_inputs_are_computed_in_float32(name):
         keras.config.set_dtype_policy(before)
     assert value.dtype == tf.float32
     assert float(value) == float(exact)
+
+
+def test_vgg19_weighs_three_depths_of_pictures_in_the_inner_range():
+    a, b = pictures(1, 8, 8, 3), pictures(1, 8, 8, 3, seed=1)
+    value = losses.perceptual_vgg19(a, b, features=three_features)
+    inner = [three_features(2 * x - 1) for x in (a, b)]
+    distances = [float(np.abs(np.asarray(p) - np.asarray(q)).mean()) for p, q in zip(*inner, strict=True)]
+    assert float(value) == pytest.approx(np.dot(distances, [1 / 32, 1 / 16, 1 / 8]), rel=1e-5)
+
+
+def test_smooth_l1_is_square_near_zero_and_straight_far_off():
+    a = np.array([0.0, 0.5, 1.0, 3.0], np.float32).reshape(1, 2, 2, 1)
+    assert float(losses.smooth_l1(a, np.zeros_like(a))) == pytest.approx((0 + 0.125 + 0.5 + 2.5) / 4)
+    assert float(losses.smooth_l1(a, a)) == 0.0
+
+
+def test_shallow_vgg16_averages_the_depths():
+    a, b = pictures(1, 8, 8, 3), pictures(1, 8, 8, 3, seed=1)
+    value = losses.perceptual_vgg16_shallow(a, b, features=three_features)
+    pairs = zip(three_features(a), three_features(b), strict=True)
+    squares = [float(np.square(np.asarray(p) - np.asarray(q)).mean()) for p, q in pairs]
+    assert float(value) == pytest.approx(np.mean(squares), rel=1e-5)
 
 
 def test_vgg16_gives_the_target_no_gradient():

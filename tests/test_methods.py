@@ -18,10 +18,23 @@ NARROW = {
     "stacked_dmshn": {"width": 4},
     "dpr512": {"width": 4},
     "dpr1024": {"width": 4, "size": 1024},
+    "drn": {"width": 4, "levels": 2, "blocks": 1},
+    "bpae": {"width": 4, "levels": 2, "blocks": 1, "network": "bpae"},
+    "pix2pix": {"width": 4, "levels": 2, "blocks": 1},
+    "shadadv": {"width": 4, "levels": 2, "blocks": 1, "variant": "shadadv"},
+    "unet": {"width": 4, "levels": 2},
+    "retinexnet": {"width": 8, "layers": 1},
+    "srn": {"width": 4, "blocks": 1, "scales": 2},
+    "dense_gridnet": {"width": 4, "rows": 2, "columns": 4, "dense_layers": 1, "growth": 4},
 }
 """Config values that make a method small enough for a quick test."""
 
-RECIPES = {"dmshn": {"perceptual": 0.0}, "stacked_dmshn": {"perceptual": 0.0}}
+RECIPES = {
+    "dmshn": {"perceptual": 0.0},
+    "stacked_dmshn": {"perceptual": 0.0},
+    "drn": {"perceptual": 0.0},
+    "dense_gridnet": {"perceptual": 0.0},
+}
 """Recipe values for training without official weights of other networks."""
 
 

@@ -292,6 +292,40 @@ def test_vgg16_features_are_the_last_pooling_and_serve_as_a_loss():
     assert float(step(a, a)[0]) == 0.0
 
 
+def test_shallow_vgg16_features_are_the_first_taps_of_the_trunk():
+    tensors = random_trunk("vgg")
+    model = perceptual.vgg16_shallow_features(tensors)
+    whole = perceptual.trunk("vgg")
+    perceptual.load_trunk(whole, tensors)
+    x = np.random.default_rng(0).random((1, 32, 16, 3), dtype=np.float32)
+    taps = model(x)
+    assert [tuple(tap.shape) for tap in taps] == [(1, 32, 16, 64), (1, 16, 8, 128), (1, 8, 4, 256)]
+    for tap, expected in zip(taps, whole(x)[:3], strict=True):
+        np.testing.assert_array_equal(np.asarray(tap), np.asarray(expected))
+    assert not model.trainable_variables
+
+
+def test_vgg19_features_are_three_taps_of_the_checkpoint():
+    rng = np.random.default_rng(0)
+    shapes = {0: (64, 3), 2: (64, 64), 5: (128, 64), 7: (128, 128), 10: (256, 128), 12: (256, 256)}
+    tensors = {}
+    for number, shape in shapes.items():
+        tensors[f"features.{number}.weight"] = rng.normal(0, 0.05, (*shape, 3, 3)).astype(np.float32)
+        tensors[f"features.{number}.bias"] = rng.normal(0, 0.05, shape[0]).astype(np.float32)
+    tensors["classifier.0.weight"] = np.zeros((2, 2), np.float32)
+    model = perceptual.vgg19_features(tensors)
+    x = rng.random((1, 16, 16, 3), dtype=np.float32)
+    taps = [np.asarray(tap) for tap in model(x)]
+    assert [tap.shape for tap in taps] == [(1, 16, 16, 64), (1, 8, 8, 128), (1, 4, 4, 256)]
+    # relu1_1 by hand at one inner pixel.
+    patch = x[0, 4:7, 4:7].transpose(2, 0, 1)
+    by_hand = (tensors["features.0.weight"] * patch).sum((1, 2, 3)) + tensors["features.0.bias"]
+    np.testing.assert_allclose(taps[0][0, 5, 5], np.maximum(by_hand, 0), atol=1e-5)
+    del tensors["features.7.bias"]
+    with pytest.raises(RelightError, match="features.7"):
+        perceptual.vgg19_features(tensors)
+
+
 # The goldens are float32 runs of the published code. Both sides round at about 1e-7 of their activations;
 # 1e-5 leaves room for another order of additions, while a wrong padding or tap shifts them by over 1e-3.
 TOLERANCE = 1e-5

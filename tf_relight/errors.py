@@ -14,6 +14,7 @@ class RelightError(Exception):
     """
 
     exit_code = 2
+    _keras_call_info_injected = True  # Keras then leaves the sentence as it is when a layer's call raises it.
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

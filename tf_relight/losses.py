@@ -40,6 +40,15 @@ def l2(prediction: Tensor, target: Tensor) -> Tensor:
     return ops.mean(ops.square(_float32(prediction) - _float32(target)))
 
 
+def smooth_l1(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the mean of half the squared error where it is below 1, and of the error less a half above.
+
+    Source: Girshick, "Fast R-CNN", ICCV 2015, equation 3.
+    """
+    error = ops.abs(_float32(prediction) - _float32(target))
+    return ops.mean(ops.where(error < 1.0, 0.5 * error * error, error - 0.5))
+
+
 def ssim_index(prediction: Tensor, target: Tensor) -> Tensor:
     """Return the mean SSIM of pictures in 0..1: a similarity, 1 for equal pictures.
 
@@ -144,6 +153,40 @@ def perceptual_vgg16(prediction: Tensor, target: Tensor, features: Callable[[Ten
     return perceptual_mse(features(_float32(prediction)), wanted)
 
 
+def perceptual_vgg16_shallow(prediction: Tensor, target: Tensor, features: Callable[[Tensor], Any]) -> Tensor:
+    """Return the mean squared difference of VGG-16 features, averaged over three depths.
+
+    `features` maps pictures in 0..1 to feature maps; `tf_relight.perceptual.vgg16_shallow_features()` makes
+    it. No gradient flows through the features of the target.
+
+    Source: GridDehazeNet (Liu et al., 2019), section 3.4, with the mean over the depths of its release.
+    """
+    pairs = zip(features(_float32(prediction)), features(_float32(target)), strict=True)
+    parts = [perceptual_mse(a, ops.stop_gradient(b)) for a, b in pairs]
+    return _total(parts) / len(parts)
+
+
+VGG19_WEIGHTS = (1 / 32, 1 / 16, 1 / 8)
+"""Of relu1_1, relu2_1 and relu3_1 in DRN's release."""
+
+
+def perceptual_vgg19(prediction: Tensor, target: Tensor, features: Callable[[Tensor], Any]) -> Tensor:
+    """Return the weighted mean absolute difference of VGG-19 features at three depths.
+
+    `features` maps pictures in -1..1 to three feature maps; `tf_relight.perceptual.vgg19_features()` makes
+    it. No gradient flows through the features of the target.
+
+    Source: DRN, equation 8; taps and weights are those of its release.
+    """
+    found = features(2.0 * _float32(prediction) - 1.0)
+    wanted = features(2.0 * _float32(target) - 1.0)
+    parts = [
+        weight * l1(a, ops.stop_gradient(b))
+        for weight, a, b in zip(VGG19_WEIGHTS, found, wanted, strict=True)
+    ]
+    return _total(parts)
+
+
 def gan_loss(scores: Tensor, real: bool, form: GanForm = "lsgan", generator: bool = False) -> Tensor:
     """Return the adversarial loss of discriminator scores (raw, no sigmoid) that should read `real`.
 
@@ -195,12 +238,15 @@ def feature_matching(features_a: Tensor, features_b: Tensor) -> Tensor:
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "l1": l1,
     "l2": l2,
+    "smooth_l1": smooth_l1,
     "gradient": gradient,
     "ssim": ssim_index,
     "tv": total_variation,
     "sobel": sobel,
     "advanced_sobel": advanced_sobel,
     "vgg16": perceptual_vgg16,
+    "vgg16_shallow": perceptual_vgg16_shallow,
+    "vgg19": perceptual_vgg19,
 }
 
 

@@ -116,6 +116,52 @@ def vgg16_features(tensors: Tensors | None = None) -> keras.Model:
     return model
 
 
+def vgg16_shallow_features(tensors: Tensors | None = None) -> keras.Model:
+    """Return VGG-16 up to relu3_3, with the torchvision weights, for `losses.perceptual_vgg16_shallow`.
+
+    It takes pictures in 0..1, without the ImageNet mean and deviation, as GridDehazeNet's release does, and
+    gives the outputs of relu1_2, relu2_2 and relu3_3. Pictures need at least 16x16 pixels.
+
+    Raises:
+        RelightError: `tensors` is None and the weights file is not there or damaged.
+
+    Source: GridDehazeNet (Liu et al., 2019), section 3.4.
+    """
+    if tensors is None:
+        tensors = torch_file.read(weights_record.find(TRUNK_WEIGHTS["vgg"]))
+    whole = trunk("vgg")
+    load_trunk(whole, tensors)
+    model = keras.Model(whole.inputs[0], whole.outputs[:3], name="vgg16_relu3_3")
+    model.dtype_policy = keras.dtype_policies.DTypePolicy("float32")
+    model.trainable = False
+    return model
+
+
+def vgg19_features(tensors: Tensors | None = None) -> keras.Model:
+    """Return VGG-19 up to relu3_1, with the torchvision weights, for `losses.perceptual_vgg19`.
+
+    It takes pictures in -1..1, without the ImageNet mean and deviation, as DRN's release does, and gives the
+    outputs of relu1_1, relu2_1 and relu3_1. Pictures need at least 4x4 pixels.
+
+    Raises:
+        RelightError: `tensors` is None and the weights file is not there or damaged.
+
+    Source: DRN, equation 8; the taps are those of its release.
+    """
+    if tensors is None:
+        tensors = torch_file.read(weights_record.find("vgg19-torchvision"))
+    image = keras.Input((None, None, 3), dtype="float32")
+    tap1 = _conv(image, "0", 64, 3, pad=1)
+    tap2 = _conv(_pool(_conv(tap1, "2", 64, 3, pad=1), 2), "5", 128, 3, pad=1)
+    tap3 = _conv(_pool(_conv(tap2, "7", 128, 3, pad=1), 2), "10", 256, 3, pad=1)
+    model = keras.Model(image, [tap1, tap2, tap3], name="vgg19_relu3_1")
+    model.dtype_policy = keras.dtype_policies.DTypePolicy("float32")
+    model.trainable = False
+    needed = {f"features.{number}" for number in (0, 2, 5, 7, 10)}
+    load_trunk(model, {name: value for name, value in tensors.items() if name.rsplit(".", 1)[0] in needed})
+    return model
+
+
 class LPIPS:
     """The learned perceptual distance v0.1 of two pictures: 0 for equal ones, larger for less alike.
 

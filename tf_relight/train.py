@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tf_relight import methods
-from tf_relight.config import RunConfig, dump_config
+from tf_relight.config import SHADOW_FREE_DATASETS, RunConfig, dump_config
 from tf_relight.data.source import FormedSource, Source
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from tf_relight.methods.contract import Stage
     from tf_relight.training.loop import Trainer
+
+EQUALISED_ON = 8
+"""Pictures on which the channels are measured before a training that rounds from its first step on."""
 
 
 def train(config: RunConfig, *, resume: bool = False, progress: bool = True) -> Path:
@@ -31,6 +39,9 @@ def train(config: RunConfig, *, resume: bool = False, progress: bool = True) -> 
 
     from tf_relight.training.strategy import make_strategy, read_cluster
 
+    config = _with_data_fields(config)
+    if config.train.quantise is not None:
+        config = config.model_copy(update={"model": {**config.model, "quantised": True}})
     cluster = read_cluster()
     strategy = make_strategy(config.train.strategy, config.train.devices, cluster)
     keras.config.set_dtype_policy(config.train.precision)
@@ -54,24 +65,102 @@ def _make_trainer(config: RunConfig, strategy: Any, cluster: Any, progress: bool
     method = methods.get(config.method)
     network, recipe = method.config(config.model), method.recipe(config.recipe)
     stages = method.stages(network, recipe)
+    if config.train.quantise is not None:
+        stages = with_rounding(stages, config.train.quantise)
+    _check_start(stages, config)
     shown = progress and cluster.chief
     with strategy.scope():
         model = method.build_model(network)
+        _check_side(model, stages, config)
         resources = _loss_resources(stages)
+        rounds_first = False
         if config.train.init_from is not None:
-            _initialise(model, config, config.train.init_from)
+            rounds_first = _initialise(model, config, config.train.init_from)
+    train_source = _ready_source(config, "train", shown)
+    if rounds_first:
+        from tf_relight.equalisation import equalise
+
+        with strategy.scope():
+            equalise(model, _first_pictures(train_source))
     return Trainer(
         model=model,
         stages=stages,
         config=config.train,
         strategy=strategy,
         cluster=cluster,
-        train_source=_ready_source(config, "train", shown),
+        train_source=train_source,
         validation_source=_ready_source(config, "validation", shown),
         folder=config.output,
         crop=config.data.crop,
         resources=resources,
     )
+
+
+def with_rounding(stages: list[Stage], share: float) -> list[Stage]:
+    """Append a stage that repeats the last one with the rounding of 8-bit inference switched on.
+
+    Its learning rate rises to where that of the last stage ends, and falls to a tenth of it.
+
+    Args:
+        share: of all steps; 1 leaves the other stages out.
+    """
+    last = stages[-1]
+    rate = last.learning_rate.initial if last.learning_rate.final is None else last.learning_rate.final
+    rounding = replace(
+        last,
+        name=f"{last.name}_int8",
+        share=share,
+        learning_rate=replace(last.learning_rate, initial=rate, final=rate / 10, warmup=0.1),
+        switches={**last.switches, "quantise": True},
+    )
+    total = sum(stage.share for stage in stages)
+    kept = [replace(stage, share=stage.share * (1 - share) / total) for stage in stages]
+    return [*kept, rounding] if share < 1 else [rounding]
+
+
+def _check_start(stages: list[Stage], config: RunConfig) -> None:
+    """Refuse a stage whose parts nobody has trained."""
+    trained: set[str] = set()
+    for stage in stages:
+        missing = [part for part in stage.builds_on if part not in trained]
+        if missing and config.train.init_from is None:
+            raise RelightError(
+                f"The stage '{stage.name}' builds on trained {' and '.join(missing)}. Train them first and "
+                "set train.init_from to the weights."
+            )
+        trained |= set(stage.trains)
+
+
+def _check_side(model: Any, stages: list[Stage], config: RunConfig) -> None:
+    """Refuse pictures that are too small for the network or a discriminator, before the data are read."""
+    name = "data.size" if config.data.crop is None else "data.crop"
+    side = config.data.size if config.data.crop is None else config.data.crop
+    if side is None:
+        return
+    if side < model.smallest:
+        raise RelightError(
+            f"{name} {side} is too small for this network, which needs at least {model.smallest} pixels."
+        )
+    for adversary in (adversary for stage in stages for adversary in stage.adversaries):
+        if adversary.network is not None and adversary.network.scores(side) < 1:
+            raise RelightError(
+                f"{name} {side} is too small for the discriminator '{adversary.discriminator}': take larger "
+                f"pictures, or fewer layers (now {adversary.network.layers}) or scales (now "
+                f"{adversary.network.scales}) for it in the recipe."
+            )
+
+
+def _with_data_fields(config: RunConfig) -> RunConfig:
+    """Switch on the fields of the data that the method's batches need."""
+    if "shadow_free" not in methods.get(config.method).info.batch_fields or config.data.shadow_free:
+        return config
+    if config.data.name not in SHADOW_FREE_DATASETS:
+        raise RelightError(
+            f"Method '{config.method}' learns from shadow-free pictures, which the data '{config.data.name}' "
+            f"do not have; set data.name to {' or '.join(SHADOW_FREE_DATASETS)}."
+        )
+    data = config.data.model_copy(update={"shadow_free": True})
+    return config.model_copy(update={"data": data})
 
 
 def _ready_source(config: RunConfig, split: Literal["train", "validation"], progress: bool) -> Source:
@@ -82,6 +171,8 @@ def _ready_source(config: RunConfig, split: Literal["train", "validation"], prog
     info = methods.get(config.method).info
     source = open_source(config.data, split, info.channels)
     lacking = set(info.batch_fields) - set(source.fields)
+    if split == "validation":
+        lacking -= {"shadow_free"}  # a stage's own target; without it the stage trains, and is not validated
     if lacking:
         raise RelightError(
             f"Method '{config.method}' needs {', '.join(info.batch_fields)}, but the data "
@@ -93,22 +184,45 @@ def _ready_source(config: RunConfig, split: Literal["train", "validation"], prog
     return cached(source, config.data.cache / split if config.data.cache else None, progress=progress)
 
 
-def _initialise(model: Any, config: RunConfig, start: Path) -> None:
-    from tf_relight.weights import assign_weights, check_made_for, read_weights, resolve
+def _first_pictures(source: Source) -> Iterator[np.ndarray]:
+    """Yield a few inputs, spread over all, (1, H, W, 3) float32 sRGB 0..1."""
+    import numpy as np
+
+    for index in np.linspace(0, len(source) - 1, min(EQUALISED_ON, len(source))).astype(int):
+        yield source.read(int(index))["image"].astype(np.float32)[None] / np.float32(255.0)
+
+
+def _initialise(model: Any, config: RunConfig, start: Path) -> bool:
+    """Assign the weights; return whether they know nothing of rounding, with which the training begins."""
+    import numpy as np
+
+    from tf_relight.weights import assign_weights, check_made_for, read_weights, resolve, tensor_variables
 
     stored, method = read_weights(resolve(start)), methods.get(config.method)
+    asked, ranges = config.model, {}
+    if config.train.quantise is not None and not stored.config.get("quantised"):
+        # Weights of before the rounding have no ranges; the first step sets them.
+        asked = {**asked, "quantised": False}
+        ranges = {"ranges": np.asarray(tensor_variables(model)["ranges"])}
     if stored.method not in method.info.starts_from:
-        check_made_for(stored, config.method, method.config(config.model))
-    assign_weights(model, stored.tensors, source=str(stored.path))
+        check_made_for(stored, config.method, method.config(asked))
+    assign_weights(model, {**ranges, **stored.tensors}, source=str(stored.path))
+    return bool(ranges) and config.train.quantise == 1
 
 
-def _loss_resources(stages: list[Any]) -> dict[str, dict[str, Any]]:
-    """Load the VGG-16 features when a loss of the recipe looks through them."""
-    if not any(term.loss == "vgg16" for stage in stages for term in stage.losses):
+def _loss_resources(stages: list[Stage]) -> dict[str, dict[str, Any]]:
+    """Load the networks that losses of the recipe look through."""
+    used = {term.loss for stage in stages for term in stage.losses} & {"vgg16", "vgg16_shallow", "vgg19"}
+    if not used:
         return {}
-    from tf_relight.perceptual import vgg16_features
+    from tf_relight import perceptual
 
-    return {"vgg16": {"features": vgg16_features()}}
+    load = {
+        "vgg16": perceptual.vgg16_features,
+        "vgg16_shallow": perceptual.vgg16_shallow_features,
+        "vgg19": perceptual.vgg19_features,
+    }
+    return {loss: {"features": load[loss]()} for loss in sorted(used)}
 
 
 def _open_folder(config: RunConfig, *, resume: bool) -> None:

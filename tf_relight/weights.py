@@ -257,6 +257,11 @@ def resolve(path_or_name: Path | str) -> Path:
         RelightError: neither a file nor a known name.
     """
     path = Path(path_or_name)
+    if path.suffix == ".index" or ".data-" in path.name or Path(f"{path}.index").is_file():
+        raise RelightError(
+            f"{path} is a checkpoint of a training, which also holds its discriminators and optimisers: give "
+            "the weights.safetensors of the finished run."
+        )
     if path.is_file():
         return path
     if str(path_or_name) in KNOWN:

@@ -169,6 +169,14 @@ KNOWN: dict[str, WeightsRecord] = {
             "LPIPS and VGG loss features",
         ),
         _torchvision(
+            "vgg19-torchvision",
+            "vgg19-dcbb9e9d.pth",
+            "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
+            574_673_361,
+            "Simonyan and Zisserman, Very Deep Convolutional Networks, ICLR 2015",
+            "DRN's VGG loss features",
+        ),
+        _torchvision(
             "squeezenet1_1-torchvision",
             "squeezenet1_1-b8a52dc0.pth",
             "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b",

@@ -1,6 +1,8 @@
-"""Run as a process: trains the toy GAN a few steps under one strategy and saves the weights.
+"""Run as a process: trains a network a few steps under one strategy and saves the weights.
 
-python strategy_run.py KIND FOLDER [xla]; KIND is default, one_device, mirrored or multi_worker (TF_CONFIG).
+python strategy_run.py KIND FOLDER [xla] [drn]; KIND is default, one_device, mirrored or multi_worker, which
+reads TF_CONFIG.
+The network is the toy GAN, or with "drn" a small DRN through its three stages.
 A strategy must be made before any tensor and one failed collective poisons its process, hence a process each.
 """
 
@@ -12,13 +14,14 @@ from pathlib import Path
 import numpy as np
 
 
-def main(kind: str, folder: Path, xla: bool) -> None:
+def main(kind: str, folder: Path, xla: bool, drn: bool) -> None:
     import tensorflow as tf
 
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
     )
     tf.config.threading.set_intra_op_parallelism_threads(1)
+    from tests.training.small_drn import ShadowFreeNoise, build_small_drn, drn_stages
     from tests.training.toy_models import build_toy_gan, gan_stages
     from tests.training.toy_problem import NoiseSource, make_trainer, weights_of
     from tf_relight.training.strategy import make_strategy, read_cluster
@@ -30,25 +33,26 @@ def main(kind: str, folder: Path, xla: bool) -> None:
         import keras
 
         keras.utils.set_random_seed(1)
-        gan = build_toy_gan()
+        gan = build_small_drn() if drn else build_toy_gan()
     name = f"{kind}{cluster.index}"
     trainer = make_trainer(
         folder / f"gan_{kind}",
         strategy=strategy,
         cluster=cluster,
         model=gan,
-        stages=gan_stages(),
+        stages=drn_stages("sgd") if drn else gan_stages(),
+        source=ShadowFreeNoise() if drn else NoiseSource(),
         steps=6,
         batch_size=8,
         accumulate=2,
         clip_norm=0.05,
         ema=0.9,
         xla=xla,
-        validation=NoiseSource(2),
+        validation=ShadowFreeNoise(2) if drn else NoiseSource(2),
     )
     trainer.run(progress=False)
     np.savez(folder / f"gan_{name}.npz", *weights_of(trainer))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), "xla" in sys.argv[3:])
+    main(sys.argv[1], Path(sys.argv[2]), "xla" in sys.argv[3:], "drn" in sys.argv[3:])

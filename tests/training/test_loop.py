@@ -80,6 +80,24 @@ def test_curve_has_a_row_per_logging_step_and_scores(uninterrupted):
     assert uninterrupted.last_scores()["step"] == 10
 
 
+def test_inputs_that_show_the_target_do_not_count_as_unchanged(tmp_path):
+    """One of forty input lights is the target's; its infinite PSNR made the mean infinite."""
+
+    class OneEqual(NoiseSource):
+        def read(self, index):
+            sample = super().read(index)
+            return {**sample, "target": sample["image"]} if index == 0 else sample
+
+    trainer = make_trainer(tmp_path, validation=OneEqual(3), steps=2, log_every=2, validate_every=2)
+    trainer.run(progress=False)
+    plain = [10 * np.log10(255**2 / _squared_error(NoiseSource(3).read(index))) for index in (1, 2)]
+    assert float(trainer._curve.rows[-1]["validation_input_psnr"]) == pytest.approx(np.mean(plain))
+
+
+def _squared_error(sample) -> float:
+    return float(np.mean((sample["image"].astype(float) - sample["target"]) ** 2))
+
+
 def test_validation_uses_the_switches_of_its_stage(tmp_path):
     """The network's function was traced once, so every stage was scored with the switches of the first."""
     from tests.training.toy_models import SwitchedNet
@@ -136,6 +154,29 @@ def test_adversarial_run_resumes_with_both_optimisers(tmp_path):
         cut.run(progress=False)
     resumed = trainer(tmp_path / "cut")
     resumed.run(resume=True, progress=False)
+    assert largest_difference(weights_of(whole), weights_of(resumed)) == 0.0
+
+
+def test_drn_resumes_in_the_middle_of_its_second_stage(tmp_path):
+    from tests.training.small_drn import ShadowFreeNoise, build_small_drn, drn_stages
+
+    def trainer(folder):
+        import keras
+
+        keras.utils.set_random_seed(2)
+        return make_trainer(
+            folder, model=build_small_drn(), stages=drn_stages(), source=ShadowFreeNoise(), steps=9
+        )
+
+    whole = trainer(tmp_path / "whole")
+    whole.run(progress=False)
+    cut = trainer(tmp_path / "cut")
+    cut_after(cut, 5)
+    with pytest.raises(Cut):
+        cut.run(progress=False)
+    resumed = trainer(tmp_path / "cut")
+    resumed.run(resume=True, progress=False)
+    assert [row["stage"] for row in resumed._curve.rows][-1] == "re_renderer"
     assert largest_difference(weights_of(whole), weights_of(resumed)) == 0.0
 
 

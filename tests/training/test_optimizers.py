@@ -26,6 +26,25 @@ def test_exponential_curve_is_straight_in_the_logarithm():
     assert float(curve(5)) == pytest.approx(1e-3, rel=1e-5)
 
 
+def test_polynomial_curve_of_power_one_is_the_line_and_of_less_falls_late():
+    from tf_relight.training.optimizers import StageCurve
+
+    line = StageCurve(Schedule(1e-3, 1e-4, kind="linear"), 10)
+    same = StageCurve(Schedule(1e-3, 1e-4, kind="polynomial"), 10)
+    late = StageCurve(Schedule(1e-4, 0.0, kind="polynomial", power=0.3), 10)
+    assert [float(same(step)) for step in range(11)] == pytest.approx([float(line(s)) for s in range(11)])
+    assert float(late(5)) == pytest.approx(1e-4 * 0.5**0.3, rel=1e-5)
+    assert float(late(10)) == 0.0
+
+
+def test_steps_fall_by_one_factor_at_each_drop():
+    from tf_relight.training.optimizers import StageCurve
+
+    curve = StageCurve(Schedule(1e-3, 1e-5, kind="step", drops=(0.2, 0.7)), 10)
+    rates = [float(curve(step)) for step in range(11)]
+    assert rates == pytest.approx([1e-3] * 2 + [1e-4] * 5 + [1e-5] * 4, rel=1e-5)
+
+
 def test_warm_up_rises_to_the_initial_rate():
     from tf_relight.training.optimizers import StageCurve
 

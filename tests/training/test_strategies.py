@@ -93,3 +93,11 @@ def test_one_device_strategy_equals_default(one_device, tmp_path):
 def test_xla_gradients_equal_plain_ones_on_two_replicas(one_device, tmp_path):
     finish(start("mirrored", tmp_path, "xla"))
     assert difference(one_device, tmp_path / "gan_mirrored0.npz") <= 1e-5
+
+
+def test_two_replicas_train_drn_as_one_device_does(tmp_path):
+    """Adversarial stages, two of them with parts frozen beside them."""
+    processes = [start(kind, tmp_path, "drn") for kind in ("default", "mirrored")]
+    for process in processes:
+        finish(process)
+    assert difference(tmp_path / "gan_default0.npz", tmp_path / "gan_mirrored0.npz") < SAME

@@ -25,7 +25,16 @@ class NoiseSource:
 
 
 def make_trainer(
-    folder, *, stages=None, strategy=None, cluster=None, width=4, model=None, validation=None, **train
+    folder,
+    *,
+    stages=None,
+    strategy=None,
+    cluster=None,
+    width=4,
+    model=None,
+    source=None,
+    validation=None,
+    **train,
 ):
     """A Trainer on NoiseSource; keyword arguments override the TrainConfig."""
     import keras
@@ -48,7 +57,7 @@ def make_trainer(
         config=TrainConfig(**{**defaults, "picture_every": 4, **train}),
         strategy=strategy,
         cluster=cluster or Cluster(),
-        train_source=NoiseSource(),
+        train_source=source or NoiseSource(),
         validation_source=validation,
         folder=folder,
     )

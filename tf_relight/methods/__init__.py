@@ -14,6 +14,14 @@ METHODS: dict[str, str] = {
     "stacked_dmshn": "tf_relight.methods.dmshn",
     "dpr512": "tf_relight.methods.dpr",
     "dpr1024": "tf_relight.methods.dpr",
+    "drn": "tf_relight.methods.drn",
+    "bpae": "tf_relight.methods.drn",
+    "pix2pix": "tf_relight.methods.baselines.pix2pix",
+    "shadadv": "tf_relight.methods.baselines.pix2pix",
+    "unet": "tf_relight.methods.baselines.unet",
+    "retinexnet": "tf_relight.methods.baselines.retinexnet",
+    "srn": "tf_relight.methods.baselines.srn",
+    "dense_gridnet": "tf_relight.methods.baselines.dense_gridnet",
 }
 
 

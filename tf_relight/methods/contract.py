@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+View = Literal["picture", "shadow_region", "shadow_region_released"]
+"""What of a picture a discriminator may judge; `discriminators.VIEWS` computes it."""
+
+
 class FrozenModel(BaseModel):
     """Base of every method's Config and Recipe: unknown keys are errors, values never change."""
 
@@ -103,13 +107,26 @@ class Discriminator:
     Attributes:
         channels: of the picture it judges, with its condition.
         width: channels of its first layer. layers: number of strided layers; 3 sees patches of 70 pixels.
-        norm: normalisation behind all but the first and the last layer.
+        norm: normalisation behind all but the first and the last layer; "spectral" divides every kernel by
+            its largest singular value instead.
+        padding: zeros around each layer's input; 1 is pix2pix', 2 that of pix2pixHD and DRN.
+        scales: how many judge, each a picture half the size of the one before; their losses are summed.
     """
 
     channels: int = 3
     width: int = 64
     layers: int = 3
-    norm: Literal["instance", "batch", "none"] = "instance"
+    norm: Literal["instance", "batch", "spectral", "none"] = "instance"
+    padding: Literal[1, 2] = 1
+    scales: int = 1
+
+    def scores(self, side: int) -> int:
+        """Return how many scores a side of so many pixels gets at the last scale; below 1 it is too short."""
+        for _ in range(self.scales - 1):
+            side = -(-side // 2)
+        for _ in range(self.layers):
+            side = (side + 2 * self.padding - 4) // 2 + 1
+        return side + 2 * (2 * self.padding - 3)
 
 
 @dataclass(frozen=True)
@@ -123,6 +140,7 @@ class Adversary:
         form: "lsgan", "log" or "hinge".
         fake: output the discriminator judges. real: batch field it compares with.
         condition: batch field concatenated to both along the channels, or None.
+        view: what of the pictures is judged: a name in `discriminators.VIEWS`; the condition stays whole.
         feature_matching: weight of the L1 distance of the discriminator's features; 0 switches it off.
         network: what to make for the training; the released weights do not hold it. None = the model has it.
     """
@@ -133,6 +151,7 @@ class Adversary:
     fake: str = "output"
     real: str = "target"
     condition: str | None = None
+    view: View = "picture"
     feature_matching: float = 0.0
     network: Discriminator | None = None
 
@@ -141,14 +160,20 @@ class Adversary:
 class Schedule:
     """Learning rate over one stage, from `initial` to `final`.
 
-    `kind`: "constant", "exponential", "cosine" or "linear"; `warmup` is the share of the stage that rises
-    linearly from 0.
+    Attributes:
+        kind: shape of the curve. "polynomial" goes with (1 - progress) to the power of `power`; "step" is
+            constant between the `drops`.
+        warmup: share of the stage that rises linearly from 0.
+        power: of "polynomial"; 1 is "linear".
+        drops: of "step", shares of the stage after which the rate falls, each time by the same factor.
     """
 
     initial: float
     final: float | None = None
-    kind: Literal["constant", "exponential", "cosine", "linear"] = "exponential"
+    kind: Literal["constant", "exponential", "cosine", "linear", "polynomial", "step"] = "exponential"
     warmup: float = 0.0
+    power: float = 1.0
+    drops: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -160,6 +185,7 @@ class Stage:
         trains: names of the model's parts that learn; ("*",) = all but discriminators.
         optimizer: "adam", "adamw" or "sgd"; `betas` are Adam's.
         switches: passed to `model.set_switches(**switches)`, for example a skip count.
+        builds_on: parts of the model that must have been trained before, and are frozen now.
     """
 
     name: str
@@ -171,6 +197,12 @@ class Stage:
     betas: tuple[float, float] = (0.9, 0.999)
     adversaries: tuple[Adversary, ...] = ()
     switches: Mapping[str, Any] = field(default_factory=dict)
+    builds_on: tuple[str, ...] = ()
+
+    @property
+    def target(self) -> str:
+        """The batch field that "output" is compared with in this stage."""
+        return next((term.target for term in self.losses if term.prediction == "output"), "target")
 
 
 @dataclass(frozen=True)
@@ -229,23 +261,47 @@ class Method:
         """Return the built network."""
         return self.networks.build_model(config or self.config())
 
-    def relight(self, model: keras.Model, image: np.ndarray, light: np.ndarray | None = None) -> np.ndarray:
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """How a picture may go through the network, for methods that know several ways."""
+        return tuple(getattr(self.module, "MODES", ()))
+
+    def check_mode(self, mode: str | None) -> None:
+        """Raise RelightError, with the known ones, unless `mode` is None or one of `modes`; without Keras."""
+        if mode is not None and mode not in self.modes:
+            if not self.modes:
+                raise RelightError(f"Method '{self.name}' has no modes: leave out '{mode}'.")
+            raise RelightError(f"Method '{self.name}' knows the modes {', '.join(self.modes)}, not '{mode}'.")
+
+    def relight(
+        self,
+        model: keras.Model,
+        image: np.ndarray,
+        light: np.ndarray | None = None,
+        *,
+        mode: str | None = None,
+    ) -> np.ndarray:
         """Relight one picture at its own size.
 
         Args:
             image: (H, W, 3) float32 sRGB 0..1.
             light: (9,) luminance coefficients, frame "dpr", for methods whose `info.light` is not "none".
+            mode: one of `modes`; None takes the method's usual way.
 
         Returns:
             (H, W, 3) float32 sRGB 0..1.
 
         Raises:
-            RelightError: a light for a method that takes none, or none for one that needs it.
+            RelightError: a light for a method that takes none, or none for one that needs it, or a mode that
+                the method does not know.
         """
         if (light is None) != (self.info.light == "none"):
             wrong = "needs a light" if light is None else "takes no light: its light is fixed"
             raise RelightError(f"Method '{self.name}' {wrong}.")
-        return self.networks.relight(model, image, light)
+        self.check_mode(mode)
+        if mode is None:
+            return self.networks.relight(model, image, light)
+        return self.networks.relight(model, image, light, mode=mode)
 
     def estimate_light(self, model: keras.Model, image: np.ndarray) -> np.ndarray:
         """Return the light of a picture (H, W, 3) sRGB 0..1: (9,) luminance coefficients, frame "dpr".

@@ -6,14 +6,14 @@ is imported inside the training functions, so a network can be built and run on 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
-from tf_relight.discriminators import build_discriminator
+from tf_relight.discriminators import VIEWS, build_discriminator
 from tf_relight.losses import LOSSES, feature_matching, gan_loss
 from tf_relight.methods.contract import Adversary, LossTerm, Stage
 
@@ -47,8 +47,13 @@ class RelightModel(keras.Model):
     """A network that relights pictures and knows how to learn from one batch.
 
     Subclasses override `call`; those with several outputs or inputs also override `compute`, those with parts
-    that are switched during training override `set_switches`.
+    that are switched during training override `set_switches`. `own_losses` are losses of this network alone,
+    by name, called like those of `losses.LOSSES`.
     """
+
+    own_losses: ClassVar[Mapping[str, Callable[..., Any]]] = {}
+    smallest: int = 1
+    """Shortest side in pixels of the pictures that the network takes."""
 
     def compute(self, batch: Batch, training: bool) -> dict[str, Any]:
         """Return the named outputs that losses refer to; by default {"output": self(batch["image"])}."""
@@ -183,7 +188,20 @@ class RelightModel(keras.Model):
     def _loss_value(self, term: LossTerm, outputs: dict[str, Any], batch: Batch) -> Any:
         target = batch[term.target] if term.target in batch else outputs[term.target]
         options = {**self._loss_options.get(term.loss, {}), **term.options}
-        return LOSSES[term.loss](outputs[term.prediction], target, **options)
+        loss = self.own_losses.get(term.loss) or LOSSES[term.loss]
+        return loss(outputs[term.prediction], target, **options)
+
+    def scores(self, adversary: Adversary, picture: Any, batch: Batch) -> list[Any]:
+        """Return a discriminator's raw score maps (B, h, w, 1) of pictures, finest scale first.
+
+        To look at during training: nothing is learnt and no statistics move.
+        """
+        network = self._discriminator(adversary)
+        kept = [(v, ops.convert_to_numpy(v)) for v in network.non_trainable_variables]
+        found = self._judge(adversary, picture, batch, training=False)["scores"]
+        for variable, value in kept:
+            variable.assign(value)
+        return list(keras.tree.flatten(found))
 
     # -- pieces ----------------------------------------------------------------------------------------------
 
@@ -192,11 +210,14 @@ class RelightModel(keras.Model):
             return self.attached[adversary.discriminator]
         return getattr(self, adversary.discriminator)
 
-    def _judge(self, adversary: Adversary, picture: Any, batch: Batch) -> dict[str, Any]:
-        """Return the discriminator's {"scores", "features"} for a picture and its condition."""
+    def _judge(
+        self, adversary: Adversary, picture: Any, batch: Batch, *, training: bool = True
+    ) -> dict[str, Any]:
+        """Return the discriminator's {"scores", "features"} for a view of a picture and its condition."""
+        picture = VIEWS[adversary.view](picture)
         if adversary.condition is not None:
             picture = ops.concatenate([batch[adversary.condition], picture], axis=-1)
-        return self._discriminator(adversary)(picture, training=True)
+        return self._discriminator(adversary)(picture, training=training)
 
     def _compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """XLA goes around gradients only: around optimisers it fails under MirroredStrategy."""

@@ -25,6 +25,7 @@ from tf_relight.metrics import light_angle, psnr, quantise
 from tf_relight.training.average import WeightAverage
 from tf_relight.training.checkpoint import RunCheckpoints
 from tf_relight.training.optimizers import make_optimizers
+from tf_relight.training.score_pictures import ScoreSheets
 from tf_relight.training.strategy import Cluster, replicas_per_worker
 from tf_relight.training.summaries import Board, Curve, StepProgress
 
@@ -288,34 +289,41 @@ class Trainer:
     def _validate(self, step: int, span: StageSpan) -> dict[str, float | None]:
         """Mean PSNR of 8-bit results on held-out samples, and the error of the light that the model reads.
 
-        Every worker computes them, so nobody waits.
+        The samples are spread evenly over the split. Inputs that already show the target are left out of the
+        PSNR of the unchanged input, which would be infinite. Every worker computes them, so nobody waits.
         """
         source, config = self.validation_source, self.config
         last = step == self._spans[-1].last
-        due = last or any(
-            step // every != (step - config.log_every) // every
+        score, show = (
+            last or step // every != (step - config.log_every) // every
             for every in (config.validate_every, config.picture_every)
         )
-        if source is None or not due:
+        if source is None or not (score or show) or span.stage.target not in source.fields:
             return {}
         count = min(len(source), config.validation_pictures)
         results, unchanged, angles, rows = [], [], [], []
+        sheets = ScoreSheets(self.model, span.stage)
         with self._average.applied() if self._average is not None else contextlib.nullcontext():
-            for index in range(count):
-                sample = source.read(index)
+            for row, index in enumerate(np.linspace(0, len(source) - 1, count).round().astype(int)):
+                sample = source.read(int(index))
                 batch = {name: tf.constant(_scaled(array)[None]) for name, array in sample.items()}
                 outputs = self._forward(batch)
                 output = np.clip(outputs["output"].numpy()[0], 0.0, 1.0)
-                results.append(psnr(quantise(output), sample["target"]))
-                unchanged.append(psnr(sample["image"], sample["target"]))
+                target = sample[span.stage.target]
+                results.append(psnr(quantise(output), target))
+                if not np.array_equal(sample["image"], target):
+                    unchanged.append(psnr(sample["image"], target))
                 if "light" in outputs and "light" in sample:
                     angles.append(light_angle(outputs["light"].numpy()[0], sample["light"]))
-                if index < SAMPLE_ROWS:
-                    rows.append([_scaled(sample["image"]), output, _scaled(sample["target"])])
+                if row < SAMPLE_ROWS:
+                    rows.append([_scaled(sample["image"]), output, _scaled(target)])
+                    if show:
+                        sheets.add(batch, outputs)
         self._board.pictures(step, "validation: input, output, target", rows)
+        sheets.write(self._board, step)
         return {
             "validation_psnr": float(np.mean(results)),
-            "validation_input_psnr": float(np.mean(unchanged)),
+            "validation_input_psnr": float(np.mean(unchanged)) if unchanged else None,
             "validation_light_degrees": float(np.mean(angles)) if angles else None,
         }
 

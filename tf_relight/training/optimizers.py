@@ -33,6 +33,11 @@ class StageCurve(keras.optimizers.schedules.LearningRateSchedule):
             rate = plan.initial * ops.exp(progress * math.log(final / plan.initial))
         elif plan.kind == "cosine":
             rate = final + (plan.initial - final) * 0.5 * (1.0 + ops.cos(math.pi * progress))
+        elif plan.kind == "polynomial":
+            rate = final + (plan.initial - final) * (1.0 - progress) ** plan.power
+        elif plan.kind == "step" and plan.drops:
+            passed = sum(ops.cast(progress >= drop, "float32") for drop in plan.drops)
+            rate = plan.initial * (final / plan.initial) ** (passed / len(plan.drops))
         else:
             rate = plan.initial + (final - plan.initial) * progress
         return rate * ops.minimum((step + 1.0) / warm, 1.0) if warm else rate
