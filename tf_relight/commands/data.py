@@ -1,4 +1,4 @@
-"""`relight data`: render training data, check a folder."""
+"""`relight data`: render training data, fuse shadow-free pictures, check a folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def add(commands: Any) -> None:
     """Add the command to the parser."""
     data = commands.add_parser(
         "data",
-        help="render scenes, heads or relit portraits, check a folder",
+        help="render scenes, heads or relit portraits, fuse shadow-free pictures, check a folder",
         description="Make and check training data.",
         example="relight data check VIDIT",
     )
@@ -26,6 +26,7 @@ def add(commands: Any) -> None:
     _add_scenes(kinds)
     _add_heads(kinds)
     _add_ratio_images(kinds)
+    _add_fuse(tasks)
     check = tasks.add_parser(
         "check",
         help="say what a data folder holds and what is missing",
@@ -117,6 +118,39 @@ def _add_ratio_images(kinds: Any) -> None:
     relit.add_argument("--seed", type=int, default=0, help="default: %(default)s")
 
 
+def _add_fuse(tasks: Any) -> None:
+    fuse = tasks.add_parser(
+        "fuse",
+        help="make a shadow-free picture of each scene of a VIDIT folder",
+        description="Fuse the forty pictures of each scene of a VIDIT folder into one without shadows, as "
+        "DIR/shadow_free/SPLIT/Image000.png. DRN learns from them. Run it again to go on after a stop.",
+        example="relight data fuse VIDIT --workers 2",
+    )
+    fuse.set_defaults(command=fuse_scenes)
+    fuse.add_argument("root", metavar="DIR")
+    fuse.add_argument(
+        "--weights",
+        default="1,1,1",
+        metavar="C,S,E",
+        help="how much contrast, saturation and good exposure count, default: %(default)s; "
+        "1,1,0 is OpenCV's own default",
+    )
+    fuse.add_argument("--size", type=int, metavar="N", help="resize to N pixels per side before")
+    fuse.add_argument(
+        "--track",
+        choices=("auto", "aim_2", "aim_3", "ntire_2"),
+        default="auto",
+        help="where the folder holds several, default: %(default)s",
+    )
+    fuse.add_argument("--workers", type=int, default=1, help="processes, default: %(default)s")
+    fuse.add_argument(
+        "--compare",
+        action="store_true",
+        help="also score the results against the renderer's own shadow-free pictures "
+        "(`relight data render scenes --ground-truth`)",
+    )
+
+
 def render_scenes(
     *,
     out: str,
@@ -191,6 +225,24 @@ def render_ratio_images(*, out: str, **options: Any) -> int:
         f"which now holds {result.complete}."
     )
     return report_failures(result.discarded)
+
+
+def fuse_scenes(*, root: str, weights: str, size: int | None, track: str, workers: int, compare: bool) -> int:
+    """Fuse the scenes of a folder; those that could not be fused are listed at the end."""
+    from tf_relight.commands.printing import print_aligned
+    from tf_relight.data.exposure_fusion import fuse_folder, parse_weights
+    from tf_relight.fusion_scores import compare_fused, mean_scores
+
+    result = fuse_folder(root, weights=parse_weights(weights), size=size, track=track, workers=workers)
+    print(
+        f"Fused {result.fused} {'scene' if result.fused == 1 else 'scenes'} of {root}, kept {result.kept} "
+        f"from before, {len(result.failures)} failed."
+    )
+    if compare and result.scenes:
+        scores = compare_fused(root, result.scenes)
+        print(f"Against the renderer's shadow-free picture, mean of {len(result.scenes)} scenes in dB:")
+        print_aligned(mean_scores(scores))
+    return report_failures(result.failures)
 
 
 def check_data(*, root: str, decode: bool) -> int:

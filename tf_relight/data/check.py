@@ -24,7 +24,7 @@ from tf_relight.data.portraits import (
 )
 from tf_relight.data.shards import SHARDS, SPLITS
 from tf_relight.data.tfrecord import StoredScene, stored_scenes
-from tf_relight.data.vidit_layout import FoundFile, Scene, collect, find_files
+from tf_relight.data.vidit_layout import SHADOW_FREE, FoundFile, Scene, collect, find_files
 from tf_relight.errors import RelightError
 
 Item = TypeVar("Item")
@@ -165,13 +165,15 @@ def check(root: Path, decode: bool = False) -> CheckReport:
         RelightError: `root` is missing or cannot be listed.
     """
     root = Path(root)
-    files = list(find_files(root))
+    found = list(find_files(root))
+    files = [f for f in found if f.role != SHADOW_FREE]
     sections = []
     for challenge, track in sorted({(f.challenge, f.track) for f in files}, key=str):
         chosen = [f for f in files if (f.challenge, f.track) == (challenge, track)]
         prefix = " ".join(part for part in (challenge, f"track {track}" if track else None) if part)
         sections += _sections(chosen, prefix, decode)
     if sections:
+        sections += _shadow_free_sections([f for f in found if f.role == SHADOW_FREE], decode)
         return CheckReport(root, "vidit", sections)
     shards = [_shard_section(root, split) for split in SPLITS if any((root / split).glob(SHARDS))]
     if shards:
@@ -222,6 +224,15 @@ def _paired_section(name: str, scenes: dict[str, Scene], test: bool, decode: boo
     )
     _read_depths(section, scenes)
     return section
+
+
+def _shadow_free_sections(files: Sequence[FoundFile], decode: bool) -> list[Section]:
+    sections = []
+    for split, scenes in collect(files).items():
+        section = Section(f"shadow-free {split or 'pictures'}", "one fused picture", len(scenes), 1)
+        _look_at(section, {key: [scene.roles[SHADOW_FREE]] for key, scene in scenes.items()}, decode)
+        sections.append(section)
+    return sections
 
 
 def _shard_section(root: Path, split: str) -> Section:

@@ -11,7 +11,7 @@ import numpy as np
 from tf_relight.data.source import FormedSource, Part, PooledSource, Source
 from tf_relight.lamps import LUMINANCE
 
-PICTURES = ("image", "target", "original")
+PICTURES = ("image", "target", "original", "shadow_free")
 """Fields that are turned into luminance; albedo and the like keep their colours."""
 LIGHTS = ("light", "target_light")
 

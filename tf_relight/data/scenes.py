@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tf_relight.data.lights import DIRECTIONS, LIGHT_COUNT, ViditLight
+from tf_relight.data.lights import DIRECTIONS, LIGHT_COUNT, TEMPERATURES, ViditLight
 from tf_relight.data.source import Part, assemble
 from tf_relight.data.store import ItemStore
 from tf_relight.data.synthetic.layers import SceneLayers
@@ -53,9 +53,13 @@ class SceneSource:
     """Rendered scenes as samples, numbered like those of `ViditSource`.
 
     Fields: `image`, `target`, `light`, `target_light`; for any-to-any `guide`, another scene under the target
-    light; `depth` when asked. Without `prepare`, scenes are rendered as they are read and the last few are
-    kept, which suits readers that go through once, in order. With it, all layers are kept, and samples may
-    be read in any order.
+    light; `depth` and `shadow_free` when asked. Without `prepare`, scenes are rendered as they are read and
+    the last few are kept, which suits readers that go through once, in order. With it, all layers are kept,
+    and samples may be read in any order.
+
+    `shadow_free` is the renderer's own, `SceneLayers.shadow_free`: all eight lamps at an eighth of their
+    power, in the colour of the target's lamp and with the scene's one exposure, so that it differs from the
+    target in where the light comes from, and in nothing else.
 
     Attributes:
         on_the_fly: keeping the layers needs less memory than keeping all pictures; call `prepare`.
@@ -69,7 +73,11 @@ class SceneSource:
         self._lights = needed_lights(config.pairing, self._light, self._target, mirror)
         self._slot = {light: slot for slot, light in enumerate(self._lights)}
         self._pairs = _PAIRS[config.pairing]
-        wanted = {light.direction for light in self._lights}
+        # One shadow-free picture for each colour that a target's lamp can have.
+        self._colours = TEMPERATURES if config.pairing == "any_to_any" else (self._target.temperature,)
+        self._shadow_free = config.shadow_free
+        self._formed: dict[int, np.ndarray] = {}
+        wanted = set(DIRECTIONS) if config.shadow_free else {light.direction for light in self._lights}
         self._recipe = Recipe(
             seed=config.seed,
             size=config.size or 0,
@@ -82,6 +90,8 @@ class SceneSource:
         self.pools = {"picture": len(numbers) * len(self._lights)}
         if self._depth:
             self.pools["depth"] = len(numbers)
+        if self._shadow_free:
+            self.pools["shadow_free"] = len(numbers) * len(self._colours)
         self.fields = tuple(self.parts(0))
 
     def __len__(self) -> int:
@@ -106,6 +116,8 @@ class SceneSource:
         """Form one picture (H, W, 3) uint8, or take one depth map (H, W, 1) float32."""
         if pool == "depth":
             return self._store.get(self._numbers[number]).depth[..., None]
+        if pool == "shadow_free":
+            return self._shadow_free_picture(number)
         scene, slot = divmod(number, len(self._lights))
         light = self._lights[slot]
         return self._store.get(self._numbers[scene]).image(light.direction, light.temperature)
@@ -126,11 +138,16 @@ class SceneSource:
             parts["guide"] = self._lit((scene + step) % len(self._numbers), target, mirrored)
         if self._depth:
             parts["depth"] = Part("depth", scene, mirrored)
+        if self._shadow_free:
+            number = scene * len(self._colours) + self._colours.index(target.temperature)
+            parts["shadow_free"] = Part("shadow_free", number, mirrored)
         return parts
 
     def fingerprint(self) -> str:
         """Changes with whatever changes a picture."""
         text = f"{self._recipe.name}/{self._numbers}/{[light.name for light in self._lights]}"
+        if self._shadow_free:
+            text += f"/shadow_free {self._colours}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def prepare(self, workers: int | None = None, progress: bool = True) -> None:
@@ -151,6 +168,17 @@ class SceneSource:
                 if layers is not None:
                     self._store.keep(number, layers)
                 bar.advance(task)
+
+    def _shadow_free_picture(self, number: int) -> np.ndarray:
+        """Form one shadow-free picture; keep it where the layers, twenty times as large, are kept too."""
+        if number in self._formed:
+            return self._formed[number]
+        place, colour = divmod(number, len(self._colours))
+        scene = self._numbers[place]
+        picture = self._store.get(scene).shadow_free(self._colours[colour])
+        if self._store.keeps(scene):
+            self._formed[number] = picture
+        return picture
 
     def _lit(self, scene: int, light: ViditLight, mirrored: bool) -> Part:
         """The picture that shows `light`: its own, or the flipped one of the mirrored light."""

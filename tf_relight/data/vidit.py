@@ -7,12 +7,13 @@ Relighting and Illumination Estimation Challenge"; "NTIRE 2021 Depth Guided Imag
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tf_relight.data.lights import ViditLight
+from tf_relight.data.lights import LIGHT_COUNT, ViditLight
 from tf_relight.data.splits import choose_split
-from tf_relight.data.vidit_layout import FoundFile, collect, find_files
+from tf_relight.data.vidit_layout import SHADOW_FREE, FoundFile, Scene, collect, find_files
 from tf_relight.data.vidit_samples import ViditSource
 from tf_relight.data.vidit_scenes import Completeness, complete_scenes, needed_lights
 from tf_relight.errors import RelightError
@@ -32,21 +33,24 @@ def open(data_config: DataConfig, split: Literal["train", "validation"]) -> Vidi
     Incomplete scenes are left out with one counted warning. A root without a validation folder gives
     `data_config.validation_scenes` scenes to validation, chosen by a hash of (seed, name), never by image.
 
+    With `data_config.shadow_free`, a scene without its shadow-free picture is incomplete. Validation scenes
+    that nobody can fuse, because their forty pictures are not there, do without, with a warning.
+
     Raises:
         RelightError: nothing recognised, no complete scene, too few scenes to hold out, or lights that the
-            pairing or the mirroring needs are not in this data.
+            pairing or the mirroring needs are not in this data, or no shadow-free pictures.
     """
     if data_config.root is None:
         raise RelightError("data.root is not set; use the folder that holds the VIDIT pictures.")
     root = Path(data_config.root)
     files = choose_files(list(find_files(root)), data_config.track, data_config.pairing)
-    if not files:
+    if all(found.role == SHADOW_FREE for found in files):
         raise RelightError(
             f"{root} holds no VIDIT pictures (such as Image000_6500_N.png, or input/Image000.png with "
             "target/Image000.png); check data.root, or use data.name=folder for other pictures."
         )
     scenes = choose_split(
-        collect(files),
+        {name: _pictured(scenes) for name, scenes in collect(files).items()},
         split,
         root,
         data_config.validation_scenes,
@@ -56,9 +60,11 @@ def open(data_config: DataConfig, split: Literal["train", "validation"]) -> Vidi
     mirror = data_config.mirror and split == "train"
     source, target = ViditLight.parse(data_config.input_light), ViditLight.parse(data_config.target_light)
     lights = needed_lights(data_config.pairing, source, target, mirror)
-    found = complete_scenes(scenes, lights, data_config.depth, estimation=data_config.track == "aim_2")
+    shadow_free = data_config.shadow_free and _has_shadow_free(root, split, scenes)
+    estimation = data_config.track == "aim_2"
+    found = complete_scenes(scenes, lights, data_config.depth, estimation, shadow_free)
     if not found.complete:
-        raise RelightError(_none_complete(len(scenes), found, lights, data_config.depth))
+        raise RelightError(_none_complete(root, len(scenes), found, lights, data_config.depth, shadow_free))
     if mirror and found.kind == "pairs":
         raise RelightError(
             "data.mirror cannot work on input and target folders: flipping changes E into W, so a mirrored "
@@ -66,18 +72,61 @@ def open(data_config: DataConfig, split: Literal["train", "validation"]) -> Vidi
             "Set data.mirror=false, or use the full 40-light data."
         )
     if found.missing:
-        _LOG.warning("%s (%s): %s; %d scenes are used.", root, split, found.summary(), len(found.complete))
+        advice = f" `relight data fuse {root}` makes shadow-free pictures." if shadow_free else ""
+        summary = found.summary()
+        _LOG.warning("%s (%s): %s; %d scenes are used.%s", root, split, summary, len(found.complete), advice)
     return ViditSource(root, found, data_config, mirror)
 
 
-def _none_complete(count: int, found: Completeness, lights: tuple[ViditLight, ...], depth: bool) -> str:
+def _pictured(scenes: dict[str, Scene]) -> dict[str, Scene]:
+    """The scenes that have more than a shadow-free picture."""
+    return {
+        name: scene
+        for name, scene in scenes.items()
+        if scene.lights or scene.depth or set(scene.roles) - {SHADOW_FREE}
+    }
+
+
+def _has_shadow_free(root: Path, split: str, scenes: Sequence[Scene]) -> bool:
+    """Whether to read shadow-free pictures; False for validation scenes from which none can be made.
+
+    Raises:
+        RelightError: there are none, though they can be made or training needs them.
+    """
+    if any(SHADOW_FREE in scene.roles for scene in scenes):
+        return True
+    if split == "train" or any(len(scene.lights) == LIGHT_COUNT for scene in scenes):
+        raise RelightError(
+            f"{root} has no shadow-free pictures of its {split} scenes; `relight data fuse {root}` makes "
+            f"them from the {LIGHT_COUNT} pictures of each scene."
+        )
+    _LOG.warning(
+        "%s (%s): the scenes lack the %d pictures that a shadow-free one is made from, so nothing that is "
+        "trained on shadow-free pictures can be validated.",
+        root,
+        split,
+        LIGHT_COUNT,
+    )
+    return False
+
+
+def _none_complete(
+    root: Path,
+    count: int,
+    found: Completeness,
+    lights: tuple[ViditLight, ...],
+    depth: bool,
+    shadow_free: bool,
+) -> str:
     if found.kind == "pairs":
         wanted = "an input and a target picture"
     else:
         wanted = " and ".join(light.name for light in lights) if len(lights) < 5 else f"{len(lights)} lights"
     return (
         f"None of the {count} scenes is complete: {found.summary()}. Each needs {wanted}"
-        f"{' and its depth file' if depth else ''}; finish the download, or choose another data.pairing."
+        f"{' and its depth file' if depth else ''}"
+        f"{f' and its shadow-free picture (`relight data fuse {root}`)' if shadow_free else ''}; "
+        "finish the download, or choose another data.pairing."
     )
 
 

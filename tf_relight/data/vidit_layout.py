@@ -16,6 +16,8 @@ EPFL project tree:
     `train/<location>/<temperature>/<direction>/image0000.png`.
 Depth (NTIRE 2021):
     `Image000.npy` beside the picture, or in `depth/`.
+Shadow-free pictures, `relight data fuse`:
+    `shadow_free/train/Image000.png`, at the top of the root; `shadow_free/Image000.png` without splits.
 """
 
 from __future__ import annotations
@@ -42,6 +44,9 @@ WORDS: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("ntire", "cvpr"), ("challenge", "ntire")),
 }
 """Word in a folder name to (property, value). A folder nearer to the root wins over one further in."""
+
+SHADOW_FREE = "shadow_free"
+"""The folder of shadow-free pictures, and their role."""
 
 _MAX_DEPTH = 8
 _LIGHT = re.compile(
@@ -75,7 +80,7 @@ class Scene:
     group: str
     lights: dict[ViditLight, Path] = field(default_factory=dict)
     roles: dict[str, Path] = field(default_factory=dict)
-    """Pictures whose name gives no light: "input", "target", "guide"."""
+    """Pictures whose name gives no light: "input", "target", "guide", "shadow_free"."""
     depth: dict[str, Path] = field(default_factory=dict)
     """Depth files by the role of the picture they lie beside; "input" is the scene's own."""
 
@@ -151,6 +156,8 @@ def _recognise(path: Path, inside: tuple[str, ...]) -> FoundFile | None:
     suffix = path.suffix.lower()
     if path.name.startswith(".") or (suffix not in PICTURE_SUFFIXES and suffix != ".npy"):
         return None
+    if inside and inside[0] == SHADOW_FREE:
+        return _shadow_free(path, inside[1:]) if suffix != ".npy" else None
     light, stem, group = None, path.stem, ""
     if found := _LIGHT.match(stem):
         stem = found["scene"]
@@ -176,6 +183,18 @@ def _recognise(path: Path, inside: tuple[str, ...]) -> FoundFile | None:
         meaning.get("challenge"),
         int(track) if track else None,
     )
+
+
+def shadow_free_path(root: Path, split: str | None, scene: str) -> Path:
+    """Where the shadow-free picture of a scene lies."""
+    return Path(root, SHADOW_FREE, *([split] if split else []), f"{scene}.png")
+
+
+def _shadow_free(path: Path, inside: tuple[str, ...]) -> FoundFile:
+    """The reverse of `shadow_free_path`: a scene's name may have folders in it."""
+    split = inside[0] if inside and inside[0] in ("train", "validation") else None
+    stem = "/".join([*inside[1 if split else 0 :], path.stem])
+    return FoundFile(path, stem, stem, split=split, role=SHADOW_FREE)
 
 
 def _tree_light(inside: tuple[str, ...]) -> ViditLight | None:

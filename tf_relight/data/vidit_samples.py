@@ -11,7 +11,7 @@ from tf_relight.data.depth import read_depth
 from tf_relight.data.lights import LIGHT_COUNT, ViditLight
 from tf_relight.data.pictures import read_rgb, resized
 from tf_relight.data.source import Part, assemble, files_fingerprint
-from tf_relight.data.vidit_layout import Scene
+from tf_relight.data.vidit_layout import SHADOW_FREE, Scene
 from tf_relight.data.vidit_scenes import Completeness, needed_lights
 from tf_relight.errors import RelightError
 
@@ -31,7 +31,7 @@ class ViditSource:
 
     Fields: `image`, `target`; `light` and `target_light` where the file names give them; `guide` for
     any-to-any: another scene under the target light (AIM 2020 track 3), or the guide file of a pair; `depth`
-    when asked. For illumination estimation (track aim_2) only `image` and `light`.
+    and `shadow_free` when asked. For illumination estimation (track aim_2) only `image` and `light`.
     """
 
     def __init__(self, root: Path, found: Completeness, config: DataConfig, mirror: bool) -> None:
@@ -54,7 +54,11 @@ class ViditSource:
             self._roles = ("input", "target", "guide")
         self._pictures, self._picture_scenes = self._list_pictures()
         self._depths = [scene.depth["input"] for scene in self._scenes] if self._depth else []
-        self.pools = {"picture": len(self._pictures)} | ({"depth": len(self._depths)} if self._depth else {})
+        self._shadow_free: list[Path] = []
+        if config.shadow_free and all(SHADOW_FREE in scene.roles for scene in self._scenes):
+            self._shadow_free = [scene.roles[SHADOW_FREE] for scene in self._scenes]
+        self._files = {"picture": self._pictures, "depth": self._depths, SHADOW_FREE: self._shadow_free}
+        self.pools = {pool: len(files) for pool, files in self._files.items() if files}
         self.fields = tuple(self.parts(0))
         if config.size is None and len(found.sizes) > 1:
             sizes = ", ".join(f"{width}x{height}" for width, height in sorted(found.sizes))
@@ -82,14 +86,14 @@ class ViditSource:
 
     def load(self, pool: str, number: int) -> np.ndarray:
         """Decode one picture or depth file, resized to `size`."""
-        if pool == "picture":
-            return read_rgb(self._pictures[number], self._size)
+        if pool != "depth":
+            return read_rgb(self._files[pool][number], self._size)
         depth = read_depth(self._depths[number])
         return depth if self._size is None else resized(depth, self._size)
 
     def origin(self, pool: str, number: int) -> str:
         """The file of an array."""
-        return str((self._pictures if pool == "picture" else self._depths)[number])
+        return str(self._files[pool][number])
 
     def parts(self, index: int) -> dict[str, Part | np.ndarray]:
         """Where the fields of one sample lie."""
@@ -112,11 +116,14 @@ class ViditSource:
             parts = self._lit_parts(index, mirrored, scene, light, target)
         if self._depth:
             parts["depth"] = Part("depth", scene, mirrored)
+        if self._shadow_free:
+            parts[SHADOW_FREE] = Part(SHADOW_FREE, scene, mirrored)
         return parts
 
     def fingerprint(self) -> str:
         """Hash of names, sizes and times of the files, and of the size they are decoded to."""
-        return files_fingerprint(self._root, [*self._pictures, *self._depths], f"vidit/{self._size}")
+        paths = [path for files in self._files.values() for path in files]
+        return files_fingerprint(self._root, paths, f"vidit/{self._size}")
 
     def _lit_parts(
         self, index: int, mirrored: bool, scene: int, light: ViditLight, target: ViditLight

@@ -9,7 +9,7 @@ from typing import Literal
 
 from tf_relight.data.lights import ALL_LIGHTS, ViditLight
 from tf_relight.data.pictures import look
-from tf_relight.data.vidit_layout import Scene
+from tf_relight.data.vidit_layout import SHADOW_FREE, Scene
 from tf_relight.errors import RelightError
 
 Kind = Literal["lights", "pairs", "pictures"]
@@ -62,7 +62,11 @@ def needed_lights(
 
 
 def complete_scenes(
-    scenes: Sequence[Scene], lights: tuple[ViditLight, ...], depth: bool, estimation: bool = False
+    scenes: Sequence[Scene],
+    lights: tuple[ViditLight, ...],
+    depth: bool,
+    estimation: bool = False,
+    shadow_free: bool = False,
 ) -> Completeness:
     """Keep the scenes that have every file a sample needs.
 
@@ -73,20 +77,22 @@ def complete_scenes(
         lights: what each scene needs when its files name their lights.
         depth: whether each scene needs its depth file.
         estimation: for illumination estimation: every picture whose name gives its light counts.
+        shadow_free: whether each scene needs its shadow-free picture.
     """
+    extras = ["depth"] * depth + [SHADOW_FREE] * shadow_free
     if estimation:
-        return _examine(scenes, "pictures", _named_pictures, 1, "named lights", depth)
+        return _examine(scenes, "pictures", _named_pictures, 1, "named lights", extras)
     named = _examine(
         scenes,
         "lights",
         lambda scene: [scene.lights.get(light) for light in lights],
         len(lights),
         "lights",
-        depth,
+        extras,
     )
     if named.complete:
         return named
-    pairs = _examine(scenes, "pairs", _pair, 2, "pictures (input and target)", depth)
+    pairs = _examine(scenes, "pairs", _pair, 2, "pictures (input and target)", extras)
     return named if not pairs.complete and any(scene.lights for scene in scenes) else pairs
 
 
@@ -108,13 +114,18 @@ def _examine(
     pictures: Callable[[Scene], Sequence[Path | None]],
     needed: int,
     what: str,
-    depth: bool,
+    extras: Sequence[str],
 ) -> Completeness:
-    """Sort scenes into complete and incomplete by the pictures (None: not there) and depth they need."""
-    found = Completeness(kind, needed + depth, f"{what} and depth" if depth else what)
+    """Sort scenes into complete and incomplete by the pictures (None: not there) and extras they need."""
+    named = [name.replace("_", "-") for name in extras]
+    found = Completeness(kind, needed + len(extras), " and ".join([what, *named]))
     for scene in scenes:
         good = sum(path is not None and usable(path, found) for path in pictures(scene))
-        good += depth and _depth_there(scene.depth.get("input"), found)
+        if "depth" in extras:
+            good += _depth_there(scene.depth.get("input"), found)
+        if SHADOW_FREE in extras:
+            picture = scene.roles.get(SHADOW_FREE)
+            good += picture is not None and usable(picture, found)
         if good >= found.needed:
             found.complete.append(scene)
         else:
