@@ -187,6 +187,47 @@ def test_evaluate_weights_writes_row_and_pictures(fake_data, tmp_path: Path) -> 
         evaluate.evaluate_weights(path, data=fake_data, method="stacked_dmshn", progress=False)
 
 
+def _tiny_weights(name: str, path: Path, **values: int) -> Path:
+    method = methods.get(name)
+    config = method.config(values)
+    return weights.save_weights(method.build_model(config), path, method=name, config=config)
+
+
+def test_modes_are_rows_of_their_own(fake_data, tmp_path: Path) -> None:
+    path = _tiny_weights("bpae", tmp_path / "tiny.safetensors", width=2, levels=1, blocks=0)
+    for mode in (None, "plain", "polyphase4"):
+        evaluate.evaluate_weights(path, data=fake_data, out=tmp_path, mode=mode, limit=1, progress=False)
+    rows = {row.method: row.scores["psnr"] for row in read_rows(tmp_path)}
+    assert list(rows) == ["bpae", "bpae plain", "bpae polyphase4"]
+    # 32 pixels are not twice the native size, so the usual way is one pass.
+    assert rows["bpae"] == rows["bpae plain"] != rows["bpae polyphase4"]
+    assert "| bpae polyphase4 |" in (tmp_path / "metrics.md").read_text()
+    assert (tmp_path / "pictures" / "tiny_bpae-polyphase4_folder_validation_32.csv").exists()
+
+
+def test_wrong_modes_are_refused_before_anything_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tf_relight.cli import main
+    from tf_relight.methods.contract import Method
+
+    bpae = _tiny_weights("bpae", tmp_path / "bpae.safetensors", width=2, levels=1, blocks=0)
+    dmshn = _tiny_weights("dmshn", tmp_path / "dmshn.safetensors", width=2)
+    for name in ("build_model", "networks"):
+        monkeypatch.setattr(Method, name, property(lambda self: pytest.fail("Keras was asked for")))
+    monkeypatch.setattr(data, "open_source", lambda *_: pytest.fail("the data were opened"))
+    out = tmp_path / "out"
+    asked = ["--data", "scenes", "--mode", "tiled", "-o", str(out)]
+    assert main(["evaluate", "--weights", str(bpae), *asked]) == 2
+    said = capsys.readouterr().err
+    assert "Method 'bpae' knows the modes plain, polyphase4, released, not 'tiled'." in said
+    assert main(["evaluate", "--weights", str(dmshn), *asked]) == 2
+    assert "Method 'dmshn' has no modes: leave out 'tiled'." in capsys.readouterr().err
+    assert main(["evaluate", "--folders", "a", "b", "--mode", "plain"]) == 2
+    assert "--mode has no meaning with --folders" in capsys.readouterr().err
+    assert not out.exists()
+
+
 class LitSource(FakeSource):
     """A target is the input times the first coefficient of its light."""
 

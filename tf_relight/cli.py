@@ -22,33 +22,39 @@ READER_GONE = 141
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the `relight` command and return its exit code; `arguments` default to those of the process."""
+    return run(make_parser(), arguments)
+
+
+def run(parser: Parser, arguments: Sequence[str] | None = None) -> int:
+    """Run the command that `arguments` name and return its exit code; `parser` has all commands."""
     quiet_tensorflow()
     _show_warnings()
-    options, extra = make_parser().parse_known_args(arguments)
+    name = parser.prog
+    options, extra = parser.parse_known_args(arguments)
     values = vars(options)
-    parser: Parser = values.pop("parser")
+    chosen: Parser = values.pop("parser")
     command: Callable[..., int] | None = values.pop("command", None)
     if extra:
-        parser.refuse_extra(extra)
+        chosen.refuse_extra(extra)
     if command is None:
-        parser.print_help()
+        chosen.print_help()
         return 0
     try:
         code: int = command(**values)
         sys.stdout.flush()
         return code
     except RelightError as error:
-        print(f"relight: error: {error}", file=sys.stderr)
+        print(f"{name}: error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("relight: stopped.", file=sys.stderr)
+        print(f"{name}: stopped.", file=sys.stderr)
         return STOPPED
     except BrokenPipeError:
         _silence_stdout()
         return READER_GONE
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        print(f"relight: error: {place}{error.strerror or error}.", file=sys.stderr)
+        print(f"{name}: error: {place}{error.strerror or error}.", file=sys.stderr)
         _silence_stdout()
         return RelightError.exit_code
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from tf_relight import metrics
+from tf_relight import methods, metrics
+from tf_relight.by_light import check_lights, light_number, write_by_light
 from tf_relight.data.luminance import light_luminance
 from tf_relight.errors import RelightError
 from tf_relight.score_table import Row, append_row, exact, write_csv
@@ -36,11 +37,16 @@ SHEET_ROWS = 6
 
 
 class Pair(NamedTuple):
-    """What is compared: uint8 pictures (H, W, 3), and the angle between read and true light in degrees."""
+    """What is compared, and what is known about it.
+
+    Attributes:
+        output, target: uint8 pictures (H, W, 3).
+        known: angle between read and true light in degrees, PSNR of the unchanged input, number of its light.
+    """
 
     output: np.ndarray
     target: np.ndarray
-    light_degrees: float | None = None
+    known: Mapping[str, float | None] = {}
 
 
 @dataclass(frozen=True)
@@ -59,11 +65,12 @@ class Scores:
 
     Attributes:
         keys: names of the scored pictures.
-        pictures: one mapping per picture, keys as in `metrics.TABLE`.
+        pictures: one mapping per picture, keys as in `metrics.TABLE`; over a dataset also "input_psnr", the
+            PSNR in dB of the unchanged input, and "light", its `ViditLight.index` or None.
         mean: the mean over pictures; `runtime` is the median in seconds. None = not measured.
         size: "256", "640x480" or "various".
         failures: one sentence per picture that could not be scored.
-        samples: the first pictures, when they were asked for.
+        samples: the pictures that were asked for.
     """
 
     keys: tuple[str, ...]
@@ -89,6 +96,8 @@ def evaluate_weights(
     out: Path | str | None = None,
     run: str | None = None,
     limit: int | None = None,
+    by_light: bool = False,
+    mode: str | None = None,
     progress: bool = True,
 ) -> Row:
     """Score a weights file on a dataset and add the row to the table in `out`.
@@ -101,36 +110,79 @@ def evaluate_weights(
             of this run; None writes nothing.
         run: name in the table; None takes the run's folder or the file's name.
         limit: score the first so many pictures only.
+        by_light: also write by_light.csv, by_light.md and by_light.png, the scores by direction and
+            temperature of the input's light.
+        mode: one of the method's `modes`, written behind the method's name; None takes its usual way.
 
     Raises:
-        RelightError: anything wrong with the weights or the data, or not one picture could be scored.
+        RelightError: wrong weights, mode or data (`by_light` wants VIDIT's lights), or nothing to score.
+    """
+    from tf_relight.report import samples_sheet
+
+    if by_light:
+        check_lights(data, split)
+    keep = SHEET_ROWS if out is not None else 0
+    row, scores = score_weights(
+        weights,
+        data=data,
+        split=split,
+        method=method,
+        run=run,
+        limit=limit,
+        keep=keep,
+        mode=mode,
+        progress=progress,
+    )
+    if out is not None:
+        title = f"{data.name}, {split}" + (f", {mode}" if mode else "")
+        samples_sheet(scores.samples, Path(out) / "samples.png", title=title)
+        if by_light:
+            write_by_light(scores.pictures, out, title=f"{row.run} on {title}")
+    return publish(row, scores, out)
+
+
+def score_weights(
+    weights: Path | str,
+    *,
+    data: DataConfig,
+    split: Literal["train", "validation"] = "validation",
+    method: str | None = None,
+    run: str | None = None,
+    limit: int | None = None,
+    keep: int | Sequence[int] = 0,
+    lpips: Distance | Literal["auto"] | None = "auto",
+    mode: str | None = None,
+    progress: bool = True,
+    title: str = "Scoring",
+) -> tuple[Row, Scores]:
+    """Score a weights file on a dataset; the arguments are those of `evaluate_weights` and `evaluate_source`.
+
+    Raises:
+        RelightError: anything wrong with the weights, mode or data, or not one picture could be scored.
     """
     from tf_relight.data import open_source
-    from tf_relight.report import samples_sheet
-    from tf_relight.weights import load_model
+    from tf_relight.weights import load_model, read_weights, resolve
 
+    if mode is not None:  # before Keras is imported
+        methods.get(read_weights(resolve(weights)).method).check_mode(mode)
     loaded = load_model(weights, method)
     source = open_source(data, split)
     takes_light = loaded.method.info.light != "none"
     scores = evaluate_source(
-        lambda image, light=None: loaded.method.relight(loaded.model, image, light),
+        lambda image, light=None: loaded.method.relight(loaded.model, image, light, mode=mode),
         source,
         read_light=(lambda image: loaded.method.estimate_light(loaded.model, image)) if takes_light else None,
         with_light=takes_light,
         limit=limit,
-        keep=SHEET_ROWS if out is not None else 0,
+        keep=keep,
+        lpips=lpips,
         progress=progress,
+        title=title,
     )
-    if out is not None:
-        samples_sheet(scores.samples, Path(out) / "samples.png", title=f"{data.name}, {split}")
-    row = scores.row(
-        run or _run_name(weights),
-        method=loaded.method.name,
-        data=data.name,
-        split=split,
-        parameters=int(loaded.model.count_params()),
-    )
-    return _publish(row, scores, out)
+    name = loaded.method.name + (f" {mode}" if mode else "")
+    count = int(loaded.model.count_params())
+    row = scores.row(run or _run_name(weights), method=name, data=data.name, split=split, parameters=count)
+    return row, scores
 
 
 def evaluate_baselines(
@@ -159,7 +211,7 @@ def evaluate_baselines(
             prediction, source, limit=limit, timed=False, progress=progress, title=f"Scoring {name}"
         )
         row = scores.row(name, method="baseline", data=data.name, split="validation")
-        rows.append(_publish(row, scores, out))
+        rows.append(publish(row, scores, out))
     return rows
 
 
@@ -171,7 +223,7 @@ def evaluate_source(
     timed: bool = True,
     with_light: bool = False,
     read_light: Callable[[np.ndarray], np.ndarray] | None = None,
-    keep: int = 0,
+    keep: int | Sequence[int] = 0,
     lpips: Distance | Literal["auto"] | None = "auto",
     progress: bool = True,
     title: str = "Scoring",
@@ -186,7 +238,7 @@ def evaluate_source(
         with_light: call `relight(image, target_light)`.
         read_light: the network's estimate of a picture's light (9,), scored as `light_degrees` where the data
             has the true one.
-        keep: how many pictures to return as samples.
+        keep: how many of the first pictures to return as samples, or the numbers of those to return.
         lpips: a distance, None for no LPIPS, "auto" for AlexNet v0.1 if its official weights are here.
 
     Raises:
@@ -199,6 +251,7 @@ def evaluate_source(
     count = len(source) if limit is None else min(limit, len(source))
     seconds: list[float] = []
     samples: list[Sample] = []
+    kept = range(keep) if isinstance(keep, int) else keep
 
     def pair(index: int) -> Pair:
         sample = source.read(index)
@@ -209,12 +262,12 @@ def evaluate_source(
         start = time.perf_counter()
         output = metrics.quantise(relight(*given))
         seconds.append(time.perf_counter() - start)
-        if len(samples) < keep:
+        if index in kept:
             samples.append(Sample(source.key(index), sample["image"], output, sample["target"]))
-        degrees = None
+        known = {"input_psnr": metrics.psnr(sample["image"], sample["target"]), "light": light_number(sample)}
         if read_light is not None and "light" in sample:
-            degrees = metrics.light_angle(read_light(image), light_luminance(sample["light"]))
-        return Pair(output, sample["target"], degrees)
+            known["light_degrees"] = metrics.light_angle(read_light(image), light_luminance(sample["light"]))
+        return Pair(output, sample["target"], known)
 
     tasks = [(source.key(index), lambda index=index: pair(index)) for index in range(count)]
     keys, pictures, sizes, failures = _score_all(tasks, _distance(lpips), progress, title)
@@ -241,25 +294,18 @@ def evaluate_folders(
         RelightError: a folder is missing or empty, two files of one folder share a name, no name is common,
             or not one pair could be scored.
     """
+    from tf_relight.file_pairs import pair_files
     from tf_relight.image import read_picture
 
-    ours, theirs = _by_stem(Path(predictions)), _by_stem(Path(targets))
-    common = [stem for stem in ours if stem in theirs]
-    if not common:
-        raise RelightError(
-            f"{predictions} and {targets} have no picture of equal name, for example "
-            f"{next(iter(ours.values())).name} and {next(iter(theirs.values())).name}: rename one side."
-        )
+    files = pair_files(Path(predictions), Path(targets))
 
-    def pair(stem: str) -> Pair:
-        output, target = (metrics.quantise(read_picture(side[stem]).pixels) for side in (ours, theirs))
+    def pair(paths: tuple[Path, Path]) -> Pair:
+        output, target = (metrics.quantise(read_picture(path).pixels) for path in paths)
         return Pair(output, target)
 
-    tasks = [(stem, lambda stem=stem: pair(stem)) for stem in common]
+    tasks = [(stem, lambda paths=paths: pair(paths)) for stem, paths in files.pairs.items()]
     keys, pictures, sizes, failures = _score_all(tasks, _distance(lpips), progress, "Scoring")
     scores = Scores(keys, pictures, metrics.mean_scores(pictures), _common(sizes), failures)
-    lonely = [path.name for stem, path in ours.items() if stem not in theirs]
-    lonely += [path.name for stem, path in theirs.items() if stem not in ours]
     row = Row(
         run or Path(predictions).resolve().name,
         "files",
@@ -269,9 +315,9 @@ def evaluate_folders(
         len(keys),
         scores.mean,
         failures=failures,
-        unmatched=tuple(lonely),
+        unmatched=files.unmatched,
     )
-    return _publish(row, scores, out)
+    return publish(row, scores, out)
 
 
 def lpips_alex() -> Distance | None:
@@ -302,9 +348,9 @@ def _score_all(
     tasks = list(tasks)
     for key, make_pair in track(tasks, description=title, disable=not progress):
         try:
-            output, target, degrees = make_pair()
+            output, target, known = make_pair()
             # The pixel scores come first, because they check the sizes.
-            scores = metrics.score(output, target) | {"light_degrees": degrees}
+            scores = metrics.score(output, target) | {"light_degrees": None} | dict(known)
             if distance is not None:
                 scores["lpips_alex_v0.1"] = lpips = distance(output, target)
                 scores["mps"] = metrics.mps(scores["ssim"] or 0.0, lpips)
@@ -324,8 +370,8 @@ def _distance(lpips: Distance | Literal["auto"] | None) -> Distance | None:
     return lpips_alex() if lpips == "auto" else lpips
 
 
-def _publish(row: Row, scores: Scores, out: Path | str | None) -> Row:
-    """Write the row and the scores by picture below `out`."""
+def publish(row: Row, scores: Scores, out: Path | str | None) -> Row:
+    """Write the row and the scores by picture below `out`, and return the row."""
     if out is None:
         return row
     append_row(row, out)
@@ -344,19 +390,6 @@ def _run_name(weights: Path | str) -> str:
     if path.name == "weights.safetensors":
         return path.resolve().parent.name
     return path.name.removesuffix(".safetensors")
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    from tf_relight.image import list_pictures
-
-    if not folder.is_dir():
-        raise RelightError(f"{folder} is not a folder: name two folders of pictures.")
-    found: dict[str, Path] = {}
-    for path in list_pictures([folder]):
-        if path.stem in found:
-            raise RelightError(f"{folder} holds {found[path.stem].name} and {path.name}: keep one of them.")
-        found[path.stem] = path
-    return found
 
 
 def _common(sizes: set[tuple[int, ...]]) -> str:

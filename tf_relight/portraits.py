@@ -265,12 +265,12 @@ def network_light(light: Light) -> np.ndarray:
         raise RelightError("The light is dark: its first coefficient is not above 0. Give another light.")
     if not TRAINED_ON[0] <= values[0] <= TRAINED_ON[1]:
         values = values * (USUAL_LIGHT / values[0])
-    brightest = float(shading(_visible_normals(), values).max())
+    brightest = float(shading(visible_normals(), values).max())
     return (values * min(1.0, BRIGHTEST / brightest)).astype(np.float32)
 
 
 @functools.cache
-def _visible_normals() -> np.ndarray:
+def visible_normals() -> np.ndarray:
     """Return unit normals that the camera sees, (n, 3) in DPR's frame."""
     x, z = np.meshgrid(np.linspace(-1, 1, 41), np.linspace(-1, 1, 41))
     inside = x * x + z * z < 0.99
@@ -283,7 +283,7 @@ def light_colour(options: RelightOptions, before: np.ndarray, after: np.ndarray)
     A temperature colours the directed part of the light and leaves what reaches the shadows neutral.
     """
     assert options.light is not None
-    received = np.maximum(shading(_visible_normals(), options.light.coefficients), 0)
+    received = np.maximum(shading(visible_normals(), options.light.coefficients), 0)
     brightness = received.mean(axis=1)
     shadow, lit = received[brightness.argmin()] + 1e-3, received[brightness.argmax()] + 1e-3
     if options.temperature is not None:

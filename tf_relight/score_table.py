@@ -44,7 +44,7 @@ class Row:
 
     Attributes:
         run: name of the run, the weights or the baseline.
-        method: name in the method table, "baseline" or "files".
+        method: name in the method table, behind it the mode that was asked for; "baseline" or "files".
         data: dataset or folder. split: "train", "validation" or "-".
         size: "256" for square pictures, "640x480" as width x height, "various", or "-".
         pictures: how many were scored.

@@ -6,6 +6,7 @@ Nothing heavy is imported at the top of these modules, so that `--help` stays qu
 from __future__ import annotations
 
 from tf_relight.commands import (
+    compare,
     contact_sheet,
     data,
     evaluate,
@@ -22,6 +23,7 @@ from tf_relight.commands import (
 COMMANDS = (
     train,
     evaluate,
+    compare,
     image,
     video,
     turntable,

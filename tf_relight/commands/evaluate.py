@@ -21,6 +21,7 @@ def add(commands: Any) -> None:
         description="Score weights on a dataset, or two folders of pictures with equal names. Each run is "
         "one row of metrics.csv and metrics.md. Without --data, the data of the training is used.",
         example="relight evaluate --weights runs/dmshn_vidit/weights.safetensors --data vidit --root VIDIT\n"
+        "  relight evaluate --weights runs/drn_vidit/weights.safetensors --by-light\n"
         "  relight evaluate --folders results/ targets/",
     )
     parser.set_defaults(command=evaluate)
@@ -28,12 +29,21 @@ def add(commands: Any) -> None:
     what.add_argument("--weights", metavar="W", help="weights file, or a name from `relight weights`")
     what.add_argument("--folders", nargs=2, metavar=("RESULTS", "TARGETS"), help="two folders of pictures")
     parser.add_argument("--method", help="fail if the weights are for another method")
+    parser.add_argument(
+        "--mode", help="how pictures go through the network: plain, polyphase4 or released (DRN)"
+    )
     parser.add_argument("--data", metavar="NAME", help="vidit, folder, portraits, scenes, heads or shards")
     parser.add_argument("--root", metavar="DIR", help="folder of the data")
     parser.add_argument("--split", choices=("train", "validation"), default="validation")
     parser.add_argument("--size", type=int, help="side that pictures are resized to before scoring")
     add_set(parser, "any other value of the config's data section, for example data.target_light=E_4500")
     parser.add_argument("--baselines", action="store_true", help="also score the three simple baselines")
+    parser.add_argument(
+        "--by-light",
+        action="store_true",
+        help="also list the scores by direction and colour temperature of the input's light: by_light.csv, "
+        "by_light.md and the heat map by_light.png",
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N pictures")
     parser.add_argument("--run", metavar="NAME", help="name of the row")
     parser.add_argument("-o", "--out", metavar="DIR", default="runs/evaluation", help="default: %(default)s")
@@ -44,12 +54,14 @@ def evaluate(
     weights: str | None,
     folders: Sequence[str] | None,
     method: str | None,
+    mode: str | None,
     data: str | None,
     root: str | None,
     split: Literal["train", "validation"],
     size: int | None,
     overrides: Sequence[str],
     baselines: bool,
+    by_light: bool,
     limit: int | None,
     run: str | None,
     out: str,
@@ -62,7 +74,8 @@ def evaluate(
     from tf_relight.score_table import read_rows, terminal_table
 
     if folders is not None:
-        given = {"--data": data, "--root": root, "--size": size, "--set": overrides, "--baselines": baselines}
+        given = {"--data": data, "--root": root, "--size": size, "--set": overrides}
+        given |= {"--mode": mode, "--baselines": baselines, "--by-light": by_light}
         for option, value in given.items():
             if value:
                 raise RelightError(f"{option} has no meaning with --folders: leave it out.")
@@ -71,12 +84,24 @@ def evaluate(
         assert weights is not None  # argparse asks for one of the two
         chosen = _evaluation_data(weights, {"name": data, "root": root, "size": size}, overrides)
         rows = [
-            evaluate_weights(weights, data=chosen, split=split, method=method, out=out, run=run, limit=limit)
+            evaluate_weights(
+                weights,
+                data=chosen,
+                split=split,
+                method=method,
+                out=out,
+                run=run,
+                limit=limit,
+                by_light=by_light,
+                mode=mode,
+            )
         ]
         if baselines:
             rows += evaluate_baselines(chosen, out=out, limit=limit)
     Console().print(terminal_table(read_rows(out)))
     print(f"Table: {out}/metrics.md and {out}/metrics.csv")
+    if by_light:
+        print(f"By light: {out}/by_light.png, {out}/by_light.md and {out}/by_light.csv")
     for row in rows:
         for name in row.unmatched:
             print(f"relight: {name} has no partner and was left out.", file=sys.stderr)

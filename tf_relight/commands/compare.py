@@ -1,0 +1,53 @@
+"""`relight compare`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tf_relight.commands.printing import report_failures
+from tf_relight.parser import add_set
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "compare",
+        help="train and score several methods under one budget, as one table",
+        description="Train, or load, every row of a table under one budget, score all on the same held-out "
+        "pictures, and write table.md, table.csv and grid.png. Run it again after an interruption: finished "
+        "rows are kept, others go on where they were.",
+        example="relight compare --config configs/tables/drn_ablation.yaml\n"
+        "  relight compare --config configs/tables/drn_ablation.yaml --only DRN --set train.steps=200 -o try",
+    )
+    parser.set_defaults(command=compare)
+    parser.add_argument("--config", required=True, metavar="FILE", help="YAML file, see configs/tables/")
+    add_set(parser, "change one value; rows.NAME.train.steps=100 changes one row")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="ROW", help="only this row; repeatable"
+    )
+    parser.add_argument(
+        "--restart", action="append", default=[], metavar="ROW", help="train this row anew; repeatable"
+    )
+    parser.add_argument(
+        "-o", "--out", metavar="DIR", help="folder of the table, default: runs/NAME of the file"
+    )
+
+
+def compare(
+    *, config: str, overrides: Sequence[str], only: Sequence[str], restart: Sequence[str], out: str | None
+) -> int:
+    """Make the table and print it; the exit code is 2 if a row is missing."""
+    from rich.console import Console
+
+    from tf_relight.compare_config import load_table
+
+    table = load_table(config, overrides, out)
+    from tf_relight.compare import compare
+    from tf_relight.score_table import terminal_table
+
+    made = compare(table, only=only, restart=restart)
+    Console().print(terminal_table([result.row for result in made.results], table.config.title))
+    folder = table.config.output
+    print(f"Table: {folder}/table.md, {folder}/table.csv and {folder}/grid.png")
+    return report_failures(made.failures)
