@@ -54,9 +54,14 @@ def hardware() -> str:
 
 
 def write_row(benchmark: str, row: dict[str, Any]) -> None:
-    """Print the row and append it to `results/<benchmark>.jsonl` with the command, hardware and load."""
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    """Print the row and append it as `append_row` does, with the benchmark's own command."""
     command = " ".join(["python", "-m", f"benchmarks.{benchmark}", *sys.argv[1:]])
+    print(json.dumps(append_row(benchmark, row, command), indent=1))
+
+
+def append_row(benchmark: str, row: dict[str, Any], command: str) -> dict[str, Any]:
+    """Append the row to `results/<benchmark>.jsonl` with the command, hardware and load; return it whole."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     full = {
         "command": command,
         "hardware": hardware(),
@@ -67,7 +72,7 @@ def write_row(benchmark: str, row: dict[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
     with (RESULTS / f"{benchmark}.jsonl").open("a", encoding="utf-8") as handle:
         handle.write(json.dumps(full) + "\n")
-    print(json.dumps(full, indent=1))
+    return full
 
 
 def compare(benchmark: str, sides: dict[str, Callable[[], Any]], rounds: int, **settings: Any) -> None:

@@ -1,0 +1,1 @@
+"""Taking trained networks to phones and servers; run from a checkout as `python -m export`."""

@@ -1,0 +1,75 @@
+"""`python -m export bench`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "bench",
+        help="time exported .tflite files beside the network in Keras",
+        description="Time Keras in float32 and bfloat16, a SavedModel if one is given, and each file of "
+        "DIR/manifest.json. The sides take turns, each in its own process. One row with the command and the "
+        "hardware is appended to benchmarks/results/export.jsonl.",
+        example="python -m export bench phone/ --sizes 256 --threads 2",
+    )
+    parser.set_defaults(command=bench)
+    parser.add_argument("folder", metavar="DIR", help="folder with manifest.json")
+    parser.add_argument("--savedmodel", metavar="DIR", help="version folder, such as models/dmshn/1")
+    parser.add_argument("--sizes", type=int, nargs="+", metavar="N", help="default: 256 512 1024")
+    parser.add_argument("--threads", type=int, nargs="+", metavar="N", help="default: 1 2")
+    parser.add_argument("--rounds", type=int, metavar="N", help="counted turns of each side; default: 7")
+    parser.add_argument("--runtime", choices=("interpreter", "compiled_model"), help="default: interpreter")
+    parser.add_argument("--weights", metavar="W", help="weights file, where the manifest's are elsewhere")
+    parser.add_argument("--no-record", action="store_true", help="append no row")
+
+
+def bench(
+    *,
+    folder: str,
+    savedmodel: str | None,
+    sizes: list[int] | None,
+    threads: list[int] | None,
+    rounds: int | None,
+    runtime: str | None,
+    weights: str | None,
+    no_record: bool,
+) -> int:
+    """Time a folder, print the table and append the row.
+
+    Raises:
+        RelightError: as in `export.bench.bench_folder`.
+    """
+    import sys
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from benchmarks.timing import append_row
+    from export.bench import WIDTH, Options, bench_folder, busy, terminal_table
+
+    given: dict[str, Any] = {"rounds": rounds, "runtime": runtime, "weights": weights}
+    given |= {"sizes": sizes and tuple(sizes), "threads": threads and tuple(threads)}
+    options = Options(
+        savedmodel=None if savedmodel is None else Path(savedmodel),
+        **{name: value for name, value in given.items() if value is not None},
+    )
+    warning = busy()
+    if warning is not None:
+        print(f"export: {warning}", file=sys.stderr)
+    console = Console()
+    console = Console(width=max(console.width, WIDTH))
+    for method, timings in bench_folder(folder, options).items():
+        console.print(f"[bold]{method}[/bold]", terminal_table(timings))
+        if not no_record:
+            row = {
+                "method": method,
+                "runtime": options.runtime,
+                "rounds": options.rounds,
+                "busy": warning is not None,
+                "sides": [each.row() for each in timings],
+            }
+            append_row("export", row, " ".join(["python -m export", *sys.argv[1:]]))
+    return 0

@@ -1,0 +1,152 @@
+"""Lights inside a TensorFlow graph: from angles, into the network's range, and the colour they lend a photo.
+
+The numbers are those of `tf_relight.light.Light.from_direction`, `tf_relight.portraits.network_light` and
+`tf_relight.lightness`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from export.picture_codec import claim
+from tf_relight import portraits
+from tf_relight import spherical_harmonics as sh
+from tf_relight.colour import LUMINANCE_WEIGHTS, XYZ_TO_RGB
+from tf_relight.lamps import AMBIENT_SHARE, NEUTRAL_KELVIN, SOURCE_RADIUS, USUAL_AMBIENT
+from tf_relight.options import COLDEST, WARMEST
+
+_EVERY = 512  # pixels along the long side that are looked at to tell how bright the lit side became
+_DARK = "is dark: its first coefficient is not above 0. Give another light."
+
+
+class Colours(NamedTuple):
+    """The colour of a light from its shadow side to its lit side, as `tf_relight.lightness.LightColour`.
+
+    Attributes:
+        shadow, lit: (3,) linear RGB. full_ratio: scalar.
+    """
+
+    shadow: Any
+    lit: Any
+    full_ratio: Any
+
+    def at(self, ratio: Any) -> Any:
+        """Return the colour (..., 3), luminance 1, where the picture's luminance changes by `ratio` (...)."""
+        darkest, brightest = _luminance(self.shadow), _luminance(self.lit)
+        received = brightest * ratio / self.full_ratio
+        share = tf.clip_by_value((received - darkest) / tf.maximum(brightest - darkest, 1e-3), 0.0, 1.0)
+        colour = self.shadow + share[..., None] * (self.lit - self.shadow)
+        return colour / _luminance(colour)[..., None]
+
+
+def check_light(light: Any, index: Any) -> Any:
+    """Return the light (9,) of the picture at `index`, or fail with a message when run.
+
+    Raises:
+        InvalidArgumentError: NaN, infinity, or a first coefficient that is not above 0.
+    """
+    finite = tf.reduce_all(tf.math.is_finite(light))
+    with tf.control_dependencies(
+        [
+            claim(finite, "Light", index, "holds NaN or infinity. Send nine finite numbers."),
+            claim(~finite | (light[0] > 1e-6), "Light", index, _DARK),
+        ]
+    ):
+        return tf.identity(light)
+
+
+def network_light(light: Any) -> Any:
+    """Return the light (9,) as bright as those of the network's training."""
+    least, most = portraits.TRAINED_ON
+    usual = (light[0] >= least) & (light[0] <= most)
+    light *= tf.where(usual, 1.0, portraits.USUAL_LIGHT / light[0])
+    brightest = tf.reduce_max(tf.linalg.matvec(_visible_basis(), light))
+    # A light that leaves every visible surface dark is not made brighter.
+    return light * tf.where(brightest > portraits.BRIGHTEST, portraits.BRIGHTEST / brightest, 1.0)
+
+
+def from_angles(azimuth: Any, elevation: Any, index: Any) -> Any:
+    """Return the light (9,) of a direction in degrees, both scalar: 0, 0 comes from the camera.
+
+    Raises:
+        InvalidArgumentError: when run, for angles that are not finite, or an elevation outside -90..90.
+    """
+    finite = tf.math.is_finite(azimuth) & tf.math.is_finite(elevation)
+    with tf.control_dependencies(
+        [
+            claim(finite, "Light", index, "has an angle that is not a finite number of degrees."),
+            claim(~finite | (tf.abs(elevation) <= 90), "Elevation", elevation, "is outside -90..90 degrees."),
+        ]
+    ):
+        across, up = (tf.cast(angle, tf.float64) * (np.pi / 180) for angle in (azimuth, elevation))
+    toward = tf.stack(
+        [tf.sin(across) * tf.cos(up), -tf.cos(across) * tf.cos(up), tf.sin(up)],
+    )
+    point = sh.basis_ops(toward) / sh.ATTENUATION
+    cosine = np.cos(np.radians(SOURCE_RADIUS))
+    bands = np.array([1.0, (1 + cosine) / 2, cosine * (1 + cosine) / 2])[sh.BAND]
+    even = np.eye(1, 9)[0]
+    light = USUAL_AMBIENT * ((1 - AMBIENT_SHARE) * bands * point / point[0] + AMBIENT_SHARE * even)
+    return tf.cast(light, tf.float32)
+
+
+def tint(temperature: Any) -> Any:
+    """Return the linear RGB (3,) of a lamp of that many kelvin, a scalar; 6500 gives white.
+
+    Raises:
+        InvalidArgumentError: when run, outside 1000..15000 K.
+    """
+    inside = (temperature >= WARMEST) & (temperature <= COLDEST)
+    message = f"is outside {WARMEST}..{COLDEST} K. 6500 is neutral, 3000 is warm."
+    with tf.control_dependencies([claim(inside, "Temperature", temperature, message)]):
+        kelvin = tf.cast(temperature, tf.float64)
+    return tf.cast(_planckian(kelvin) / _planckian(tf.constant(NEUTRAL_KELVIN, tf.float64)), tf.float32)
+
+
+def colours(light: Any, lamp_tint: Any, ratio: Any) -> Colours:
+    """Return how a grey light (9,) with a coloured lamp tints a photo; the shadows stay neutral.
+
+    Args:
+        lamp_tint: (3,) from `tint`.
+        ratio: (H, W) by what the luminance of the photo's pixels is multiplied.
+    """
+    received = tf.maximum(tf.linalg.matvec(_visible_basis(), light), 0.0)
+    darkest, brightest = tf.reduce_min(received) + 1e-3, tf.reduce_max(received) + 1e-3
+    step = tf.maximum(1, tf.reduce_max(tf.shape(ratio)) // _EVERY)
+    shadow = tf.fill([3], darkest)
+    return Colours(shadow, shadow + (brightest - darkest) * lamp_tint, percentile(ratio[::step, ::step], 95))
+
+
+def percentile(values: Any, percent: float) -> Any:
+    """Return a percentile of all values as a scalar, interpolated between neighbours as NumPy does."""
+    ordered = tf.sort(tf.reshape(values, (-1,)))
+    place = tf.cast(tf.size(ordered) - 1, tf.float64) * (percent / 100)
+    first = tf.cast(tf.floor(place), tf.int32)
+    share = tf.cast(place - tf.floor(place), tf.float32)
+    below, above = ordered[first], ordered[tf.minimum(first + 1, tf.size(ordered) - 1)]
+    return below + share * (above - below)
+
+
+def _luminance(linear: Any) -> Any:
+    return tf.reduce_sum(linear * tf.constant(LUMINANCE_WEIGHTS, tf.float32), axis=-1)
+
+
+def _visible_basis() -> Any:
+    return tf.constant(sh.basis(portraits.visible_normals()), tf.float32)
+
+
+def _planckian(t: Any) -> Any:
+    """As `tf_relight.colour.planckian_rgb`, for a float64 scalar."""
+    u = (0.860117757 + 1.54118254e-4 * t + 1.28641212e-7 * t * t) / (
+        1 + 8.42420235e-4 * t + 7.08145163e-7 * t * t
+    )
+    v = (0.317398726 + 4.22806245e-5 * t + 4.20481691e-8 * t * t) / (
+        1 - 2.89741816e-5 * t + 1.61456053e-7 * t * t
+    )
+    scale = 2 * u - 8 * v + 4
+    x, y = 3 * u / scale, 2 * v / scale
+    xyz = tf.stack([x / y, tf.ones_like(x), (1 - x - y) / y])
+    return tf.linalg.matvec(tf.constant(XYZ_TO_RGB), xyz)

@@ -1,0 +1,133 @@
+"""A loaded network as a plain function of named tensors, in the forms that phones run whole.
+
+The trained model stays as it is: layers whose usual form a delegate refuses are written in another form only
+while the function is traced. Both forms give the same numbers up to the rounding of float32.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+from export.signatures import (
+    COEFFICIENTS,
+    ESTIMATED_LIGHT,
+    IMAGE,
+    LIGHT,
+    RELIT,
+    TensorSpec,
+    check_sizes,
+    inputs_of,
+    outputs_of,
+    takes_light,
+)
+
+if TYPE_CHECKING:
+    import keras
+
+    from tf_relight.weights import LoadedModel
+
+Network = Callable[..., dict[str, Any]]
+"""Named tensors to a dict of named tensors."""
+Clip = Literal["plain", "none"]
+
+
+def relight_function(
+    loaded: LoadedModel, size: int | None = None, *, clip: Clip = "plain", rounded: bool = False
+) -> tuple[Network, tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """Return the network as a function, its inputs and its outputs; see `signatures` for names and ranges.
+
+    Args:
+        size: side in pixels of the square picture, with a batch of 1, for phones; None leaves both open.
+        clip: "plain" brings scenes into 0..1. "none" leaves that to an int8 converter, which gives the last
+            convolution this range, so that it saturates by itself; the clip would be left to slow kernels.
+        rounded: with the rounding of 8-bit inference, of a network that was trained with it. Without it, such
+            a network is what other files and servers compute, and what the rounding is judged by.
+
+    Raises:
+        RelightError: the network cannot take `size`.
+    """
+    info = loaded.method.info
+    if size is not None:
+        check_sizes(loaded.method.name, info, (size,))
+    function = (
+        _portrait(loaded.model, size) if takes_light(info) else _scene(loaded.model, size, clip, rounded)
+    )
+    return function, inputs_of(info, size), outputs_of(info, size)
+
+
+def _scene(model: keras.Model, size: int | None, clip: Clip, rounded: bool) -> Network:
+    def run(**tensors: Any) -> dict[str, Any]:
+        import tensorflow as tf
+
+        with phone_forms(model) if size else contextlib.nullcontext(), _rounding(model, rounded):
+            relit = model(tensors[IMAGE], training=False)
+        return {RELIT: tf.clip_by_value(relit, 0.0, 1.0) if clip == "plain" else relit}
+
+    return run
+
+
+def _portrait(model: Any, size: int | None) -> Network:
+    def run(**tensors: Any) -> dict[str, Any]:
+        import tensorflow as tf
+
+        with phone_forms(model) if size else contextlib.nullcontext():
+            light = tf.reshape(tensors[LIGHT], (-1, COEFFICIENTS))
+            outputs = model.forward(tensors[IMAGE], light, training=False)
+        estimated = tf.reshape(outputs["light"], (-1, 1, 1, COEFFICIENTS))
+        return {RELIT: outputs["output"], ESTIMATED_LIGHT: estimated}
+
+    return run
+
+
+@contextlib.contextmanager
+def _rounding(model: Any, on: bool) -> Iterator[None]:
+    """Switch the rounding of a network that knows it, for a while."""
+    int8 = getattr(model, "int8", None)
+    if int8 is None:
+        yield
+        return
+    before, int8.on = int8.on, on
+    try:
+        yield
+    finally:
+        int8.on = before
+
+
+@contextlib.contextmanager
+def phone_forms(model: keras.Model) -> Iterator[None]:
+    """Give some layers of `model` another form of the same numbers, and take it back at the end."""
+    import keras
+
+    from tf_relight.layers import Downsample2x
+
+    forms: dict[type, Callable[[Any, Any], Any]] = {
+        Downsample2x: _halve,
+        keras.layers.PReLU: _prelu_of_channels,
+    }
+    changed = [layer for layer in model._flatten_layers() if type(layer) in forms]
+    try:
+        for layer in changed:
+            # Not through Keras' own attribute tracking: this is no part of the model.
+            object.__setattr__(layer, "call", functools.partial(forms[type(layer)], layer))
+        yield
+    finally:
+        for layer in changed:
+            object.__delattr__(layer, "call")
+
+
+def _halve(layer: Any, x: Any) -> Any:
+    """Downsample2x: bilinear resizing by 0.5 also is the mean of 2x2; XNNPACK has no int8 average pooling."""
+    import tensorflow as tf
+
+    return tf.image.resize(x, (x.shape[1] // 2, x.shape[2] // 2), "bilinear")
+
+
+def _prelu_of_channels(layer: Any, x: Any) -> Any:
+    """PReLU: one slope that all channels share is repeated for each; the GPU delegate takes no other."""
+    import tensorflow as tf
+
+    slopes = tf.convert_to_tensor(layer.alpha) * tf.ones((1, 1, x.shape[-1]), x.dtype)
+    return tf.nn.relu(x) + -slopes * tf.nn.relu(-x)

@@ -1,0 +1,249 @@
+"""Writing a method as a SavedModel that takes and gives whole picture files: DIR/<method>/<version>/.
+
+TensorFlow Serving and `saved_model_cli` read the folder as it is; running it needs neither Keras nor this
+package. `assets.extra/signatures.json` says what the numbers mean, whose the weights are and which limits
+hold; `assets.extra/tf_serving_warmup_requests` is what a server plays on itself before its first request.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from export.signatures import LARGEST_SIZE, LIGHT_LAYOUT, takes_light
+from tf_relight import __version__
+from tf_relight.errors import RelightError
+from tf_relight.options import SMALLEST_SIZE
+from tf_relight.running import training_size
+
+if TYPE_CHECKING:
+    from export.saved_signatures import Limits, Signature
+    from tf_relight.weights import LoadedModel
+
+EXTRA = "assets.extra"
+RECORD = "signatures.json"
+LIGHT_USE = (
+    "relight_jpeg and relight_png bring the brightness into the range of the network's training; "
+    "relight hands the coefficients over as they are"
+)
+DIFFERENCES = (
+    "Colour profiles are ignored: pixels count as sRGB.",
+    "The orientation in EXIF is applied to JPEG only, and not written again.",
+    "Faces are not looked for: the whole picture is relit.",
+)
+
+
+@dataclass(frozen=True)
+class WeightsOrigin:
+    """Which weights are inside.
+
+    Attributes:
+        name: of the file or of the record. sha256: of the file. licence: in words.
+    """
+
+    name: str
+    sha256: str
+    licence: str
+
+
+def export_savedmodel(
+    loaded: LoadedModel,
+    out: Path | str,
+    *,
+    origin: WeightsOrigin,
+    side: int | None = None,
+    version: int = 1,
+    limits: Limits | None = None,
+    warmup: bool = True,
+) -> Path:
+    """Write `out`/<method>/<version>/ and return that folder; a failure leaves nothing behind.
+
+    Args:
+        side: long side in pixels at which the network works on picture files; None takes that of its
+            training.
+        limits: largest pictures; None takes `Limits()`.
+        warmup: write the requests for a server's start, which needs the extra `serve`.
+
+    Raises:
+        RelightError: a side or version out of range, a version that is there already, a folder that cannot
+            be written, or a missing package.
+    """
+    side = training_size(loaded) if side is None else side
+    if not SMALLEST_SIZE <= side <= LARGEST_SIZE:
+        raise RelightError(f"Size {side} is outside {SMALLEST_SIZE}..{LARGEST_SIZE} pixels.")
+    if warmup:
+        from export.warmup import require_serving_api
+
+        require_serving_api()
+    from export.saved_signatures import Limits, signatures_for
+
+    limits = limits or Limits()
+    with _new_version(Path(out) / loaded.method.name, version) as folder:
+        signatures = signatures_for(loaded, side, limits)
+        _write_model(loaded, signatures, folder)
+        extra = folder / EXTRA
+        extra.mkdir()
+        record = _record(loaded, signatures, origin, side, limits, folder)
+        (extra / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        if warmup:
+            from export.warmup import requests_for, write_warmup
+
+            write_warmup(folder, loaded.method.name, requests_for(signatures, side, limits.max_pixels))
+    return Path(out) / loaded.method.name / str(version)
+
+
+def read_record(folder: Path | str) -> dict[str, Any]:
+    """Return what `signatures.json` of an exported version says.
+
+    Raises:
+        RelightError: the folder is not one that this package wrote.
+    """
+    path = Path(folder) / EXTRA / RECORD
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RelightError(
+            f"{folder} is not a model that `python -m export savedmodel` wrote: {path.name} is missing or "
+            "damaged."
+        ) from error
+    if not isinstance(record, dict) or "signatures" not in record:
+        raise RelightError(f"{path} does not describe any signature. Export the model again.")
+    return record
+
+
+def origin_of(weights: Path | str | None, loaded: LoadedModel) -> WeightsOrigin:
+    """Return name, sha256 and licence of the weights that `photos.load_for` took for these arguments."""
+    import hashlib
+
+    from tf_relight.weights import KNOWN, resolve
+
+    path = resolve(str(weights or loaded.method.info.default_weights))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    licences = [record.licence for record in KNOWN.values() if record.sha256 == digest]
+    unknown = f"not recorded ({loaded.method.info.weights_licence})"
+    licence = loaded.metadata.get("licence") or next(iter(licences), unknown)
+    return WeightsOrigin(path.name, digest, str(licence))
+
+
+@contextlib.contextmanager
+def _new_version(parent: Path, version: int) -> Iterator[Path]:
+    """Yield a temporary folder that becomes `parent`/<version> when all went well.
+
+    Its name begins with a dot: a server that watches `parent` takes only folders named by a number.
+    """
+    if version < 1:
+        raise RelightError(f"Version {version} is not a number from 1 on.")
+    target = parent / str(version)
+    if target.exists():
+        used = [int(each.name) for each in parent.iterdir() if each.name.isdecimal()]
+        raise RelightError(
+            f"{target} is there already. Give --version {max(used) + 1}, which servers will load instead, "
+            "or another --out."
+        )
+    made = _missing_folders(parent)
+    temporary: Path | None = None
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{version}-", dir=parent))
+        yield temporary
+        # mkdtemp makes private folders; a server often runs as another user.
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o777 & ~mask)
+        temporary.rename(target)
+    except BaseException as error:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        for folder in made:
+            # Only if nobody else has put something there since.
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        if isinstance(error, OSError) or _is_disk_error(error):
+            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            raise RelightError(
+                f"Cannot write {target}: {reason}. Choose another place or free some space, then run again."
+            ) from error
+        raise
+
+
+def _missing_folders(path: Path) -> list[Path]:
+    """Return the folders of `path` that are not there yet, the innermost first."""
+    return [folder for folder in (path, *path.parents) if not folder.exists()]
+
+
+def _is_disk_error(error: BaseException) -> bool:
+    import tensorflow as tf
+
+    return isinstance(error, (tf.errors.PermissionDeniedError, tf.errors.ResourceExhaustedError))
+
+
+def _write_model(loaded: LoadedModel, signatures: list[Signature], folder: Path) -> None:
+    from keras.export import ExportArchive
+
+    archive = ExportArchive()
+    for signature in signatures:
+        archive.add_endpoint(signature.name, signature.function, input_signature=list(signature.inputs))
+    # TensorFlow tells where it wrote assets, of which there are none.
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        # The first endpoint becomes `serving_default`, too.
+        archive.write_out(folder, verbose=False)
+    finally:
+        logger.setLevel(level)
+
+
+def _record(
+    loaded: LoadedModel,
+    signatures: list[Signature],
+    origin: WeightsOrigin,
+    side: int,
+    limits: Limits,
+    folder: Path,
+) -> dict[str, Any]:
+    import keras
+    import tensorflow as tf
+
+    from export.saved_signatures import MEANINGS, SERVING_DEFAULT
+
+    def described(name: str, spec: tf.TensorSpec) -> dict[str, Any]:
+        return {"shape": spec.shape.as_list(), "dtype": spec.dtype.name, "meaning": MEANINGS[name]}
+
+    fingerprint = tf.saved_model.experimental.read_fingerprint(str(folder))
+    info = loaded.method.info
+    record = {
+        "method": loaded.method.name,
+        "title": info.title,
+        "source": info.link,
+        "weights": asdict(origin),
+        "long_side_of_network": side,
+        "limits": asdict(limits),
+        "serving_default": SERVING_DEFAULT,
+        "signatures": {
+            each.name: {
+                "inputs": {spec.name: described(spec.name, spec) for spec in each.inputs},
+                "outputs": {name: described(name, spec) for name, spec in each.outputs.items()},
+            }
+            for each in signatures
+        },
+        "differs_from_relight_image": list(DIFFERENCES if takes_light(info) else DIFFERENCES[:2]),
+        "fingerprint": {
+            "saved_model_checksum": fingerprint.saved_model_checksum,
+            "graph_def_program_hash": fingerprint.graph_def_program_hash,
+            "signature_def_hash": fingerprint.signature_def_hash,
+            "checkpoint_hash": fingerprint.checkpoint_hash,
+        },
+        "versions": {"tf_relight": __version__, "tensorflow": tf.__version__, "keras": keras.__version__},
+    }
+    if takes_light(info):
+        record["light"] = {"layout": LIGHT_LAYOUT, "use": LIGHT_USE}
+    return record

@@ -1,0 +1,297 @@
+"""Writing a network as .tflite files: one for each number format, all sizes of a network in each.
+
+Every file holds one signature for each size, named by it (`relight_256`), and one set of weights for all. The
+files of a run and their manifest appear together, when all are done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from export.bounds import bounds_of
+from export.manifest import (
+    NAME,
+    QUANTISATIONS,
+    FileRecord,
+    Manifest,
+    Quantisation,
+    SignatureRecord,
+    Tensor,
+    WeightsRecord,
+    read_manifest,
+    sha256_of,
+    write_manifest,
+)
+from export.signatures import (
+    LIGHT_LAYOUT,
+    TensorSpec,
+    check_sizes,
+    colour_space,
+    inputs_of,
+    outputs_of,
+    signature_name,
+    takes_light,
+)
+from tf_relight import __version__
+from tf_relight.errors import RelightError, suggest
+
+if TYPE_CHECKING:
+    from export.calibration import Calibration
+    from tf_relight.weights import LoadedModel
+
+SIZES = (256, 384, 512)
+
+
+def export_tflite(
+    loaded: LoadedModel,
+    out: Path | str,
+    *,
+    quantisations: Sequence[str] = QUANTISATIONS,
+    sizes: Sequence[int] = SIZES,
+    calibration: Calibration | None = None,
+    weights: WeightsRecord | None = None,
+    progress: bool = False,
+) -> list[Path]:
+    """Write `out`/<method>_<quantisation>.tflite and describe them in `out`/manifest.json.
+
+    Files of other methods in `out` stay, and so do their entries of the manifest. On any failure `out` stays
+    as it was.
+
+    Args:
+        quantisations: some of `manifest.QUANTISATIONS`.
+        sizes: sides in pixels of the square pictures; each becomes a signature.
+        calibration: pictures that files with rounded layers are judged on and take their ranges from; None
+            renders some.
+        weights: what the manifest says of the weights; None for a model made in memory.
+        progress: show a progress bar.
+
+    Returns:
+        The files, in the order of `quantisations`.
+
+    Raises:
+        RelightError: a size or a quantisation that cannot be, an operation that phones do not have, or a
+            folder that cannot be written.
+    """
+    from tf_relight.progress import track
+
+    name, sizes = loaded.method.name, tuple(sizes)
+    check_sizes(name, loaded.method.info, sizes)
+    wanted = quantisations_from(quantisations)
+    weights = weights or WeightsRecord(name="made in memory", sha256=None, licence="not recorded")
+    with _staged(Path(out)) as (folder, finish), tempfile.TemporaryDirectory(prefix="export-") as work:
+        before = read_manifest(out, check_files=False).files if (Path(out) / NAME).exists() else ()
+        writer = _Writer(loaded, sizes, calibration, weights, Path(work))
+        records = []
+        for quantisation in track(wanted, lambda each: f"{name} {each}", show=progress):
+            content, details = writer.content(quantisation)
+            path = folder / f"{name}_{quantisation}.tflite"
+            path.write_bytes(content)
+            _refuse_custom(path)
+            records.append(writer.record(path, quantisation, details))
+        finish([record.name for record in records], Manifest(files=before).with_files(tuple(records)))
+    return [Path(out) / record.name for record in records]
+
+
+def quantisations_from(names: Sequence[str]) -> tuple[Quantisation, ...]:
+    """Return the names as what they name.
+
+    Raises:
+        RelightError: one is unknown or given twice, or there is none.
+    """
+    if not names:
+        raise RelightError(f"No quantisations are given. Give some of {', '.join(QUANTISATIONS)}.")
+    found: list[Quantisation] = []
+    for name in names:
+        known = next((each for each in QUANTISATIONS if each == name), None)
+        if known is None:
+            raise RelightError(
+                f"There is no quantisation '{name}'.{suggest(name, QUANTISATIONS)} "
+                f"Known: {', '.join(QUANTISATIONS)}."
+            )
+        if known in found:
+            raise RelightError(f"Quantisation {name} is given twice. Give it once.")
+        found.append(known)
+    return tuple(found)
+
+
+def write_saved_model(
+    loaded: LoadedModel, sizes: Sequence[int], folder: Path, *, clip: Any = "plain"
+) -> None:
+    """Write a SavedModel with one signature for each size, batch 1, as the converter takes it.
+
+    Args:
+        clip: see `network.relight_function`.
+    """
+    import tensorflow as tf
+    from keras.export import ExportArchive
+
+    from export.network import relight_function
+
+    archive = ExportArchive()
+    archive.track(loaded.model)
+    for size in sizes:
+        function, inputs, _ = relight_function(loaded, size, clip=clip)
+        specs = [tf.TensorSpec(spec.shape, spec.dtype, spec.name) for spec in inputs]
+        archive.add_endpoint(signature_name(size), _positional(function, inputs), input_signature=specs)
+    archive.write_out(folder, verbose=False)
+
+
+class _Writer:
+    """Makes the contents of one network's files."""
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        sizes: tuple[int, ...],
+        calibration: Calibration | None,
+        weights: WeightsRecord,
+        work: Path,
+    ) -> None:
+        self._loaded, self._sizes, self._work = loaded, sizes, work
+        self._calibration, self._weights = calibration, weights
+
+    def content(self, quantisation: Quantisation) -> tuple[bytes, dict[str, Any]]:
+        """Return the bytes of a file, and what is particular to its entry in the manifest."""
+        from export import graph_tools, quantization_aware, quantize
+
+        if quantisation == "fp32":
+            return graph_tools.compact(self._float32), {}
+        bounds = bounds_of(quantisation, self._loaded.method.info)
+        if quantisation == "fp16":
+            made = quantize.float16(self._float32, self._pictures, bounds)
+            return made.content, {"rounded_layers": made.layers}
+        if quantisation == "dynamic_int8":
+            content = quantize.convert(self._saved_model, self._names, quantisation)
+            made = quantize.dynamic_int8(content, self._float32, self._pictures, bounds)
+            return made.content, {"rounded_layers": made.layers}
+        if quantization_aware.is_trained(self._loaded):
+            content = quantization_aware.int8_file(self._loaded, self._sizes, self._work / "trained")
+            return graph_tools.compact(content), {"rounded_layers": "all, as trained"}
+        made = quantize.static_int8(self._float32, self._pictures, bounds)
+        calibration = self._pictures.record(made.sides)
+        return made.content, {"rounded_layers": made.layers, "calibration": calibration}
+
+    def record(self, path: Path, quantisation: Quantisation, details: dict[str, Any]) -> FileRecord:
+        """Return the manifest's entry of a written file."""
+        info = self._loaded.method.info
+        return FileRecord(
+            name=path.name,
+            sha256=sha256_of(path),
+            size_bytes=path.stat().st_size,
+            method=self._loaded.method.name,
+            quantisation=quantisation,
+            weights=self._weights,
+            sizes=self._sizes,
+            signatures={
+                signature_name(size): SignatureRecord(
+                    size=size,
+                    inputs=_tensors(inputs_of(info, size)),
+                    outputs=_tensors(outputs_of(info, size)),
+                )
+                for size in self._sizes
+            },
+            colour_space=colour_space(info),
+            light_layout=LIGHT_LAYOUT if takes_light(info) else None,
+            versions=_versions(),
+            **details,
+        )
+
+    @property
+    def _names(self) -> list[str]:
+        return [signature_name(size) for size in self._sizes]
+
+    @functools.cached_property
+    def _pictures(self) -> Calibration:
+        from export import calibration
+
+        return self._calibration or calibration.rendered(self._loaded.method.info, max(self._sizes))
+
+    @functools.cached_property
+    def _saved_model(self) -> Path:
+        folder = self._work / "saved_model"
+        write_saved_model(self._loaded, self._sizes, folder)
+        return folder
+
+    @functools.cached_property
+    def _float32(self) -> bytes:
+        from export import quantize
+
+        return quantize.convert(self._saved_model, self._names, "fp32")
+
+
+@contextlib.contextmanager
+def _staged(out: Path) -> Iterator[tuple[Path, Callable[[list[str], Manifest], None]]]:
+    """Yield a folder inside `out`, and what moves files of it into `out` and writes the manifest.
+
+    A folder that cannot be written is found out before the work, not after it.
+    """
+    missing = [parent for parent in (out, *out.parents) if not parent.exists()]
+    staging: Path | None = None
+    done = False
+
+    def finish(names: list[str], manifest: Manifest) -> None:
+        nonlocal done
+        assert staging is not None
+        write_manifest(staging, manifest)
+        for name in (*names, NAME):
+            os.replace(staging / name, out / name)
+        done = True
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=".tflite-", dir=out))
+        yield staging, finish
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RelightError(
+            f"Cannot write {out}: {reason}. Choose another place or free some space, then run again."
+        ) from error
+    finally:
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
+        for folder in () if done else missing:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _refuse_custom(path: Path) -> None:
+    """Raise RelightError if the file needs operations that LiteRT alone does not have."""
+    from export.inspection import graphs
+
+    custom = sorted(
+        {kind for graph in graphs(path).values() for kind in graph.operations if kind.startswith("CUSTOM")}
+    )
+    if custom:
+        raise RelightError(f"The network uses {', '.join(custom)}, which no phone has. Change the layer.")
+
+
+def _positional(function: Callable[..., Any], inputs: Sequence[TensorSpec]) -> Callable[..., Any]:
+    """Return `function` for arguments in the order of `inputs`, as a signature calls it."""
+    names = [spec.name for spec in inputs]
+    return lambda *tensors: function(**dict(zip(names, tensors, strict=True)))
+
+
+def _tensors(specs: Sequence[TensorSpec]) -> tuple[Tensor, ...]:
+    return tuple(
+        Tensor(
+            name=spec.name,
+            shape=tuple(side for side in spec.shape if side is not None),
+            dtype=spec.dtype,
+            meaning=spec.meaning,
+        )
+        for spec in specs
+    )
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    tools = ("tensorflow", "keras", "ai-edge-litert", "ai-edge-quantizer")
+    return {"tf_relight": __version__, **{tool: version(tool) for tool in tools}}
