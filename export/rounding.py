@@ -52,7 +52,7 @@ def input_moments(
             counts[place] += len(seen)
 
     ranges.watch(content, signature, samples, look)
-    found = []
+    found: list[Moments] = []
     for place, operation in enumerate(operations):
         mean = sums[place] / max(counts[place], 1)
         found.append([mean] * (_step(model, operation) ** 2))
