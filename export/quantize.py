@@ -29,8 +29,11 @@ from tf_relight.errors import RelightError
 if TYPE_CHECKING:
     from export.calibration import Calibration
 
-MARGIN, HALF_MARGIN = 4.0, 6.0
-"""dB above the bound that calibration pictures have to reach, for int8 and for float16: others lose more."""
+MARGIN, DYNAMIC_MARGIN, HALF_MARGIN = 4.0, 3.0, 6.0
+"""dB above the bound that calibration pictures have to reach, for static and dynamic int8 and for float16.
+
+Other pictures lose up to that much more.
+"""
 STRENGTH = 0.5
 """Of the equalisation; 0, 0.25, 0.5, 0.75 and 1 were tried on DMSHN, and this lost least."""
 LARGE = 20_000
@@ -152,7 +155,7 @@ def dynamic_int8(content: bytes, plain: bytes, calibration: Calibration, bounds:
         [0 if place in large else math.ceil(KEPT_BYTES * each) for place, each in enumerate(weights)],
         Judge(plain, size, calibration),
         scout,
-        target=_target(bounds),
+        target=_target(bounds, DYNAMIC_MARGIN),
         largest=_largest(bounds, plain),
     )
     count = len(large.intersection(chosen.kept))

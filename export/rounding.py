@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from export import graph_tools, ranges
+from export.runtimes import import_litert
 
-WINDOWS = 1024
+WINDOWS = 512
 """Places of one picture that are looked at for each convolution."""
 DAMPING = 0.01
 """Share of the mean moment that is added to each: pictures that were not looked at differ a little."""
@@ -47,7 +48,9 @@ def input_moments(
 
     def look(tensor: int, values: np.ndarray) -> None:
         for place in readers.get(tensor, ()):
-            seen = _windows_of(values[0], *windows[place][:2], seed=place + 1000 * counts[place])
+            size = windows[place][:2]
+            margin = _margin(model, operations[place], *size)
+            seen = _windows_of(values[0], size, margin, seed=place + 1000 * counts[place])
             sums[place] += seen.T @ seen
             counts[place] += len(seen)
 
@@ -179,14 +182,21 @@ def _window(model: Any, subgraph: Any, operation: Any) -> tuple[int, int, int]:
     return height // step, width // step, channels
 
 
-def _windows_of(picture: np.ndarray, height: int, width: int, seed: int) -> np.ndarray:
+def _margin(model: Any, operation: Any, height: int, width: int) -> tuple[int, int]:
+    """Return how many rows and columns of zeros a convolution sees at each border of its input."""
+    same = int(operation.builtinOptions.padding) == import_litert("schema_py_generated").Padding.SAME
+    if graph_tools.kind(model, operation) == "CONV_2D" and not same:
+        return 0, 0
+    # Half of the kernel; windows of transposed ones reach one pixel over.
+    return height // 2, width // 2
+
+
+def _windows_of(picture: np.ndarray, size: tuple[int, int], margin: tuple[int, int], seed: int) -> np.ndarray:
     """Return some windows of a picture (H, W, C) as (count, height width C) float32."""
-    picture = np.asarray(picture, np.float32)
-    missing = [max(side - have, 0) for side, have in zip((height, width), picture.shape, strict=False)]
-    if any(missing):
-        picture = np.pad(picture, [(each // 2, each - each // 2) for each in missing] + [(0, 0)])
+    (height, width), (above, left) = size, margin
+    picture = np.pad(np.asarray(picture, np.float32), [(above, above), (left, left), (0, 0)])
     rows, columns = picture.shape[0] - height + 1, picture.shape[1] - width + 1
     places = np.random.default_rng(seed).permutation(rows * columns)[:WINDOWS]
-    top, left = np.divmod(places, columns)
+    y, x = np.divmod(places, columns)
     down, right = np.mgrid[:height, :width]
-    return picture[top[:, None, None] + down, left[:, None, None] + right].reshape(len(places), -1)
+    return picture[y[:, None, None] + down, x[:, None, None] + right].reshape(len(places), -1)

@@ -94,12 +94,16 @@ def select(
     if best.psnr >= target:
         return best
     everything = frozenset(range(len(costs)))
-    noise = [10 ** (-scout.psnr(scouted(everything - {place})) / 10) for place in range(len(costs))]
+    # Kept ones may spoil a little too: in large ones the weights stay rounded.
+    floor = _error(scout.psnr(scouted(everything)))
+    noise = [
+        max(_error(scout.psnr(scouted(everything - {place}))) - floor, 0.0) for place in range(len(costs))
+    ]
     order = _affordable(noise, costs, largest - len(content))
     # What was measured of each alone tells where to begin; the judge is slow.
-    harder = 10 ** (-best.psnr / 10) / sum(noise)
-    allowed = 10 ** (-target / 10) / harder
-    first = next((n for n in STEPS if sum(noise) - sum(noise[i] for i in order[:n]) <= allowed), STEPS[-1])
+    allowed = _error(target) / _error(best.psnr) * (sum(noise) + floor)
+    left = [floor + sum(noise) - sum(noise[place] for place in order[:count]) for count in STEPS]
+    first = next((count for count, each in zip(STEPS, left, strict=True) if each <= allowed), STEPS[-1])
     counts = sorted({min(each, len(order)) for each in STEPS if each >= first} | {min(first, len(order))})
     for count in counts:
         kept = frozenset(order[:count])
@@ -112,6 +116,10 @@ def select(
         if best.psnr >= target:
             break
     return best
+
+
+def _error(psnr: float) -> float:
+    return float(10 ** (-psnr / 10))
 
 
 def _affordable(noise: Sequence[float], costs: Sequence[int], spare: float) -> list[int]:

@@ -37,6 +37,9 @@ RECIPES = {
 }
 """Recipe values for training without official weights of other networks."""
 
+TWINS = ("stacked_dmshn", "dpr1024", "bpae", "shadadv")
+"""Methods whose blocks and losses are those of another one that trains in the quick tests."""
+
 
 @pytest.fixture(params=methods.names())
 def method(request):
@@ -222,7 +225,10 @@ def test_saved_model_and_tflite_keep_the_numbers(method, narrow, tmp_path):
     assert np.abs(relit - expected).max() <= 1e-4
 
 
-@pytest.mark.parametrize("name", methods.names())
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in TWINS else []) for name in methods.names()],
+)
 def test_smoke_config_lowers_the_loss(name, tmp_path):
     from tf_relight.config import load_config
     from tf_relight.train import train

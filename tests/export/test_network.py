@@ -97,6 +97,21 @@ def test_phone_forms_halve_by_resizing_and_are_taken_back():
     assert all("call" not in vars(each) for each in layers)
 
 
+def test_a_slope_that_all_channels_share_is_repeated_for_each():
+    import keras
+
+    layer = keras.layers.PReLU(alpha_initializer=keras.initializers.Constant(0.25), shared_axes=[1, 2, 3])
+    x = RANDOM.normal(0, 1, (2, 4, 4, 6)).astype(np.float32)
+    expected = np.asarray(layer(x))
+    model = keras.Sequential([layer])
+    with phone_forms(model):
+        np.testing.assert_array_equal(model(x), expected)
+        graph = tf.function(lambda x: model(x)).get_concrete_function(tf.TensorSpec(x.shape)).graph
+    slopes = [each.outputs[0].shape for each in graph.get_operations() if each.type == "Neg"]
+    assert [1, 1, 6] in slopes
+    np.testing.assert_array_equal(layer(x), expected)
+
+
 def test_the_forms_are_taken_back_after_an_error():
     loaded = narrow_model("dmshn")
     with pytest.raises(KeyError), phone_forms(loaded.model):

@@ -8,8 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from export import tflite
+from export import graph_tools, tflite
 from export.calibration import Calibration
+from export.gpu_gate import ask_gpu, why_skipped
 from export.inspection import delegations, graphs
 from export.manifest import read_manifest
 from export.network import relight_function
@@ -107,6 +108,33 @@ def test_the_graphs_hold_nothing_that_phones_refuse(exported):
     for quantisation in FORMATS[name]:
         found = graphs(folder / f"{name}_{quantisation}.tflite")
         assert all(not graph.forbidden for graph in found.values()), quantisation
+
+
+def test_every_channel_has_its_own_slope(exported):
+    name, _, _, folder = exported
+    for quantisation in FORMATS[name]:
+        model = graph_tools.unpack((folder / f"{name}_{quantisation}.tflite").read_bytes())
+        sides = [
+            (int(subgraph.tensors[each.inputs[0]].shape[-1]), list(subgraph.tensors[each.inputs[1]].shape))
+            for subgraph in model.subgraphs
+            for each in subgraph.operators
+            if graph_tools.kind(model, each) == "PRELU"
+        ]
+        assert len(sides) == (0 if name == "dmshn" else 2 * len(SIZES[name]))
+        assert all(slopes == [1, 1, channels] for channels, slopes in sides)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(why_skipped() is not None, reason=str(why_skipped()))
+def test_the_gpu_delegate_takes_every_file(exported):
+    name, _, seen, folder = exported
+    for quantisation in FORMATS[name]:
+        path = folder / f"{name}_{quantisation}.tflite"
+        sample = next(seen.samples(48))
+        answer = ask_gpu(path, signature_name(48), sample)
+        assert answer.accepted, (quantisation, answer.reason)
+        wanted = InterpreterRuntime(folder / f"{name}_fp32.tflite").run(signature_name(48), sample)
+        assert psnr(wanted["relit"], answer.outputs["relit"]) > BOUNDS[quantisation]
 
 
 def test_the_manifest_describes_the_files(exported):
