@@ -223,6 +223,7 @@ def test_a_finished_run_resumes_to_itself(trained):
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
+@pytest.mark.slow
 def test_float_weights_can_start_a_run_that_only_rounds(tmp_path):
     from tf_relight.train import train
     from tf_relight.training.summaries import read_curve

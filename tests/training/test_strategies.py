@@ -95,6 +95,7 @@ def test_xla_gradients_equal_plain_ones_on_two_replicas(one_device, tmp_path):
     assert difference(one_device, tmp_path / "gan_mirrored0.npz") <= 1e-5
 
 
+@pytest.mark.slow  # half a minute: two processes, three stages each
 def test_two_replicas_train_drn_as_one_device_does(tmp_path):
     """Adversarial stages, two of them with parts frozen beside them."""
     processes = [start(kind, tmp_path, "drn") for kind in ("default", "mirrored")]
