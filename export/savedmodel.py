@@ -46,7 +46,9 @@ class WeightsOrigin:
     """Which weights are inside.
 
     Attributes:
-        name: of the file or of the record. sha256: of the file. licence: in words.
+        name: of the record, by which it is found again, or of the file.
+        sha256: of the file.
+        licence: in words.
     """
 
     name: str
@@ -123,14 +125,20 @@ def origin_of(weights: Path | str | None, loaded: LoadedModel) -> WeightsOrigin:
     """Return name, sha256 and licence of the weights that `photos.load_for` took for these arguments."""
     import hashlib
 
-    from tf_relight.weights import KNOWN, resolve
+    from tf_relight.weights import resolve
+    from tf_relight.weights_record import KNOWN, path_of
 
     path = resolve(str(weights or loaded.method.info.default_weights))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    licences = [record.licence for record in KNOWN.values() if record.sha256 == digest]
-    unknown = f"not recorded ({loaded.method.info.weights_licence})"
-    licence = loaded.metadata.get("licence") or next(iter(licences), unknown)
-    return WeightsOrigin(path.name, digest, str(licence))
+    # The hash of an imported file is that of what was published: such a file is known by its place.
+    known = [
+        each
+        for each in KNOWN.values()
+        if each.sha256 == digest or (each.imported and path_of(each.name).resolve() == path.resolve())
+    ]
+    name, recorded = (known[0].name, known[0].licence) if known else (path.name, None)
+    licence = loaded.metadata.get("licence") or recorded
+    return WeightsOrigin(name, digest, licence or f"not recorded ({loaded.method.info.weights_licence})")
 
 
 @contextlib.contextmanager

@@ -54,30 +54,33 @@ def write_tflite(
     from export.signatures import check_sizes
     from export.tflite import export_tflite, quantisations_from
     from tf_relight import methods
+    from tf_relight.errors import RelightError
     from tf_relight.photos import load_for
 
     # All that is quick to check is checked before TensorFlow is loaded.
     info = methods.get(method).info
     sides = _numbers(sizes)
     check_sizes(method, info, sides)
+    if weights is None and info.default_weights is None:
+        raise RelightError(
+            f"No weights ship with {method}: train it with `relight train`, then give the "
+            "weights.safetensors of that run with --weights."
+        )
     wanted = quantisations_from([each.strip() for each in quantisation.split(",") if each.strip()])
     from export.calibration import from_folder
     from export.manifest import WeightsRecord, read_manifest
     from export.savedmodel import origin_of
-    from tf_relight.weights import KNOWN
 
     pictures = None if calibration is None else from_folder(info, calibration, max(sides))
     loaded = load_for(method, weights)
     origin = origin_of(weights, loaded)
-    # By this name `check` finds them again.
-    known = next((name for name, each in KNOWN.items() if each.sha256 == origin.sha256), origin.name)
     paths = export_tflite(
         loaded,
         out,
         quantisations=wanted,
         sizes=sides,
         calibration=pictures,
-        weights=WeightsRecord(name=known, sha256=origin.sha256, licence=origin.licence),
+        weights=WeightsRecord(name=origin.name, sha256=origin.sha256, licence=origin.licence),
         progress=True,
     )
     manifest = read_manifest(out)
@@ -85,7 +88,7 @@ def write_tflite(
         record = manifest.file(path.name)
         layers = f", rounded: {record.rounded_layers}" if record.rounded_layers else ""
         print(f"{path}: {record.size_bytes / 1e6:.2f} MB, sizes {', '.join(map(str, record.sizes))}{layers}")
-    print(f"weights: {known}, {origin.licence}")
+    print(f"weights: {origin.name}, {origin.licence}")
     return 0
 
 

@@ -61,6 +61,7 @@ def refuse(capsys, out: Path, *words: str) -> str:
     ("words", "said"),
     [
         (["--method", "dmhsn"], "Did you mean 'dmshn'?"),
+        (["--method", "stacked_dmshn"], "No weights ship with stacked_dmshn: train it"),
         (["--method", "dmshn", "--sizes", "100"], "Give 96 or 112"),
         (["--method", "dmshn", "--sizes", "64,big"], "'big' is not a number"),
         (["--method", "dmshn", "--sizes", ","], "No sizes"),

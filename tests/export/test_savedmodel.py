@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from export import saved_signatures, savedmodel, warmup
 from export.__main__ import main
+from export.reference import weights_path
 from export.savedmodel import WeightsOrigin, export_savedmodel, read_record
 from tests.export.narrow import narrow_model
+from tf_relight import methods, weights_record
 from tf_relight.errors import RelightError
 
 ORIGIN = WeightsOrigin("random", "0" * 64, "none")
@@ -124,3 +128,13 @@ def test_bad_commands(words, message, scene_weights, tmp_path, capsys):
     error = capsys.readouterr().err
     assert message in error and "Traceback" not in error
     assert not out.exists()
+
+
+def test_imported_weights_are_known_by_the_name_that_finds_them_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("TF_RELIGHT_CACHE", str(tmp_path))
+    path = weights_record.path_of("dpr512-official")
+    path.write_bytes(b"as `relight weights import` makes it")
+    loaded = SimpleNamespace(metadata={}, method=methods.get("dpr512"))
+    origin = savedmodel.origin_of(None, loaded)
+    assert (origin.name, origin.licence) == ("dpr512-official", "research only")
+    assert weights_path(SimpleNamespace(name="a.tflite", weights=origin)) == path
