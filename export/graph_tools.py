@@ -87,6 +87,11 @@ def convolutions(model: Any, subgraph: Any) -> list[Any]:
     return [each for each in subgraph.operators if kind(model, each) in CONVOLUTIONS]
 
 
+def bias_position(model: Any, operation: Any) -> int:
+    """Return which input of a convolution is its bias; it may have none."""
+    return 2 if kind(model, operation) == "CONV_2D" else 3
+
+
 def only(content: bytes, signature: str) -> bytes:
     """Return a file with the graph of one signature, for work that asks for no other size."""
     model = unpack(content)
@@ -187,7 +192,7 @@ def with_plain_biases(content: bytes, plain: bytes) -> bytes:
     """Return a file whose convolutions have the biases of another, float32 one."""
     model, source = unpack(content), unpack(plain)
     places = range(len(convolutions(source, source.subgraphs[0])))
-    _take_inputs(model, source, places, lambda operation: 2 if kind(source, operation) == "CONV_2D" else 3)
+    _take_inputs(model, source, places, lambda operation: bias_position(source, operation))
     _drop_unused(model)
     return pack(model)
 
@@ -240,18 +245,102 @@ def with_half_kernels(content: bytes, kept: Collection[int] = ()) -> bytes:
 
 
 def with_widened_kernels(content: bytes, places: Collection[int]) -> bytes:
-    """Return a file whose convolutions at `places` compute in float32 with the int8 kernels they have."""
+    """Return a file whose convolutions at `places` compute in float32 with the int8 kernels they have.
+
+    GPU delegates widen kernels of one step only. Where each output has its own, the kernel is widened by one
+    for all, and a multiplication behind the convolution makes up for it.
+    """
     model = unpack(content)
-    _widen_kernels(
-        model, lambda place, kernel: kernel if place in places and int8_scales(kernel) is not None else None
-    )
+    common = _make_up_for_steps(model, places)
+
+    def stored(place: int, kernel: Any) -> Any:
+        if place not in common:
+            return None
+        kernel = copy.copy(kernel)
+        kernel.quantization = copy.copy(kernel.quantization)
+        kernel.quantization.scale = np.array([common[place]], np.float32)
+        kernel.quantization.zeroPoint, kernel.quantization.quantizedDimension = np.zeros(1, np.int64), 0
+        return kernel
+
+    _widen_kernels(model, stored)
     return pack(model)
+
+
+def _make_up_for_steps(model: Any, places: Collection[int]) -> dict[int, float]:
+    """Prepare convolutions at `places` for int8 kernels of one step; return that step of each."""
+    schema = import_litert("schema_py_generated")
+    activations = schema.ActivationFunctionType
+    steps: dict[int, float] = {}
+    buffers: dict[tuple[int, str], int] = {}
+    for subgraph in model.subgraphs:
+        behind = {}
+        for place, operation in enumerate(convolutions(model, subgraph)):
+            scales = int8_scales(subgraph.tensors[int(operation.inputs[1])])
+            # Other activations than these do not let a factor through.
+            fused = operation.builtinOptions.fusedActivationFunction
+            if place not in places or scales is None or fused not in (activations.NONE, activations.RELU):
+                continue
+            steps[place] = float(np.exp(np.log(scales).mean()))
+            factors = (scales / steps[place]).astype(np.float32)
+            if len(factors) > 1:
+                behind[id(operation)] = _scaled_output(model, subgraph, operation, factors, place, buffers)
+        subgraph.operators = [
+            each for operation in subgraph.operators for each in (operation, *behind.get(id(operation), ()))
+        ]
+    return steps
+
+
+def _scaled_output(
+    model: Any,
+    subgraph: Any,
+    operation: Any,
+    factors: np.ndarray,
+    place: int,
+    buffers: dict[tuple[int, str], int],
+) -> tuple[Any]:
+    """Divide a convolution's bias by `factors`, one for each output, and return what multiplies its output.
+
+    Args:
+        buffers: of the constants, which the graphs of all sizes share; new ones are added.
+    """
+    schema = import_litert("schema_py_generated")
+
+    def add(like: Any, suffix: str, values: np.ndarray | None = None) -> int:
+        tensor = copy.copy(like)
+        tensor.name = f"{name(like.name)}/{suffix}".encode()
+        if values is not None:
+            if (place, suffix) not in buffers:
+                model.buffers.append(schema.BufferT())
+                model.buffers[-1].data = np.frombuffer(values.astype(np.float32).tobytes(), np.uint8)
+                buffers[place, suffix] = len(model.buffers) - 1
+            tensor.buffer = buffers[place, suffix]
+            tensor.shape, tensor.shapeSignature = list(values.shape), None
+        subgraph.tensors.append(tensor)
+        return len(subgraph.tensors) - 1
+
+    inputs, position = [int(i) for i in operation.inputs], bias_position(model, operation)
+    if position < len(inputs) and inputs[position] >= 0:
+        bias = subgraph.tensors[inputs[position]]
+        values = constant(model, bias)
+        assert values is not None
+        inputs[position] = add(bias, "divided", values / factors)
+        operation.inputs = inputs
+    output = int(operation.outputs[0])
+    inner = add(subgraph.tensors[output], "unscaled")
+    operation.outputs = [inner]
+    scale = schema.OperatorT()
+    scale.opcodeIndex = _operation_code(model, "MUL", 1)
+    scale.inputs = [inner, add(subgraph.tensors[output], "factors", factors.reshape(1, 1, 1, -1))]
+    scale.outputs = [output]
+    scale.builtinOptionsType, scale.builtinOptions = schema.BuiltinOptions.MulOptions, schema.MulOptionsT()
+    return (scale,)
 
 
 def _widen_kernels(model: Any, stored: Callable[[int, Any], Any]) -> None:
     """Let convolutions read the float32 values of what `stored` returns for place and kernel, if any."""
     schema = import_litert("schema_py_generated")
-    code = _operation_code(model, "DEQUANTIZE")
+    # The first that widens float16; int8 needs the second.
+    code = _operation_code(model, "DEQUANTIZE", 3)
     for subgraph in model.subgraphs:
         added = []
         for place, operation in enumerate(convolutions(model, subgraph)):
@@ -275,7 +364,7 @@ def _widen_kernels(model: Any, stored: Callable[[int, Any], Any]) -> None:
     _drop_unused(model)
 
 
-def _operation_code(model: Any, wanted: str) -> int:
+def _operation_code(model: Any, wanted: str, version: int) -> int:
     """Return the number of a kind of operation in the file's list; it is added when missing."""
     schema = import_litert("schema_py_generated")
     number = getattr(schema.BuiltinOperator, wanted)
@@ -284,7 +373,7 @@ def _operation_code(model: Any, wanted: str) -> int:
             return index
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = number
-    code.version = 5  # the first that widens float16 and kernels with a step for each output
+    code.version = version
     model.operatorCodes.append(code)
     return len(model.operatorCodes) - 1
 

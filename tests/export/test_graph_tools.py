@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from export import graph_tools
+from export.gpu_gate import ask_gpu, why_skipped
 from export.inspection import delegations
 from export.runtimes import InterpreterRuntime
-from tests.export.tiny_network import COUNT, SIZES, decibels, run, tiny
+from tests.export.tiny_network import COUNT, SIZES, decibels, pictures, run, tiny
 
 
 def kinds(content: bytes) -> list[str]:
@@ -99,6 +100,40 @@ def test_widened_kernels_keep_their_weights_and_round_no_inputs(tmp_path):
         graph_tools.unpack(graph_tools.with_widened_kernels(tiny(), ()))
     )
     assert all(each.complete for each in delegations(tmp_path / "run.tflite").values())
+
+
+def test_widened_kernels_have_one_step_and_their_outputs_the_steps_they_had(tmp_path):
+    rounded = tiny("dynamic_int8")
+    widened = graph_tools.with_widened_kernels(rounded, range(COUNT))
+    model = graph_tools.unpack(widened)
+    subgraph = model.subgraphs[0]
+    read = [subgraph.tensors[int(i)] for each in subgraph.operators for i in each.inputs]
+    steps = [graph_tools.int8_scales(each) for each in read]
+    assert [len(each) for each in steps if each is not None] == [1, 1]
+    # The same weights in float32, written out, give the same numbers.
+    written = graph_tools.unpack(rounded)
+    for subgraph in written.subgraphs:
+        for operation in graph_tools.convolutions(written, subgraph):
+            kernel = subgraph.tensors[int(operation.inputs[1])]
+            scales = graph_tools.int8_scales(kernel)
+            if scales is not None:
+                whole = np.asarray(written.buffers[kernel.buffer].data, np.uint8).view(np.int8)
+                kernel.type, kernel.quantization = 0, None
+                written.buffers.append(type(written.buffers[0])())
+                kernel.buffer = len(written.buffers) - 1
+                values = whole.reshape(kernel.shape) * scales.reshape(-1, 1, 1, 1)
+                graph_tools.set_constant(written, kernel, values)
+    wanted = run(graph_tools.pack(written), 24, tmp_path)
+    np.testing.assert_allclose(run(widened, 24, tmp_path), wanted, atol=1e-6)
+
+
+@pytest.mark.skipif(why_skipped() is not None, reason=str(why_skipped()))
+def test_gpus_take_widened_kernels(tmp_path):
+    widened = graph_tools.with_widened_kernels(tiny("dynamic_int8"), range(COUNT))
+    on_cpu = run(widened, 16, tmp_path)
+    answer = ask_gpu(tmp_path / "run.tflite", "relight_16", next(iter(pictures().samples(16))))
+    assert answer.accepted, answer.reason
+    np.testing.assert_allclose(answer.outputs["relit"], on_cpu, atol=1e-5)
 
 
 @pytest.mark.parametrize("quantisation", ["fp32", "dynamic_int8"])
