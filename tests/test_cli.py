@@ -92,6 +92,8 @@ def test_image_arguments(called):
     assert (called["paths"], called["out"]) == (["a.jpg", "dir"], "out")
     assert (called["method"], called["weights"], called["strength"]) == ("stacked_dmshn", None, 0.5)
     assert called["direction"] is None and called["light"] is None and called["paper"] is False
+    main(["image", "a.jpg", "-o", "out", "--method", "drn", "--mode", "polyphase4", "--size", "512"])
+    assert (called["mode"], called["size"]) == ("polyphase4", 512)
     main(["image", "a.jpg", "-o", "out.jpg", "--from", "left", "--up", "30", "--keep-background"])
     assert (called["direction"], called["up"], called["keep_background"]) == ("left", 30.0, True)
 

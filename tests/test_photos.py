@@ -30,7 +30,13 @@ class Dimmer:
         self.seen: list[tuple[int, ...]] = []
         self.result = result
 
-    def relight(self, model, image):
+    @staticmethod
+    def check_mode(mode):
+        if mode not in (None, "slow"):
+            raise RelightError(f"Method 'dimmer' knows the modes slow, not '{mode}'.")
+
+    def relight(self, model, image, mode=None):
+        self.mode = mode
         assert model == "the model" and image.dtype == np.float32 and image.max() <= 1
         self.seen.append(image.shape)
         return self.result(image)
@@ -143,6 +149,18 @@ def test_a_small_photo_is_the_networks_own_output():
     np.testing.assert_allclose(half.pixels, (pixels + pixels[::-1]) / 2, atol=1e-6)
 
 
+def test_modes(tmp_path, dimmer):
+    run([photo(tmp_path / "a.png")], tmp_path / "b.png", method=None, mode="slow")
+    assert dimmer.mode == "slow"
+    with pytest.raises(RelightError, match="knows the modes slow, not 'fast'"):
+        run([photo(tmp_path / "a.png")], tmp_path / "b.png", method=None, mode="fast")
+    assert len(dimmer.calls) == 2
+    for name in ("dmshn", "dpr512"):
+        with pytest.raises(RelightError, match=f"'{name}' has no modes: leave out 'slow'"):
+            relight_photos([photo(tmp_path / "a.png")], tmp_path / "b.png", method=name, mode="slow")
+    assert len(dimmer.calls) == 2
+
+
 def test_working_size():
     assert working_size((3000, 4000), 512) == (384, 512)
     assert working_size((4000, 3000), 512) == (512, 384)
@@ -240,7 +258,10 @@ def test_weights_that_ship_are_the_default(tmp_path, dimmer, monkeypatch):
     monkeypatch.setattr(
         methods,
         "get",
-        lambda name: SimpleNamespace(info=SimpleNamespace(default_weights=shipped.get(name), light="none")),
+        lambda name: SimpleNamespace(
+            info=SimpleNamespace(default_weights=shipped.get(name), light="none"),
+            check_mode=Dimmer.check_mode,
+        ),
     )
     source = photo(tmp_path / "a.png")
     run([source], tmp_path / "out", weights=None)

@@ -29,6 +29,8 @@ class RelightOptions:
         keep_background: change the person only.
         sphere: draw a ball under the new light into the lower right corner.
         paper: do exactly what the method's official demo does, on the whole picture.
+        mode: how the picture goes through a network that knows several ways, such as DRN's "polyphase4"; None
+            takes the usual one.
 
     Raises:
         RelightError: a value out of range, or options that contradict one another.
@@ -41,6 +43,7 @@ class RelightOptions:
     keep_background: bool = False
     sphere: bool = False
     paper: bool = False
+    mode: str | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges."""

@@ -157,13 +157,14 @@ def relight_picture(picture: Picture, loaded: LoadedModel, options: RelightOptio
     """
     options = options or RelightOptions()
     options.check_method(loaded.method.name, loaded.method.info)
+    loaded.method.check_mode(options.mode)
     if loaded.method.info.light != "none":
         from tf_relight.portraits import relight_portrait
 
         return relight_portrait(picture, loaded, options)
     pixels, strength = picture.pixels, options.strength
     small = resize(pixels, working_size(picture.size, options.size or training_size(loaded)))
-    relit = run_network(lambda: loaded.method.relight(loaded.model, small))
+    relit = run_network(lambda: loaded.method.relight(loaded.model, small, mode=options.mode))
     if small.shape == pixels.shape:
         return picture.with_pixels(np.clip(pixels + np.float32(strength) * (relit - pixels), 0, 1))
     return picture.with_pixels(transfer(pixels, small, relit, strength))
@@ -211,12 +212,13 @@ def _from_array(pixels: np.ndarray) -> Picture:
 
 
 def check_light(method: str | None, options: RelightOptions, light_from: Path | str | None) -> None:
-    """Raise RelightError where the light does not fit the method, before the network is loaded."""
+    """Raise RelightError where light or mode do not fit the method, before the network is loaded."""
     if options.light is not None and light_from is not None:
         raise RelightError("Give the light once: leave out either --light-from or the other light options.")
     if light_from is not None and not Path(light_from).is_file():
         raise RelightError(f"There is no file {light_from} to take the light from. Check the name.")
     if method is not None:
+        methods.get(method).check_mode(options.mode)
         info = methods.get(method).info
         if light_from is not None and info.light == "none":
             raise RelightError(f"Method '{method}' takes no light. Leave out --light-from.")
@@ -231,6 +233,7 @@ def with_light(options: RelightOptions, loaded: LoadedModel, light_from: Path | 
 
         options = replace(options, light=light_of_photo(light_from, loaded))
     options.check_method(loaded.method.name, loaded.method.info)
+    loaded.method.check_mode(options.mode)
     return options
 
 

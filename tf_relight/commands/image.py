@@ -25,6 +25,11 @@ def add(commands: Any) -> None:
     image.add_argument("--weights", metavar="W", help="weights file, or a name from `relight weights`")
     image.add_argument("--strength", type=float, default=1.0, metavar="S", help="0 = unchanged, 1 = full")
     image.add_argument("--size", type=int, help="side at which the network looks at the photo, or a face")
+    image.add_argument(
+        "--mode",
+        help="how DRN looks at the photo: plain, polyphase4 (four views, averaged; it wants twice the --size) "
+        "or released",
+    )
     add_light(image)
     image.add_argument("--keep-background", action="store_true", help="change the person only")
     image.add_argument("--sphere", action="store_true", help="draw a ball under the light into the corner")
@@ -43,6 +48,7 @@ def relight_images(
     weights: str | None,
     strength: float,
     size: int | None,
+    mode: str | None,
     temperature: float | None,
     keep_background: bool,
     sphere: bool,
@@ -66,6 +72,7 @@ def relight_images(
         light=chosen_light(light_from=light_from, **direction),
         strength=strength,
         size=size,
+        mode=mode,
         temperature=temperature,
         keep_background=keep_background,
         sphere=sphere,

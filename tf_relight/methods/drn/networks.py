@@ -282,9 +282,6 @@ def relight(model: DRN | BPAE, image: np.ndarray, light: None = None, mode: Mode
     Args:
         mode: one of `drn.MODES`; None takes "polyphase4" for pictures of exactly twice the native size, as
             the paper's tables do, else "plain", one pass at the picture's own size.
-
-    Raises:
-        RelightError: see `polyphase.relight_polyphase`.
     """
     doubled = 2 * VARIANTS[model.name].native_size
     if mode is None:
@@ -294,4 +291,8 @@ def relight(model: DRN | BPAE, image: np.ndarray, light: None = None, mode: Mode
         output = model.predict_on_batch(picture[None].astype("float32"))
         return np.clip(np.asarray(output)[0], 0.0, 1.0)
 
-    return network(image) if mode == "plain" else relight_polyphase(network, image, mode)
+    if mode == "plain":
+        return network(image)
+    height, width = image.shape[:2]
+    even = np.pad(image, [(0, height % 2), (0, width % 2), (0, 0)], mode="edge")
+    return relight_polyphase(network, even, mode)[:height, :width]
