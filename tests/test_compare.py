@@ -118,6 +118,8 @@ def test_table_has_every_row_and_the_published_numbers(write, trained, tmp_path:
     assert "Second (batch_size 4)" in ours and "4 steps of 2 pictures" in ours
     assert (out / "metrics.md").read_text().count("\n") == 7
     assert (out / "First" / "by_light.png").exists()
+    with Image.open(out / "curves.png") as curves:
+        assert curves.size == (960, 480)
     with Image.open(out / "grid.png") as grid:
         assert grid.size == (4 * 200 + 8, 64 + 2 * (192 + 22) + 8)
     gains = [float(rows[name]["gain"]) for name in ("First", "best affine colour", "input unchanged")]

@@ -18,6 +18,7 @@ import yaml
 
 from tf_relight.by_light import check_lights, gain_of, unchanged_psnr_of, write_by_light
 from tf_relight.compare_config import BASELINES, Table, TableRow
+from tf_relight.compare_curves import CURVE, draw_curves, read_curve
 from tf_relight.compare_table import Result, read_result, save_result, write_table
 from tf_relight.config import RunConfig, dump_config, load_config
 from tf_relight.errors import RelightError, suggest
@@ -56,8 +57,8 @@ def compare(
 ) -> Comparison:
     """Train or load the rows, score them on the same held-out pictures and write the table.
 
-    The table's folder gets table.csv, table.md, metrics.csv, metrics.md and grid.png, and a folder per row
-    with its run and its scores. A row that fails is listed in `failures`; the others go on.
+    The table's folder gets table.csv, table.md, metrics.csv, metrics.md, grid.png and curves.png, and a
+    folder per row with its run and its scores. A row that fails is listed in `failures`; the others go on.
 
     Args:
         only: names of the rows to work on; the table also lists the others as far as they are finished.
@@ -92,6 +93,9 @@ def compare(
     if not results:
         raise RelightError("\n  ".join(["Not one row of the table could be made:", *missing]))
     write_table(table, results, missing)
+    curves = [read_curve(row.name, row.folder / CURVE) for row in table.rows if row.name in listed]
+    if drawn := [curve for curve in curves if curve is not None]:
+        draw_curves(drawn, table.config.output / "curves.png", table.config.title or "")
     return Comparison(tuple(results), tuple(failures))
 
 

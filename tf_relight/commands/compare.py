@@ -15,8 +15,8 @@ def add(commands: Any) -> None:
         "compare",
         help="train and score several methods under one budget, as one table",
         description="Train, or load, every row of a table under one budget, score all on the same held-out "
-        "pictures, and write table.md, table.csv and grid.png. Run it again after an interruption: finished "
-        "rows are kept, others go on where they were.",
+        "pictures, and write table.md, table.csv, grid.png and curves.png. Run it again after an interruption: "
+        "finished rows are kept, others go on where they were.",
         example="relight compare --config configs/tables/drn_ablation.yaml\n"
         "  relight compare --config configs/tables/drn_ablation.yaml --only DRN --set train.steps=200 -o try",
     )
@@ -49,5 +49,5 @@ def compare(
     made = compare(table, only=only, restart=restart)
     Console().print(terminal_table([result.row for result in made.results], table.config.title))
     folder = table.config.output
-    print(f"Table: {folder}/table.md, {folder}/table.csv and {folder}/grid.png")
+    print(f"Table: {folder}/table.md, {folder}/table.csv, {folder}/grid.png and {folder}/curves.png")
     return report_failures(made.failures)

@@ -27,8 +27,8 @@ def add(commands: Any) -> None:
     image.add_argument("--size", type=int, help="side at which the network looks at the photo, or a face")
     image.add_argument(
         "--mode",
-        help="how DRN looks at the photo: plain, polyphase4 (four views, averaged; it wants twice the --size) "
-        "or released",
+        help="how DRN looks at the photo: plain, polyphase4 (four views, averaged; it wants twice the "
+        "--size) or released",
     )
     add_light(image)
     image.add_argument("--keep-background", action="store_true", help="change the person only")

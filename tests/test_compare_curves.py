@@ -1,0 +1,58 @@
+"""The picture of training curves: what is read from a run, and what is drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tf_relight.compare_curves import COLOURS, Curve, draw_curves, read_curve
+from tf_relight.errors import RelightError
+
+TEXT = """step,stage,loss,validation_psnr
+5,first,3.0,
+10,first,2.0,14.5
+20,second,2.5,13.25
+30,second,1.5,18.0
+"""
+
+
+def test_validations_are_read_stage_by_stage(tmp_path):
+    path = tmp_path / "curve.csv"
+    path.write_text(TEXT)
+    assert read_curve("A", path) == Curve("A", (((10, 14.5),), ((20, 13.25), (30, 18.0))))
+
+
+@pytest.mark.parametrize("text", ["", "step,loss\n1,2\n", TEXT.replace("13.25", "good"), "\0"])
+def test_what_is_no_curve_is_left_out(text, tmp_path):
+    path = tmp_path / "curve.csv"
+    assert read_curve("A", path) is None
+    path.write_text(text)
+    assert read_curve("A", path) is None
+
+
+def colour_at(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    """Return rows and columns of the field that have a colour; the names stand right of it."""
+    return np.argwhere((picture[:, :710] == colour).all(axis=-1))
+
+
+def test_higher_is_better_and_later_is_further_right(tmp_path):
+    curves = [
+        Curve("low", (((10, 12.0), (20, 13.0)),)),
+        Curve("high, in two stages", (((10, 17.0),), ((20, 18.5),))),
+    ]
+    picture = np.asarray(Image.open(draw_curves(curves, tmp_path / "c.png", "Title")))
+    low, high = (colour_at(picture, colour) for colour in COLOURS[:2])
+    assert high[:, 0].max() < low[:, 0].min()
+    # The line of one stage goes all the way; two stages are two dots.
+    assert np.ptp(np.unique(low[:, 1])) + 1 == len(np.unique(low[:, 1])) > 300
+    assert len(np.unique(high[:, 1])) < 20
+    first, second = high[high[:, 1] < high[:, 1].mean()], high[high[:, 1] > high[:, 1].mean()]
+    assert second[:, 0].mean() < first[:, 0].mean()
+
+
+def test_more_rows_than_colours_and_a_wrong_name(tmp_path):
+    curves = [Curve(str(number), (((1, 10.0 + number),),)) for number in range(len(COLOURS) + 2)]
+    assert draw_curves(curves, tmp_path / "c.jpg").is_file()
+    with pytest.raises(RelightError, match="change the ending"):
+        draw_curves(curves, tmp_path / "c.gif")
