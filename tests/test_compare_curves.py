@@ -6,29 +6,29 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_relight.compare_curves import COLOURS, Curve, draw_curves, read_curve
+from tf_relight.compare_curves import COLOURS, Curve, curve_of, draw_curves
 from tf_relight.errors import RelightError
 
-TEXT = """step,stage,loss,validation_psnr
-5,first,3.0,
-10,first,2.0,14.5
-20,second,2.5,13.25
-30,second,1.5,18.0
+TEXT = """step,stage,learning_rate,loss,validation_psnr,validation_input_psnr,images_per_second
+5,first,0.001,3.0,,,9
+10,first,0.001,2.0,14.5,12,9
+20,second,0.001,2.5,13.25,12,9
+30,second,0.001,1.5,18.0,12,9
 """
 
 
 def test_validations_are_read_stage_by_stage(tmp_path):
     path = tmp_path / "curve.csv"
     path.write_text(TEXT)
-    assert read_curve("A", path) == Curve("A", (((10, 14.5),), ((20, 13.25), (30, 18.0))))
+    assert curve_of("A", path) == Curve("A", (((10, 14.5),), ((20, 13.25), (30, 18.0))))
 
 
 @pytest.mark.parametrize("text", ["", "step,loss\n1,2\n", TEXT.replace("13.25", "good"), "\0"])
 def test_what_is_no_curve_is_left_out(text, tmp_path):
     path = tmp_path / "curve.csv"
-    assert read_curve("A", path) is None
+    assert curve_of("A", path) is None
     path.write_text(text)
-    assert read_curve("A", path) is None
+    assert curve_of("A", path) is None
 
 
 def colour_at(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:

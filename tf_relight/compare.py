@@ -18,7 +18,7 @@ import yaml
 
 from tf_relight.by_light import check_lights, gain_of, unchanged_psnr_of, write_by_light
 from tf_relight.compare_config import BASELINES, Table, TableRow
-from tf_relight.compare_curves import CURVE, draw_curves, read_curve
+from tf_relight.compare_curves import CURVE, curve_of, draw_curves
 from tf_relight.compare_table import Result, read_result, save_result, write_table
 from tf_relight.config import RunConfig, dump_config, load_config
 from tf_relight.errors import RelightError, suggest
@@ -93,7 +93,7 @@ def compare(
     if not results:
         raise RelightError("\n  ".join(["Not one row of the table could be made:", *missing]))
     write_table(table, results, missing)
-    curves = [read_curve(row.name, row.folder / CURVE) for row in table.rows if row.name in listed]
+    curves = [curve_of(row.name, row.folder / CURVE) for row in table.rows if row.name in listed]
     if drawn := [curve for curve in curves if curve is not None]:
         draw_curves(drawn, table.config.output / "curves.png", table.config.title or "")
     return Comparison(tuple(results), tuple(failures))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from tf_relight.drawing import FAINT, GRID, INK, PAPER, Colour, font, shortened, write_sheet
+from tf_relight.errors import RelightError
 
 CURVE = "curve.csv"
 WIDTH, HEIGHT = 960, 480
@@ -36,15 +36,17 @@ class Curve:
     stages: tuple[tuple[tuple[int, float], ...], ...]
 
 
-def read_curve(name: str, path: Path) -> Curve | None:
+def curve_of(name: str, path: Path) -> Curve | None:
     """Return what a run's curve.csv says, or None if there is no file or no validation in it."""
+    from tf_relight.training.summaries import read_curve
+
+    stages: dict[str, list[tuple[int, float]]] = {}
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            lines = [line for line in csv.DictReader(file) if line.get("validation_psnr")]
-        stages: dict[str, list[tuple[int, float]]] = {}
-        for line in lines:
-            stages.setdefault(line["stage"], []).append((int(line["step"]), float(line["validation_psnr"])))
-    except (OSError, ValueError, KeyError, TypeError):
+        for line in read_curve(path):
+            if line["validation_psnr"]:
+                point = int(line["step"]), float(line["validation_psnr"])
+                stages.setdefault(line["stage"], []).append(point)
+    except (RelightError, ValueError):
         return None  # made elsewhere, or cut off
     return Curve(name, tuple(tuple(points) for points in stages.values())) if stages else None
 

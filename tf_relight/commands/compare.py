@@ -15,7 +15,7 @@ def add(commands: Any) -> None:
         "compare",
         help="train and score several methods under one budget, as one table",
         description="Train, or load, every row of a table under one budget, score all on the same held-out "
-        "pictures, and write table.md, table.csv, grid.png and curves.png. Run it again after an interruption: "
+        "pictures, and write table.md, table.csv, grid.png and curves.png. Run it again after a stop: "
         "finished rows are kept, others go on where they were.",
         example="relight compare --config configs/tables/drn_ablation.yaml\n"
         "  relight compare --config configs/tables/drn_ablation.yaml --only DRN --set train.steps=200 -o try",
