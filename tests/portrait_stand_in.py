@@ -24,7 +24,7 @@ class Shader:
         across = np.linspace(-1, 1, luminance.shape[1], dtype=np.float32)
         return luminance * (0.75 + 0.25 * across * np.clip(2 * light[3], -1, 1))
 
-    def relight(self, model, image):
+    def relight(self, model, image, mode=None):
         return 1 - image
 
     def estimate_light(self, model, image):

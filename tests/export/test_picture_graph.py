@@ -200,7 +200,7 @@ def test_scene_is_the_toolkits(size):
     method = SimpleNamespace(
         name="squares",
         info=SimpleNamespace(light="none", native_size=32),
-        relight=lambda model, image: np.clip(network(image), 0, 1),
+        relight=lambda model, image, mode: np.clip(network(image), 0, 1),
     )
     loaded = SimpleNamespace(model=None, method=method, metadata={"size": 40})
     expected = relight_picture(Picture(pixels), loaded).pixels
