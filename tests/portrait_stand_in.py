@@ -24,6 +24,10 @@ class Shader:
         across = np.linspace(-1, 1, luminance.shape[1], dtype=np.float32)
         return luminance * (0.75 + 0.25 * across * np.clip(2 * light[3], -1, 1))
 
+    @staticmethod
+    def check_mode(mode):
+        assert mode is None
+
     def relight(self, model, image, mode=None):
         return 1 - image
 

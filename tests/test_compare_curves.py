@@ -23,6 +23,12 @@ def test_validations_are_read_stage_by_stage(tmp_path):
     assert curve_of("A", path) == Curve("A", (((10, 14.5),), ((20, 13.25), (30, 18.0))))
 
 
+def test_scores_that_are_not_finite_are_no_points(tmp_path):
+    path = tmp_path / "curve.csv"
+    path.write_text(TEXT.replace("14.5", "inf").replace("13.25", "nan"))
+    assert curve_of("A", path) == Curve("A", (((30, 18.0),),))
+
+
 @pytest.mark.parametrize("text", ["", "step,loss\n1,2\n", TEXT.replace("13.25", "good"), "\0"])
 def test_what_is_no_curve_is_left_out(text, tmp_path):
     path = tmp_path / "curve.csv"

@@ -34,6 +34,10 @@ class Shader:
         self.seen, self.lights = [], []
         self.networks = self
 
+    @staticmethod
+    def check_mode(mode):
+        assert mode is None
+
     def relight_luminance(self, model, luminance, light):
         assert model == "the model" and luminance.ndim == 2 and luminance.dtype == np.float32
         assert light.shape == (9,) and light.dtype == np.float32

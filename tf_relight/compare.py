@@ -94,8 +94,11 @@ def compare(
         raise RelightError("\n  ".join(["Not one row of the table could be made:", *missing]))
     write_table(table, results, missing)
     curves = [curve_of(row.name, row.folder / CURVE) for row in table.rows if row.name in listed]
+    picture = table.config.output / "curves.png"
     if drawn := [curve for curve in curves if curve is not None]:
-        draw_curves(drawn, table.config.output / "curves.png", table.config.title or "")
+        draw_curves(drawn, picture, table.config.title or "")
+    else:
+        picture.unlink(missing_ok=True)
     return Comparison(tuple(results), tuple(failures))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ COLOURS: tuple[Colour, ...] = (
     (140, 86, 75),
     (227, 119, 194),
     (127, 127, 127),
+    (188, 189, 34),
 )
 
 
@@ -43,10 +45,11 @@ def curve_of(name: str, path: Path) -> Curve | None:
     stages: dict[str, list[tuple[int, float]]] = {}
     try:
         for line in read_curve(path):
-            if line["validation_psnr"]:
-                point = int(line["step"]), float(line["validation_psnr"])
-                stages.setdefault(line["stage"], []).append(point)
-    except (RelightError, ValueError):
+            psnr = float(line["validation_psnr"] or "nan")
+            # Infinite where a picture was its target to the last bit.
+            if math.isfinite(psnr):
+                stages.setdefault(line["stage"], []).append((int(line["step"]), psnr))
+    except (OSError, RelightError, ValueError):
         return None  # made elsewhere, or cut off
     return Curve(name, tuple(tuple(points) for points in stages.values())) if stages else None
 

@@ -157,8 +157,7 @@ def relight_picture(picture: Picture, loaded: LoadedModel, options: RelightOptio
     """
     options = options or RelightOptions()
     options.check_method(loaded.method.name, loaded.method.info)
-    if options.mode is not None:
-        loaded.method.check_mode(options.mode)
+    loaded.method.check_mode(options.mode)
     if loaded.method.info.light != "none":
         from tf_relight.portraits import relight_portrait
 
@@ -234,8 +233,7 @@ def with_light(options: RelightOptions, loaded: LoadedModel, light_from: Path | 
 
         options = replace(options, light=light_of_photo(light_from, loaded))
     options.check_method(loaded.method.name, loaded.method.info)
-    if options.mode is not None:
-        loaded.method.check_mode(options.mode)
+    loaded.method.check_mode(options.mode)
     return options
 
 

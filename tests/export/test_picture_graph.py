@@ -200,6 +200,7 @@ def test_scene_is_the_toolkits(size):
     method = SimpleNamespace(
         name="squares",
         info=SimpleNamespace(light="none", native_size=32),
+        check_mode=lambda mode: None,
         relight=lambda model, image, mode: np.clip(network(image), 0, 1),
     )
     loaded = SimpleNamespace(model=None, method=method, metadata={"size": 40})

@@ -49,5 +49,6 @@ def compare(
     made = compare(table, only=only, restart=restart)
     Console().print(terminal_table([result.row for result in made.results], table.config.title))
     folder = table.config.output
-    print(f"Table: {folder}/table.md, {folder}/table.csv, {folder}/grid.png and {folder}/curves.png")
+    made_files = [folder / name for name in ("table.md", "table.csv", "grid.png", "curves.png")]
+    print(f"Table: {', '.join(str(path) for path in made_files if path.exists())}")
     return report_failures(made.failures)
