@@ -17,6 +17,7 @@ import numpy as np
 from export.manifest import CalibrationRecord
 from export.signatures import COEFFICIENTS, IMAGE, LIGHT, takes_light
 from tf_relight.errors import RelightError
+from tf_relight.ranges import brightened
 
 if TYPE_CHECKING:
     from tf_relight.methods.contract import MethodInfo
@@ -28,7 +29,6 @@ MOST = 64
 SEED = 20_211
 LARGEST_RENDERED = 512
 """Pixels per side; larger networks get enlarged pictures."""
-_BRIGHT = 0.45
 _TURN = 137.508  # degrees; the golden angle spreads any number of directions evenly
 
 
@@ -131,18 +131,6 @@ def from_folder(info: MethodInfo, folder: Path | str, size: int, *, most: int = 
     )
     lights = tuple(_lights(len(pictures))) if takes_light(info) else None
     return Calibration("folder", pictures, lights, SEED)
-
-
-def brightened(picture: np.ndarray) -> np.ndarray:
-    """Return a picture 0..1 with a mean of 0.45 by raising it to a power; brighter ones stay as they are."""
-    mean = float(picture.mean())
-    if not 0 < mean < _BRIGHT:
-        return picture
-    low, high = 0.0, 1.0  # of the exponent; the mean falls as it grows
-    for _ in range(20):
-        middle = (low + high) / 2
-        low, high = (middle, high) if float((picture**middle).mean()) > _BRIGHT else (low, middle)
-    return picture ** np.float32(low)
 
 
 def _input(info: MethodInfo, picture: np.ndarray) -> np.ndarray:

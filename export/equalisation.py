@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from export import graph_tools
-from export.ranges import Extremes
 from tf_relight.errors import RelightError
+from tf_relight.ranges import Extremes
 
 _CHANNELWISE = ("PAD", "RESIZE_BILINEAR", "MAX_POOL_2D", "AVERAGE_POOL_2D", "RELU")
 _LEAST = 1 / 32
@@ -59,7 +59,7 @@ def equalise(
             kernel, offset = kernel / after[:, None, None, None], offset / after
         values.change(place, kernel, offset)
     return graph_tools.pack(model), {
-        tensor: _divided(each, scales.get(plans[0].group(tensor))) for tensor, each in extremes.items()
+        tensor: each.divided(scales.get(plans[0].group(tensor))) for tensor, each in extremes.items()
     }
 
 
@@ -206,10 +206,6 @@ def _scales(plan: _Plan, extremes: Mapping[int, Extremes], strength: float) -> d
                 strength
             )
     return scales
-
-
-def _divided(each: Extremes, scale: np.ndarray | None) -> Extremes:
-    return each if scale is None else Extremes(each.low / scale, each.high / scale)
 
 
 def _activation(operation: Any) -> int:

@@ -89,11 +89,8 @@ def _rounding(model: Any, on: bool) -> Iterator[None]:
     if int8 is None:
         yield
         return
-    before, int8.on = int8.on, on
-    try:
+    with int8.switched(on):
         yield
-    finally:
-        int8.on = before
 
 
 @contextlib.contextmanager

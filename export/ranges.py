@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,58 +11,7 @@ import numpy as np
 
 from export import graph_tools
 from export.runtimes import held_stderr, import_litert
-
-BINS = 4096
-MOST_VALUES = 1 << 16
-"""Counted of one tensor and picture, evenly spread; counting all takes longer than the network."""
-_SHARES = np.concatenate([np.arange(0.15, 0.5, 0.05), np.arange(0.5, 1.001, 0.025)])
-
-
-@dataclass
-class Extremes:
-    """Smallest and largest value of each channel, (C,)."""
-
-    low: np.ndarray
-    high: np.ndarray
-
-    @property
-    def largest(self) -> np.ndarray:
-        """Largest absolute value of each channel, (C,)."""
-        return np.maximum(-self.low, self.high)
-
-
-@dataclass
-class Histogram:
-    """How often values fall into equal bins from `low` to `high`."""
-
-    low: float
-    high: float
-    counts: np.ndarray = field(default_factory=lambda: np.zeros(BINS))
-
-    def add(self, values: np.ndarray) -> None:
-        """Count values; those outside belong to the first or the last bin."""
-        pixels = values.reshape(-1, values.shape[-1]) if values.ndim else values.reshape(1, 1)
-        # An odd step meets all columns of a picture whose width is even.
-        values = pixels[:: values.size // MOST_VALUES | 1]
-        if self.high > self.low:
-            bins = ((values - self.low) * (BINS / (self.high - self.low))).astype(np.int32)
-            self.counts += np.bincount(np.clip(bins, 0, BINS - 1).ravel(), minlength=BINS)
-
-    def best_range(self) -> tuple[float, float]:
-        """Return the range whose 256 steps give the smallest mean squared error; 0 is always inside."""
-        low, high = min(self.low, 0.0), max(self.high, 0.0)
-        if self.counts.sum() == 0 or high <= low:
-            return low, high
-        centres = self.low + (np.arange(BINS) + 0.5) * (self.high - self.low) / BINS
-        lows = low * _SHARES if low < 0 else np.zeros(1)
-        highs = high * _SHARES if high > 0 else np.zeros(1)
-        total = self.counts.sum()
-        cut_low = np.array([(self.counts * np.minimum(centres - each, 0) ** 2).sum() for each in lows])
-        cut_high = np.array([(self.counts * np.maximum(centres - each, 0) ** 2).sum() for each in highs])
-        step = (highs[None] - lows[:, None]) / 255
-        error = cut_low[:, None] + cut_high[None] + total * step**2 / 12
-        row, column = np.unravel_index(int(error.argmin()), error.shape)
-        return float(lows[row]), float(highs[column])
+from tf_relight.ranges import Extremes, Histogram
 
 
 def watch(
@@ -111,11 +59,8 @@ def extremes(
     def look(tensor: int, values: np.ndarray) -> None:
         if values.dtype != np.float32:
             return
-        rows = values.reshape(-1, values.shape[-1]) if values.ndim else values.reshape(1, 1)
-        low, high = rows.min(axis=0), rows.max(axis=0)
-        if tensor in found:
-            low, high = np.minimum(found[tensor].low, low), np.maximum(found[tensor].high, high)
-        found[tensor] = Extremes(low, high)
+        seen = Extremes.of(values)
+        found[tensor] = found[tensor].joined(seen) if tensor in found else seen
 
     watch(content, signature, samples, look)
     return found
@@ -128,9 +73,7 @@ def best_ranges(
     limits: Mapping[int, Extremes],
 ) -> dict[int, tuple[float, float]]:
     """Return for every tensor the range that 8 bits should hold; `limits` are the tensors' extremes."""
-    counted = {
-        tensor: Histogram(float(each.low.min()), float(each.high.max())) for tensor, each in limits.items()
-    }
+    counted = {tensor: Histogram.between(each) for tensor, each in limits.items()}
 
     def look(tensor: int, values: np.ndarray) -> None:
         if tensor in counted:

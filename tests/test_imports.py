@@ -21,8 +21,8 @@ MODULES = {
 }
 BASE = ["errors", "files", "colour", "icc", "picture", "image", "transfer", "torch_file", "torch_pickle"]
 LIGHT = ["spherical_harmonics", "directions", "lamps", "light_files", "light_presets", "light"]
-BASE += [*LIGHT, "running"]
-NETWORK = ["layers", "quantization", "losses", "metrics", "perceptual"]
+BASE += [*LIGHT, "running", "ranges"]
+NETWORK = ["layers", "quantization", "equalisation", "calibration", "losses", "metrics", "perceptual"]
 
 ALLOWED: dict[str, list[str]] = {
     "errors": [],

@@ -10,12 +10,13 @@ Correction", ICCV 2019, section 4.1; here for whole groups of tensors joined by 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from tf_relight.quantization import Conv2D, Conv2DTranspose, Range, Sum
+from tf_relight.ranges import Extremes
 
 STRENGTH = 0.5
 """0 leaves all as it is, 1 makes all ranges of a tensor equal; `export.quantize` says what was tried."""
@@ -23,11 +24,14 @@ _LEAST = 1 / 32
 """Channels are raised at most by 32 to the power of the strength."""
 
 
-def equalise(model: Any, pictures: Iterable[np.ndarray]) -> None:
-    """Change the weights of a network that can round, but has no ranges yet; what it computes stays.
+def equalise(model: Any, extremes: Mapping[Range, Extremes]) -> dict[Range, Extremes]:
+    """Change the weights of a network that can round; what it computes without rounding stays.
 
     Args:
-        pictures: (B, H, W, 3) float32 sRGB 0..1, on which the channels are measured.
+        extremes: of each tensor's channels, as `calibration.channel_extremes` finds them.
+
+    Returns:
+        What the extremes are with the new weights.
     """
     # Any: layers without ranges, which a Range | None would have to allow for, are not among them.
     layers: list[Any] = [
@@ -37,15 +41,9 @@ def equalise(model: Any, pictures: Iterable[np.ndarray]) -> None:
     ]
     groups = _Groups(layers)
     largest: dict[Range, np.ndarray] = {}
-
-    def look(tensor: Range, values: Any) -> None:
-        channels = np.abs(np.asarray(values)).max(axis=(0, 1, 2))
+    for tensor, each in extremes.items():
         group = groups.of(tensor)
-        largest[group] = np.maximum(largest.get(group, 0.0), channels)
-
-    with model.int8.watched(look):
-        for picture in pictures:
-            model(picture)
+        largest[group] = np.maximum(largest.get(group, 0.0), each.largest)
     scales = {
         group: np.maximum(each / each.max(), _LEAST) ** STRENGTH
         for group, each in largest.items()
@@ -55,6 +53,7 @@ def equalise(model: Any, pictures: Iterable[np.ndarray]) -> None:
         if not isinstance(layer, Sum):
             (source,) = _sources(layer)
             _scale(layer, scales.get(groups.of(source)), scales.get(groups.of(layer.range)))
+    return {tensor: each.divided(scales.get(groups.of(tensor))) for tensor, each in extremes.items()}
 
 
 def _sources(layer: Any) -> tuple[Range, ...]:

@@ -21,13 +21,9 @@ from keras import ops
 LOWEST, HIGHEST = -128, 127
 WEIGHT_STEPS = 127
 """Weights have the steps -127..127, so that zero lies in the middle."""
-MOMENTUM = 0.98
-"""Share that a range keeps of itself in a training step, where the step's batch does not fill it."""
 _TIE = 1 / 64
 """Bilinear resizing by two gives sixteenths of a step; float32 must not push a tie to the wrong side."""
 _SMALLEST = 1e-6
-_FINE, _FAR = 2.0**-12, 1e9
-"""Step and bounds of a range that is not set: next to no rounding."""
 
 
 @dataclass(frozen=True)
@@ -42,20 +38,20 @@ class Steps:
 class Int8:
     """The ranges of a network's tensors, and whether the tensors are rounded.
 
-    A range grows at once and shrinks by moving average. An average alone would cut off the few pictures that
-    need more: clipped features cost far more than a coarser step.
+    `calibration` finds the ranges before a training with rounding; they stay while the weights learn.
 
     Attributes:
         on: whether they are.
-        limits: smallest and largest number of each range, (ranges, 2); zeros before the first training step.
+        limits: smallest and largest number of each range, (ranges, 2); zeros before they are found.
+        training: whether the run that goes on is one of training.
     """
 
     def __init__(self, *, on: bool) -> None:
         self.on = on
         self.limits: Any = None
+        self.training = False
         self._ranges: list[Range] = []
         self._steps: list[Steps] = []
-        self._seen: dict[int, tuple[Any, Any]] | None = None
         self._watcher: Callable[[Range, Any], None] | None = None
 
     def new_range(self) -> Range:
@@ -75,21 +71,18 @@ class Int8:
     def build(self, layer: keras.layers.Layer) -> None:
         """Make the weight "ranges" of `layer`, if there are any ranges."""
         if self._ranges:
-            # Every device learns its own while it trains; their mean is what is read and saved.
             layer.ranges = self.limits = keras.Variable(
                 "zeros",
                 (len(self._ranges), 2),
                 dtype="float32",
                 trainable=False,
                 autocast=False,
-                aggregation="mean",
-                synchronization="on_read",
                 name="ranges",
             )
 
     @property
     def started(self) -> bool:
-        """Whether a training has set every range; before, a network's results mean nothing."""
+        """Whether every range is set; before, a rounded network gives NaN."""
         if self.limits is None:
             return False
         limits = ops.convert_to_numpy(self.limits)
@@ -97,57 +90,44 @@ class Int8:
 
     @contextlib.contextmanager
     def running(self, training: bool | None = False) -> Iterator[None]:
-        """Read the ranges for one run of the network; in training move them towards what it shows."""
+        """Read the ranges for one run of the network; in training rounding lets gradients through."""
         if not self.on:
             yield
             return
-        limits = ops.convert_to_tensor(self.limits)
-        self._steps = _steps(limits)
-        self._seen = {} if training else None
+        self._steps, self.training = _steps(ops.convert_to_tensor(self.limits)), bool(training)
         try:
             yield
-            if self._seen:
-                self._move(limits, [self._seen[index] for index in range(len(self._ranges))])
         finally:
-            self._steps, self._seen = [], None
-
-    @property
-    def training(self) -> bool:
-        """Whether the run that goes on is one of training."""
-        return self._seen is not None
+            self._steps, self.training = [], False
 
     def steps_of(self, index: int) -> Steps:
         """Return the steps of a learned range; only inside `running`."""
         return self._steps[index]
 
-    def see(self, index: int, low: Any, high: Any) -> None:
-        """Remember what a tensor of this run spans."""
-        assert self._seen is not None
-        self._seen[index] = (low, high)
-
     @contextlib.contextmanager
-    def watched(self, look: Callable[[Range, Any], None]) -> Iterator[None]:
-        """Switch the rounding on and show every tensor that a layer gives to `look`, for a while."""
-        before = self.on
-        self.on, self._watcher = True, look
+    def switched(self, on: bool) -> Iterator[None]:
+        """Switch the rounding on or off for a while."""
+        before, self.on = self.on, on
         try:
             yield
         finally:
-            self.on, self._watcher = before, None
+            self.on = before
 
-    def show(self, tensor: Range, values: Any) -> None:
-        """Show a tensor to whoever watches."""
+    @contextlib.contextmanager
+    def watched(self, look: Callable[[Range, Any], None]) -> Iterator[None]:
+        """Show every tensor that a layer gives without rounding to `look`, for a while; in eager mode."""
+        self._watcher = look
+        try:
+            with self.switched(False):
+                yield
+        finally:
+            self._watcher = None
+
+    def shown(self, tensor: Range, values: Any) -> Any:
+        """Show a tensor to whoever watches, and return it."""
         if self._watcher is not None:
             self._watcher(tensor, values)
-
-    def _move(self, limits: Any, seen: list[tuple[Any, Any]]) -> None:
-        low = ops.minimum(ops.stop_gradient(ops.stack([pair[0] for pair in seen])), 0.0)
-        high = ops.maximum(ops.stop_gradient(ops.stack([pair[1] for pair in seen])), 0.0)
-        old_low, old_high = limits[:, 0], limits[:, 1]
-        # Ranges that are not set are 0..0, so that every batch exceeds them.
-        low = ops.minimum(low, low + MOMENTUM * (old_low - low))
-        high = ops.maximum(high, high + MOMENTUM * (old_high - high))
-        self.limits.assign(ops.stack([low, high], axis=1))
+        return values
 
 
 class Range:
@@ -164,11 +144,6 @@ class Range:
             return Steps(np.float32(1.0 / (HIGHEST - LOWEST)), 0.0, float(HIGHEST - LOWEST))
         return self.int8.steps_of(self.index)
 
-    def see(self, low: Any, high: Any) -> None:
-        """Remember the smallest and the largest number of a tensor of this run."""
-        if self.int8.training and self.index is not None:
-            self.int8.see(self.index, low, high)
-
     def count(self, values: Any) -> Any:
         """Return `values`, which lie at steps or between two, as whole steps; halves go up."""
         steps = values / self.steps.scale
@@ -183,9 +158,7 @@ class Range:
         """Return whole steps, if there are any, as numbers; in training with the gradient of `exact`."""
         steps = self.steps
         inside = ops.minimum(ops.maximum(self.nearest(rounded, exact), steps.first), steps.last)
-        values = inside * steps.scale
-        self.int8.show(self, values)
-        return values
+        return inside * steps.scale
 
     def round(self, values: Any) -> Any:
         """Return means and interpolations of steps as numbers at steps."""
@@ -200,13 +173,10 @@ class Range:
 def _steps(limits: Any) -> list[Steps]:
     low, high = limits[:, 0], limits[:, 1]
     scale = short_scale((high - low) / (HIGHEST - LOWEST))
+    # Ranges that are not set give no numbers, where the fixed point of sums would overflow without a word.
+    scale = ops.where(high > low, scale, float("nan"))
     zero = ops.clip(ops.round(LOWEST - low / scale), LOWEST, HIGHEST)
-    started = high > low
-    rows = (
-        ops.where(started, scale, _FINE),
-        ops.where(started, LOWEST - zero, -_FAR),
-        ops.where(started, HIGHEST - zero, _FAR),
-    )
+    rows = (scale, LOWEST - zero, HIGHEST - zero)
     return [Steps(*each) for each in zip(*(ops.unstack(row) for row in rows), strict=True)]
 
 
@@ -240,16 +210,13 @@ class _Convolution:
 
     def call(self, inputs: Any) -> Any:
         """(B, H, W, C) -> the convolution's output."""
-        if self.range is None or self.source is None or not self.range.int8.on:
+        if self.range is None or self.source is None:
             return super().call(inputs)  # type: ignore[misc]
+        if not self.range.int8.on:
+            return self.range.int8.shown(self.range, super().call(inputs))  # type: ignore[misc]
         kernel, bias, scale = self.weight_steps()
         sum_scale = self.source.steps.scale * scale
         sums = self.activation(self.convolve(self.source.count(inputs), kernel) + bias)
-        if self.range.int8.training:
-            # All at once for every channel; the scale of the sums is that of the channel.
-            channels = (0, 1, 2)
-            low, high = ops.min(sums, axis=channels), ops.max(sums, axis=channels)
-            self.range.see(ops.min(low * sum_scale), ops.max(high * sum_scale))
         # Multiplied in this order and rounded to even, as XNNPACK does.
         steps = sums * (sum_scale / self.range.steps.scale)
         return self.range.values(ops.round(steps), steps)
@@ -309,8 +276,10 @@ class Sum(keras.layers.Layer):
 
     def call(self, x: Any, y: Any) -> Any:
         """Two tensors of one shape -> their sum."""
-        if self.range is None or self.sources is None or not self.range.int8.on:
+        if self.range is None or self.sources is None:
             return x + y
+        if not self.range.int8.on:
+            return self.range.int8.shown(self.range, x + y)
         first, second = self.sources
         x, y = first.count(x), second.count(y)
         scale = self.range.steps.scale
@@ -319,7 +288,6 @@ class Sum(keras.layers.Layer):
             whole = _fixed_point_sum(x, x_factor, y, y_factor)
             return self.range.values(whole, whole)
         steps = x * x_factor + y * y_factor
-        self.range.see(ops.min(steps) * scale, ops.max(steps) * scale)
         return self.range.values(ops.floor(steps + 0.5), steps)
 
 

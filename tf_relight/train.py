@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,13 +15,8 @@ from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from tf_relight.methods.contract import Stage
     from tf_relight.training.loop import Trainer
-
-EQUALISED_ON = 8
-"""Pictures on which the channels are measured before a training that rounds from its first step on."""
 
 
 def train(config: RunConfig, *, resume: bool = False, progress: bool = True) -> Path:
@@ -73,22 +67,15 @@ def _make_trainer(config: RunConfig, strategy: Any, cluster: Any, progress: bool
         model = method.build_model(network)
         _check_side(model, stages, config)
         resources = _loss_resources(stages)
-        rounds_first = False
         if config.train.init_from is not None:
-            rounds_first = _initialise(model, config, config.train.init_from)
-    train_source = _ready_source(config, "train", shown)
-    if rounds_first:
-        from tf_relight.equalisation import equalise
-
-        with strategy.scope():
-            equalise(model, _first_pictures(train_source))
+            _initialise(model, config, config.train.init_from)
     return Trainer(
         model=model,
         stages=stages,
         config=config.train,
         strategy=strategy,
         cluster=cluster,
-        train_source=train_source,
+        train_source=_ready_source(config, "train", shown),
         validation_source=_ready_source(config, "validation", shown),
         folder=config.output,
         crop=config.data.crop,
@@ -184,30 +171,21 @@ def _ready_source(config: RunConfig, split: Literal["train", "validation"], prog
     return cached(source, config.data.cache / split if config.data.cache else None, progress=progress)
 
 
-def _first_pictures(source: Source) -> Iterator[np.ndarray]:
-    """Yield a few inputs, spread over all, (1, H, W, 3) float32 sRGB 0..1."""
-    import numpy as np
-
-    for index in np.linspace(0, len(source) - 1, min(EQUALISED_ON, len(source))).astype(int):
-        yield source.read(int(index))["image"].astype(np.float32)[None] / np.float32(255.0)
-
-
-def _initialise(model: Any, config: RunConfig, start: Path) -> bool:
-    """Assign the weights; return whether they know nothing of rounding, with which the training begins."""
+def _initialise(model: Any, config: RunConfig, start: Path) -> None:
     import numpy as np
 
     from tf_relight.weights import assign_weights, check_made_for, read_weights, resolve, tensor_variables
 
     stored, method = read_weights(resolve(start)), methods.get(config.method)
-    asked, ranges = config.model, {}
-    if config.train.quantise is not None and not stored.config.get("quantised"):
-        # Weights of before the rounding have no ranges; the first step sets them.
+    asked, tensors, share = config.model, dict(stored.tensors), config.train.quantise
+    if share is not None and not stored.config.get("quantised"):
         asked = {**asked, "quantised": False}
-        ranges = {"ranges": np.asarray(tensor_variables(model)["ranges"])}
+    if share is not None and (share < 1 or not stored.config.get("quantised")):
+        # There are no ranges, or steps without rounding come first, after which they no longer fit.
+        tensors["ranges"] = np.zeros_like(tensor_variables(model)["ranges"])
     if stored.method not in method.info.starts_from:
         check_made_for(stored, config.method, method.config(asked))
-    assign_weights(model, {**ranges, **stored.tensors}, source=str(stored.path))
-    return bool(ranges) and config.train.quantise == 1
+    assign_weights(model, tensors, source=str(stored.path))
 
 
 def _loss_resources(stages: list[Stage]) -> dict[str, dict[str, Any]]:

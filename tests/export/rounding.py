@@ -1,4 +1,4 @@
-"""A narrow network that rounds to 8 bits, as it is after a few steps of training."""
+"""A narrow network that rounds to 8 bits, as it is when its training begins."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ def rounding_network(**config: Any) -> LoadedModel:
     generator = np.random.default_rng(1)
     for bias in (v for v in model.trainable_variables if v.name == "bias"):
         bias.assign(generator.normal(scale=0.05, size=bias.shape))
-    for seed in range(3):
-        model(picture(64, seed), training=True)
+    model.calibrate([picture(64, seed) for seed in range(3)])
     return LoadedModel(model, method, settings, {})
 
 

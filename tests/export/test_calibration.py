@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from export import calibration
-from export.calibration import brightened, from_folder, rendered
+from export.calibration import from_folder, rendered
 from tf_relight import methods
 from tf_relight.errors import RelightError
 
@@ -38,13 +38,6 @@ def test_the_record_follows_the_pixels():
 def test_every_second_scene_is_as_bright_as_a_photo():
     dark, bright = rendered(SCENES, 32, count=2, seed=3).pictures
     assert dark.mean() < 0.3 and bright.mean() == pytest.approx(0.45, abs=0.01)
-
-
-def test_brightening():
-    picture = np.linspace(0, 0.3, 64, dtype=np.float32).reshape(8, 8, 1)
-    assert brightened(picture).mean() == pytest.approx(0.45, abs=1e-3)
-    for same in (np.zeros((4, 4, 3), np.float32), np.full((4, 4, 3), 0.6, np.float32)):
-        assert brightened(same) is same
 
 
 def write(path, pixels):

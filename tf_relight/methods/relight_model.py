@@ -6,11 +6,12 @@ is imported inside the training functions, so a network can be built and run on 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 from keras import ops
 
 from tf_relight.discriminators import VIEWS, build_discriminator
@@ -63,6 +64,14 @@ class RelightModel(keras.Model):
         """Set what a stage switches in the network; a network without switches takes none."""
         if switches:
             raise TypeError(f"{type(self).__name__} has no switches: {sorted(switches)}")
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether `calibrate` must be called at the first step of the stage that was prepared."""
+        return False
+
+    def calibrate(self, pictures: Iterable[np.ndarray]) -> None:
+        """Set what a network needs to know of its pictures, (B, H, W, 3) sRGB 0..1; most need nothing."""
 
     def attach_discriminators(self, stages: Sequence[Stage]) -> None:
         """Make the discriminators that the stages ask for; call inside the strategy's scope.

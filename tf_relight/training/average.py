@@ -29,6 +29,11 @@ class WeightAverage:
         for average, weight in zip(self.averages, self.weights, strict=True):
             average.assign(average.value + (1.0 - self.decay) * (weight.value - average.value))
 
+    def install(self) -> None:
+        """Set the weights to the averages."""
+        for average, weight in zip(self.averages, self.weights, strict=True):
+            weight.assign(keras.ops.convert_to_numpy(average))
+
     def reset(self) -> None:
         """Set the averages to the weights."""
         for average, weight in zip(self.averages, self.weights, strict=True):

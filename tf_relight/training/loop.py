@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -23,6 +22,7 @@ from tf_relight.methods.contract import Stage
 from tf_relight.methods.relight_model import RelightModel, StepOptions
 from tf_relight.metrics import light_angle, psnr, quantise
 from tf_relight.training.average import WeightAverage
+from tf_relight.training.calibration_pictures import CalibrationPictures
 from tf_relight.training.checkpoint import RunCheckpoints
 from tf_relight.training.optimizers import make_optimizers
 from tf_relight.training.score_pictures import ScoreSheets
@@ -128,7 +128,7 @@ class Trainer:
         """
         step = self._restore() if resume else 0
         if step == 0:
-            self._prepare(self._spans[0])
+            self._begin(self._spans[0])
         self._curve = Curve(self.folder / "curve.csv", step)
         self._board = Board(self.folder / "tensorboard", chief=self.cluster.chief)
         visible = progress and self.cluster.chief
@@ -145,8 +145,7 @@ class Trainer:
             self._board.close()
             self._checkpoints.close()
         if self._average is not None:
-            for average, weight in zip(self._average.averages, self._average.weights, strict=True):
-                weight.assign(keras.ops.convert_to_numpy(average))
+            self._average.install()
 
     def _run_stage(self, span: StageSpan, step: int, line: StepProgress) -> int:
         line.stage(span.stage.name)
@@ -171,9 +170,21 @@ class Trainer:
                     f"Stopped after step {step}; continue with --resume.", int(self._stop_signal)
                 )
         if span is not self._spans[-1]:
-            self._prepare(self._spans[self._spans.index(span) + 1])
+            self._begin(self._spans[self._spans.index(span) + 1])
         self._save(step)
         return step
+
+    def _begin(self, span: StageSpan) -> None:
+        """Enter a stage at its first step; rounding begins with the weights that would be released."""
+        self._prepare(span)
+        if not self.model.needs_calibration:
+            return
+        with self.strategy.scope():
+            if self._average is not None:
+                self._average.install()
+            self.model.calibrate(CalibrationPictures(self.train_source))
+            if self._average is not None:
+                self._average.reset()
 
     def _prepare(self, span: StageSpan) -> None:
         """Set the model up for a stage with fresh optimisers."""

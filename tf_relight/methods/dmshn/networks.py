@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from tf_relight.calibration import calibrate
 from tf_relight.layers import (
     Downsample2x,
     ResidualUnit,
@@ -212,6 +214,16 @@ class DMSHN(RelightModel):
             for net in self.nets:
                 x = net(x)["output"]
         return ops.cast(crop_like(x, image), "float32")
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether the stage rounds."""
+        return self.int8.on
+
+    def calibrate(self, pictures: Iterable[np.ndarray]) -> None:
+        """Even out the channels and set the ranges of the rounding by pictures, if there are none yet."""
+        if not self.int8.started:
+            calibrate(self, pictures)
 
     def features(self, image: Any) -> dict[str, Any]:
         """Return what the first net computes at its three levels, for an H and W that are multiples of 16."""
