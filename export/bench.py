@@ -157,6 +157,7 @@ def _sides(
     sides: dict[str, Prepare] = {
         BASE: (prepare_keras, (weights, record.method, "float32", threads, inputs)),
         "keras_bfloat16": (prepare_keras, (weights, record.method, "mixed_bfloat16", threads, inputs)),
+        "keras_xla": (prepare_keras, (weights, record.method, "float32", threads, inputs, True)),
     }
     if options.savedmodel is not None:
         given = _for_savedmodel(inputs, size)

@@ -18,8 +18,10 @@ Precision = Literal["float32", "mixed_bfloat16"]
 _run: Callable[[], Any] | None = None
 
 
-def prepare_keras(weights: str, method: str, precision: Precision, threads: int, inputs: Inputs) -> None:
-    """Load the trained network in Keras and compile it for the shape of `inputs`.
+def prepare_keras(
+    weights: str, method: str, precision: Precision, threads: int, inputs: Inputs, xla: bool = False
+) -> None:
+    """Load the trained network in Keras and compile it for the shape of `inputs`, with XLA if asked.
 
     Raises:
         RelightError: the weights cannot be loaded.
@@ -32,7 +34,7 @@ def prepare_keras(weights: str, method: str, precision: Precision, threads: int,
 
     keras.config.set_dtype_policy(precision)
     function, _, _ = relight_function(load_model(weights, method), None)
-    compiled = tf.function(function)
+    compiled = tf.function(function, jit_compile=xla)
     given = {name: tf.constant(values) for name, values in inputs.items()}
     _set(lambda: [values.numpy() for values in compiled(**given).values()])
 

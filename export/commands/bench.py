@@ -10,9 +10,9 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "bench",
         help="time exported .tflite files beside the network in Keras",
-        description="Time Keras in float32 and bfloat16, a SavedModel if one is given, and each file of "
-        "DIR/manifest.json. The sides take turns, each in its own process. One row with the command and the "
-        "hardware is appended to benchmarks/results/export.jsonl.",
+        description="Time Keras in float32, bfloat16 and with XLA, a SavedModel if one is given, and each "
+        "file of DIR/manifest.json. The sides take turns, each in its own process. One row with command "
+        "and hardware is appended to benchmarks/results/export.jsonl.",
         example="python -m export bench phone/ --sizes 256 --threads 2",
     )
     parser.set_defaults(command=bench)

@@ -110,7 +110,7 @@ def test_a_folder_through_the_command(
     (row,) = map(json.loads, (tmp_path / "export.jsonl").read_text().splitlines())
     assert row["command"].startswith("python -m export") and row["hardware"] and row["method"] == "dmshn"
     sides = {each["side"]: each for each in row["sides"]}
-    assert list(sides) == [BASE, "keras_bfloat16", "savedmodel", "fp32", "dynamic_int8"]
+    assert list(sides) == [BASE, "keras_bfloat16", "keras_xla", "savedmodel", "fp32", "dynamic_int8"]
     assert all(each["ms_min"] > 0 and each["peak_mib"] > 20 for each in sides.values())
     assert sides[BASE]["times_faster_than_keras_float32"] == 1.0
     assert sides["fp32"]["peak_mib"] < sides[BASE]["peak_mib"]
