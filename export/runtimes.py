@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -62,37 +62,73 @@ class Runtime(Protocol):
         ...
 
 
+class _Lazy(Mapping[str, SignatureInfo]):
+    """Signatures by name, each found out when it is asked for."""
+
+    def __init__(self, names: Sequence[str], find: Callable[[str], SignatureInfo]) -> None:
+        self._names, self._find = tuple(names), find
+
+    def __getitem__(self, name: str) -> SignatureInfo:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._find(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 class InterpreterRuntime:
-    """A .tflite file in LiteRT's Interpreter, on the CPU."""
+    """A .tflite file in LiteRT's Interpreter, on the CPU.
+
+    Only the signatures that run take memory; `Interpreter.allocate_tensors` would prepare all of them.
+    """
 
     def __init__(self, path: Path | str, threads: int = 1) -> None:
         """Load the file and prepare its first signature; raises RelightError when it cannot be used."""
-        interpreter_class = import_litert("interpreter").Interpreter
-        self.path = Path(path)
+        self.path, self._threads = Path(path), _positive(threads)
+        self._runners: dict[str, Any] = {}
         with _loading(self.path):
-            self._interpreter = interpreter_class(str(path), num_threads=_positive(threads))
-            self._interpreter.allocate_tensors()
-            self._runners = {
-                name: self._interpreter.get_signature_runner(name)
-                for name in self._interpreter.get_signature_list()
-            }
-            self.signatures: Mapping[str, SignatureInfo] = {
-                name: SignatureInfo(_infos(runner.get_input_details()), _infos(runner.get_output_details()))
-                for name, runner in self._runners.items()
-            }
+            self._interpreter = self._made()
+            names = list(self._interpreter.get_signature_list())
+            for first in names[:1]:
+                self._runner(first)
+        self.signatures: Mapping[str, SignatureInfo] = _Lazy(names, self._info)
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the named outputs; see `Runtime.run`."""
         check_inputs(self, signature, inputs)
-        return {name: np.array(value) for name, value in self._runners[signature](**inputs).items()}
+        with _loading(self.path):
+            return {name: np.array(value) for name, value in self._runner(signature)(**inputs).items()}
+
+    def _made(self) -> Any:
+        return import_litert("interpreter").Interpreter(str(self.path), num_threads=self._threads)
+
+    def _runner(self, signature: str) -> Any:
+        if signature not in self._runners:
+            self._runners[signature] = self._interpreter.get_signature_runner(signature)
+        return self._runners[signature]
+
+    def _info(self, signature: str) -> SignatureInfo:
+        with _loading(self.path):
+            runner = self._runner(signature)
+        return SignatureInfo(_infos(runner.get_input_details()), _infos(runner.get_output_details()))
 
     def operations(self) -> list[dict[str, Any]]:
         """Return the operations of the first signature as they run: index, op_name, inputs, outputs.
 
         Delegated operations are still listed, before the DELEGATE that runs them.
         """
-        # The interpreter has no public way to ask what a delegate took.
-        return list(self._interpreter._get_ops_details())
+        with _loading(self.path):
+            prepared = self._made()
+            prepared.allocate_tensors()
+            # The interpreter has no public way to ask what a delegate took.
+            return list(prepared._get_ops_details())
 
 
 class CompiledRuntime:

@@ -8,6 +8,7 @@ import pytest
 
 from export.gpu_gate import control_network
 from export.runtimes import RUNTIMES, RuntimeName, held_stderr, open_runtime
+from tests.export.exported import exported_copy
 from tf_relight.errors import RelightError
 
 IMAGE = np.random.default_rng(0).random((1, 16, 16, 3), dtype=np.float32)
@@ -69,6 +70,19 @@ def test_wrong_inputs_are_named(
     opened = open_runtime(network, runtime)
     with pytest.raises(RelightError, match=message.replace("?", r"\?")):
         opened.run(signature, inputs)
+
+
+def test_only_the_sizes_asked_for_are_prepared(tmp_path: Path) -> None:
+    from export.runtimes import InterpreterRuntime
+
+    opened = InterpreterRuntime(exported_copy("dpr512", tmp_path) / "dpr512_fp32.tflite")
+    assert list(opened.signatures) == ["relight_32", "relight_48"] and len(opened.signatures) == 2
+    assert "relight_48" in opened.signatures and "relight_64" not in opened.signatures
+    assert set(opened._runners) == {"relight_32"}
+    assert opened.signatures["relight_48"].inputs["image"].shape == (1, 48, 48, 1)
+    assert set(opened._runners) == {"relight_32", "relight_48"}
+    with pytest.raises(KeyError):
+        opened.signatures["relight_64"]
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
