@@ -96,8 +96,8 @@ class InterpreterRuntime:
         with _loading(self.path):
             self._interpreter = self._made()
             names = list(self._interpreter.get_signature_list())
-            for first in names[:1]:
-                self._runner(first)
+            if names:
+                self._runner(names[0])
         self.signatures: Mapping[str, SignatureInfo] = _Lazy(names, self._info)
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
