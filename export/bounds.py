@@ -1,6 +1,7 @@
 """How good an exported file has to be, as data: the only place of these numbers.
 
-PSNR is that of the float network's own output against the file's, both 0..1, the worst picture of all.
+PSNR is that of the float network's own output against the file's, both 0..1, the worst picture of all. A
+network that was trained with 8-bit rounding is compared with the float network that it followed.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class Bounds:
         size_ratio: bytes of the file divided by those of the float32 file.
         gpu_psnr: lowest dB on the GPU delegate.
         truth_loss: dB that may be lost against the true pictures, compared with the float network.
+        rounded_error: largest absolute difference from Keras with the rounding of the training.
     """
 
     max_error: float | None = None
@@ -30,6 +32,7 @@ class Bounds:
     size_ratio: float | None = None
     gpu_psnr: float | None = None
     truth_loss: float = 0.1
+    rounded_error: float = 0.0
 
 
 BOUNDS: Mapping[str, Bounds] = MappingProxyType(
@@ -46,13 +49,18 @@ PORTRAIT_DYNAMIC_PSNR = 50.0
 """Networks of one channel, DPR: instance normalisation keeps the rounding errors small."""
 TRAINED_STATIC_PSNR = 45.0
 """Static int8 of a network that was trained with the rounding."""
+TAIL_ROUNDED_ERROR = 1 / 32
+"""Where the last layers have no fixed ranges: a float32 sum between two steps may fall to the other side."""
 
 
-def bounds_of(quantisation: str, info: MethodInfo, *, quantisation_aware: bool = False) -> Bounds:
+def bounds_of(
+    quantisation: str, info: MethodInfo, *, quantisation_aware: bool = False, dynamic_tail: bool = False
+) -> Bounds:
     """Return what a file of a method must keep.
 
     Args:
         quantisation_aware: the network was trained with the rounding of int8.
+        dynamic_tail: its last layers have no fixed ranges.
 
     Raises:
         RelightError: an unknown quantisation.
@@ -64,5 +72,7 @@ def bounds_of(quantisation: str, info: MethodInfo, *, quantisation_aware: bool =
     if quantisation == "dynamic_int8" and info.channels == "luminance":
         return replace(bounds, psnr=PORTRAIT_DYNAMIC_PSNR, gpu_psnr=PORTRAIT_DYNAMIC_PSNR)
     if quantisation == "static_int8" and quantisation_aware:
-        return replace(bounds, psnr=TRAINED_STATIC_PSNR, gpu_psnr=TRAINED_STATIC_PSNR)
+        rounded = TAIL_ROUNDED_ERROR if dynamic_tail else 0.0
+        psnr = TRAINED_STATIC_PSNR
+        return replace(bounds, psnr=psnr, gpu_psnr=psnr, rounded_error=rounded)
     return bounds

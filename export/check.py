@@ -26,6 +26,7 @@ from export.reference import (
     TruthCase,
     cases,
     example_photos,
+    followed,
     keras_function,
     picture_of,
     truth_cases,
@@ -64,14 +65,19 @@ class Options:
     weights: str | None = None
 
 
-_Network = tuple[str, str, str | None, tuple[int, ...]]
+_Network = tuple[str, str, str | None, tuple[int, ...], bool]
 
 
 @dataclass(frozen=True, eq=False)
 class _Reference:
-    """What all files of one network are compared with."""
+    """What all files of one network are compared with.
+
+    Attributes:
+        dynamic_tail: whether the network was trained with 8-bit rounding but for its last layers.
+    """
 
     loaded: LoadedModel
+    dynamic_tail: bool
     cases: Mapping[int, Sequence[Case]]
     truth_size: int
     truth: Sequence[TruthCase]
@@ -106,14 +112,15 @@ def check_folder(
 def _float_bytes(manifest: Manifest, record: FileRecord) -> int | None:
     """Return the bytes of the float32 file of the same network and sizes."""
     for other in manifest.files:
-        if other.quantisation == "fp32" and _network(other) == _network(record):
+        if other.quantisation == "fp32" and _network(other)[:-1] == _network(record)[:-1]:
             return other.size_bytes
     return None
 
 
 def _network(record: FileRecord) -> _Network:
-    """Return what files have in common that are compared with each other."""
-    return record.method, record.weights.name, record.weights.sha256, record.sizes
+    """Return what files have in common that are compared with the same network."""
+    weights = record.weights
+    return record.method, weights.name, weights.sha256, record.sizes, _ranges_trained(record)
 
 
 def check_file(
@@ -121,7 +128,10 @@ def check_file(
 ) -> FileCheck:
     """Measure one file and judge it; whatever is wrong with it becomes part of the answer."""
     info = reference.loaded.method.info
-    bounds = bounds_of(record.quantisation, info, quantisation_aware=_ranges_trained(record))
+    trained = _ranges_trained(record)
+    bounds = bounds_of(
+        record.quantisation, info, quantisation_aware=trained, dynamic_tail=trained and reference.dynamic_tail
+    )
     check = FileCheck(record)
     try:
         check_integrity(folder / record.name, record)
@@ -166,8 +176,6 @@ def _measured(
 ) -> FileCheck:
     record = check.record
     wanted = {size: reference.cases[size] for size in record.sizes}
-    if not _ranges_trained(record):
-        wanted = {size: [replace(case, rounded=None) for case in of_size] for size, of_size in wanted.items()}
     scores: dict[str, RuntimeScore] = {}
     with child() as process:
         graphs, delegations, accelerated = process.call(inspect_file, str(path))
@@ -241,14 +249,18 @@ def _reference(record: FileRecord, photos: Sequence[tuple[str, np.ndarray]], opt
     """Run the trained network of a file on everything that its files are compared on."""
     from tf_relight.weights import load_model
 
-    loaded = load_model(weights_path(record, options.weights), record.method)
+    path = weights_path(record, options.weights)
+    own = load_model(path, record.method)
+    rounding = own if _ranges_trained(record) else None
+    loaded = own if rounding is None else followed(path, own)
     size = min(record.sizes, key=lambda each: abs(each - training_size(loaded)))
     truth = list(truth_cases(loaded, size, options.truth)) if options.truth else []
     run, info = keras_function(loaded), loaded.method.info
     pairs = [(quantise(picture_of(info, each.image, run(each.inputs))), each.target) for each in truth]
     return _Reference(
         loaded,
-        cases(loaded, record.sizes, photos),
+        rounding is not None and rounding.model.int8.tail > 0,
+        cases(loaded, record.sizes, photos, rounding),
         size,
         truth,
         fmean(psnr(*pair) for pair in pairs) if pairs else 0.0,

@@ -102,7 +102,8 @@ def markdown(checks: Sequence[FileCheck], *, command: str, hardware: str) -> str
         f"`{command}` on {hardware}.",
         "",
         "PSNR (the worst picture of all), errors and XNNPACK's share are the worse of both runtimes' and of "
-        "all sizes'; they compare with Keras in float32. Truth: mean over embedded validation pictures.",
+        "all sizes'; they compare with Keras in float32, after 8-bit training with the float network that it "
+        "followed. Truth: mean over embedded validation pictures.",
         "",
         "| " + " | ".join(headings) + " |",
         "|" + "---|" * len(headings),

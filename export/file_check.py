@@ -130,8 +130,9 @@ def misses(check: FileCheck, bounds: Bounds) -> Iterator[str]:
             yield f"{name}: largest error {worst:.2g}, allowed {bounds.max_error:.2g}"
         if bounds.psnr is not None and not score.psnr >= bounds.psnr:
             yield f"{name}: {score.psnr:.1f} dB, wanted {bounds.psnr:g}"
-        if score.rounded_error is not None and score.rounded_error != 0:
-            yield f"{name}: differs by {score.rounded_error:.2g} from the network with its rounding, wanted 0"
+        rounded, allowed = score.rounded_error, bounds.rounded_error
+        if rounded is not None and not rounded <= allowed:
+            yield f"{name}: differs by {rounded:.2g} from the network's own rounding, allowed {allowed:.2g}"
     yield from check.forbidden
     if check.delegated != check.operations:
         left = ", ".join(f"{count} {kind}" for kind, count in check.left.items())

@@ -99,7 +99,7 @@ def only(content: bytes, signature: str) -> bytes:
     model.subgraphs = [model.subgraphs[chosen.subgraphIndex]]
     chosen.subgraphIndex = 0
     model.signatureDefs = [chosen]
-    _drop_empty_buffers(model)
+    drop_empty_buffers(model)
     return pack(model)
 
 
@@ -110,7 +110,7 @@ def compact(content: bytes) -> bytes:
     kernels, and its operations, which are the same at every size: in small networks a sixth of the file.
     """
     model = unpack(content)
-    _drop_empty_buffers(model)
+    drop_empty_buffers(model)
     written: dict[bytes, _Once] = {}
 
     def once(table: Any, key: bytes | None = None) -> _Once:
@@ -132,7 +132,7 @@ def compact(content: bytes) -> bytes:
     return pack(model)
 
 
-def _drop_empty_buffers(model: Any) -> None:
+def drop_empty_buffers(model: Any) -> None:
     """Let all tensors that are no constants share the first buffer, which is empty in every file."""
     numbers = {0: 0}
     kept = [model.buffers[0]]

@@ -1,7 +1,8 @@
 """A network that was trained with the rounding of 8-bit inference, as the int8 file it was trained to be.
 
 Nothing is measured here: the trained network has the range of every tensor. While its graph is traced, each
-layer says its ranges with TensorFlow's fake quantisation, which the converter turns into int8 tensors.
+layer says its ranges with TensorFlow's fake quantisation, which the converter turns into int8 tensors. Layers
+of a dynamic tail say none: they stay float32, and their kernels are stored as int8 afterwards.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from export.runtimes import held_stderr
+from export import graph_tools
+from export.runtimes import held_stderr, import_litert
 from export.signatures import signature_name
 from tf_relight.errors import RelightError
 
@@ -33,7 +35,9 @@ def is_trained(loaded: LoadedModel) -> bool:
 def int8_file(loaded: LoadedModel, sizes: Sequence[int], work: Path) -> bytes:
     """Return a .tflite file whose outputs are those of the network, bit for bit.
 
-    Inputs and outputs are float32, everything between is int8. Each size is a signature.
+    Inputs and outputs are float32, everything between is int8. In a dynamic tail float32 sums are rounded to
+    int8 for each convolution, and a number between two steps may fall to the other side than in Keras. Each
+    size is a signature.
 
     Args:
         work: an empty or new folder for the SavedModel that the converter reads.
@@ -54,19 +58,56 @@ def int8_file(loaded: LoadedModel, sizes: Sequence[int], work: Path) -> bytes:
         converter = tf.lite.TFLiteConverter.from_saved_model(str(work), signature_keys=names)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        return bytes(converter.convert())
+        return _with_int8_kernels(bytes(converter.convert()))
+
+
+def _with_int8_kernels(content: bytes) -> bytes:
+    """Return a file whose convolutions of float32 numbers have int8 kernels, all but the last.
+
+    Runtimes round the input of such a convolution to int8, with the range that it has in the picture.
+    """
+    from tf_relight.quantization import WEIGHT_STEPS
+
+    model = graph_tools.unpack(content)
+    schema = import_litert("schema_py_generated")
+    stored: dict[int, tuple[int, Any]] = {}
+    for subgraph in model.subgraphs:
+        for operation in graph_tools.convolutions(model, subgraph)[:-1]:
+            kernel = subgraph.tensors[int(operation.inputs[1])]
+            values = graph_tools.constant(model, kernel)
+            if values is None:
+                continue
+            if kernel.buffer not in stored:
+                # The weights are at steps, so this finds them again.
+                scale = np.maximum(np.abs(values).max(axis=(1, 2, 3)), 1e-6) / np.float32(WEIGHT_STEPS)
+                steps = np.rint(values / scale[:, None, None, None]).astype(np.int8)
+                model.buffers.append(schema.BufferT())
+                model.buffers[-1].data = np.frombuffer(steps.tobytes(), np.uint8)
+                stored[kernel.buffer] = (len(model.buffers) - 1, _symmetric(scale))
+            kernel.type = schema.TensorType.INT8
+            kernel.buffer, kernel.quantization = stored[kernel.buffer]
+    return graph_tools.pack(model)
+
+
+def _symmetric(scale: np.ndarray) -> Any:
+    """Return the quantisation of a kernel whose outputs have their own scales."""
+    made = import_litert("schema_py_generated").QuantizationParametersT()
+    made.scale, made.zeroPoint = scale.astype(np.float32), np.zeros(len(scale), np.int64)
+    made.quantizedDimension = 0
+    return made
 
 
 def _write_saved_model(loaded: LoadedModel, sizes: Sequence[int], folder: Path) -> None:
     """Write the graphs alone: all weights are constants in them, so that there is no variable to save."""
     import tensorflow as tf
 
-    from export.network import relight_function
+    from export.network import Clip, relight_function
 
     signatures = {}
     with fake_quantised(loaded.model):
         for size in sizes:
-            function, inputs, _ = relight_function(loaded, size, clip="none", rounded=True)
+            clip: Clip = "plain" if loaded.model.int8.tail else "none"
+            function, inputs, _ = relight_function(loaded, size, clip=clip, rounded=True)
             specs = {spec.name: tf.TensorSpec(spec.shape, spec.dtype, spec.name) for spec in inputs}
             signatures[signature_name(size)] = tf.function(function).get_concrete_function(**specs)
     tf.saved_model.save(tf.Module(), str(folder), signatures=signatures)
@@ -76,7 +117,7 @@ def _write_saved_model(loaded: LoadedModel, sizes: Sequence[int], folder: Path) 
 def fake_quantised(model: Any) -> Iterator[None]:
     """Let the layers of `model` compute with fake quantisation as the converter knows it, for a while."""
     layers = _int8_layers(model)
-    ranges = {range_ for layer in layers for range_ in _ranges(layer)}
+    ranges = {each for layer in layers for each in _ranges(layer) if each.fixed}
     with model.int8.running():
         changes: list[tuple[Any, str, Any]] = [(layer, "call", _form(layer)) for layer in layers]
         for range_ in ranges:
@@ -112,6 +153,8 @@ def _form(layer: Any) -> Callable[..., Any]:
     """Return the layer as a function with fake quantisation; its weights are rounded and constant."""
     from tf_relight.quantization import Conv2D, Sum
 
+    if not layer.range.fixed:
+        return _form_in_tail(layer)
     quantise = _fake_quant(layer.range)
     if isinstance(layer, Sum):
         return lambda x, y: quantise(x + y)
@@ -123,6 +166,18 @@ def _form(layer: Any) -> Callable[..., Any]:
         return quantise(layer.activation(layer.convolve(inputs, round_kernel(kernel, scale)) + bias))
 
     return call
+
+
+def _form_in_tail(layer: Any) -> Callable[..., Any]:
+    """Return a layer without fixed ranges as a function; the weights are constant, at the steps of int8."""
+    from tf_relight.quantization import Sum
+
+    if isinstance(layer, Sum):
+        assert layer.sources is not None
+        first, second = (_fake_quant(each) if each.fixed else None for each in layer.sources)
+        return lambda x, y: (first(x) if first else x) + (second(y) if second else y)
+    kernel, bias = np.asarray(layer.tail_kernel()), np.asarray(layer.bias)
+    return lambda inputs: layer.activation(layer.convolve(inputs, kernel) + bias)
 
 
 def _fake_quant(range_: Range) -> Callable[[Any], Any]:

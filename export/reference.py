@@ -164,14 +164,43 @@ def picture_of(info: MethodInfo, image: np.ndarray, outputs: Mapping[str, np.nda
     return np.clip(lab_to_rgb(lab), 0.0, 1.0)
 
 
-def cases(
-    loaded: LoadedModel, sizes: Sequence[int], photos: Sequence[tuple[str, np.ndarray]]
-) -> dict[int, list[Case]]:
-    """Return the cases of each size, with what Keras makes of them."""
-    from export.quantization_aware import is_trained
+def followed(path: Path, loaded: LoadedModel) -> LoadedModel:
+    """Return the float network that a training with 8-bit rounding followed; others follow themselves.
 
+    Args:
+        path: of the weights of `loaded`; those of the other lie beside it.
+
+    Raises:
+        RelightError: they do not, or they are others.
+    """
+    from tf_relight.weights import FOLLOWED_WEIGHTS, load_model
+
+    sha256 = loaded.metadata.get("follows")
+    if sha256 is None:
+        return loaded
+    beside = path.with_name(FOLLOWED_WEIGHTS)
+    if not beside.is_file() or sha256_of(beside) != sha256:
+        state = "are others" if beside.is_file() else "are missing"
+        raise RelightError(
+            f"{path} was trained to stay close to a float network whose weights {state}. Put the "
+            f"{FOLLOWED_WEIGHTS} of the same training beside it."
+        )
+    return load_model(beside)
+
+
+def cases(
+    loaded: LoadedModel,
+    sizes: Sequence[int],
+    photos: Sequence[tuple[str, np.ndarray]],
+    rounding: LoadedModel | None = None,
+) -> dict[int, list[Case]]:
+    """Return the cases of each size, with what Keras makes of them.
+
+    Args:
+        rounding: the network that was trained with 8-bit rounding to do what `loaded` does.
+    """
     run, info = keras_function(loaded), loaded.method.info
-    run_rounded = keras_function(loaded, rounded=True) if is_trained(loaded) else None
+    run_rounded = None if rounding is None else keras_function(rounding, rounded=True)
     made: dict[int, list[Case]] = {}
     for size in sizes:
         made[size] = []

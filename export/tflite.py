@@ -173,7 +173,9 @@ class _Writer:
             return made.content, {"rounded_layers": made.layers}
         if quantization_aware.is_trained(self._loaded):
             content = quantization_aware.int8_file(self._loaded, self._sizes, self._work / "trained")
-            return graph_tools.compact(content), {"rounded_layers": "all, as trained"}
+            tail = self._loaded.model.int8.tail
+            layers = f"all but the last {tail} convolutions" if tail else "all"
+            return graph_tools.compact(content), {"rounded_layers": f"{layers}, as trained"}
         made = quantize.static_int8(self._float32, self._pictures, bounds)
         calibration = self._pictures.record(made.sides)
         return made.content, {"rounded_layers": made.layers, "calibration": calibration}

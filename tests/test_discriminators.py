@@ -118,7 +118,7 @@ def trained(norm: str, form: str, *, steps: int, rate: float = 1e-3, blank: bool
     curve = Schedule(rate, kind="constant")
     stage = Stage("only", 1.0, (LossTerm("l1"),), curve, adversaries=judges)
     model = build_toy_net(4)
-    model.attach_discriminators([stage])
+    model.attach_networks([stage])
     model.prepare_stage(stage, make_optimizers(stage, steps), StepOptions())
     network = model.attached["judge"]
     if blank:

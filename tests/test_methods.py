@@ -148,7 +148,7 @@ def test_gradient_reaches_every_weight_of_each_stage_and_no_other(method, narrow
     batch = training_batch(method, 2, 64)
     recipe = method.recipe(RECIPES.get(method.name))
     stages = method.stages(method.config(NARROW[method.name]), recipe)
-    narrow.attach_discriminators(stages)
+    narrow.attach_networks(stages)
     for stage in stages:
         narrow.prepare_stage(stage, make_optimizers(stage, 10), StepOptions())
         trained = {id(variable) for variable in narrow.stage_variables(stage)}

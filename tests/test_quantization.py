@@ -138,6 +138,35 @@ def test_the_rounded_network_is_close_to_the_float_one_and_gives_whole_steps(sta
     np.testing.assert_allclose(rounded * 255, np.rint(rounded * 255), atol=1e-4)
 
 
+def test_a_dynamic_tail_has_no_ranges_and_loses_less():
+    image = pictures()
+    found = {}
+    for tail in (0, 1, 24, 89):
+        model = uneven_network(dynamic_tail=tail)
+        exact = np.clip(np.asarray(float_twin(model)(image)), 0, 1)
+        model.calibrate([image])
+        assert model.int8.started and model.int8.tail == tail
+        found[tail] = psnr(np.clip(np.asarray(model(image)), 0, 1), exact), model.int8.limits.shape[0]
+    scores, counts = zip(*found.values(), strict=True)
+    assert list(counts) == sorted(counts, reverse=True) and counts[-1] == 1
+    assert scores[0] < scores[2] < scores[3]
+
+
+def test_steps_of_a_picture_span_it_and_have_one_for_zero():
+    from tf_relight.quantization import _steps_of_picture
+
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=(4, 5, 6, 3)).astype(np.float32) * [[[[1]]], [[[9]]], [[[0]]], [[[1e-3]]]]
+    values[1] = np.abs(values[1])
+    per_step, zero = (np.asarray(each) for each in _steps_of_picture(values))
+    steps = np.rint(values * per_step) + zero
+    assert steps.min() >= -128 and steps.max() <= 127 and (zero == np.rint(zero)).all()
+    assert np.abs((steps - zero) / per_step - values).max(axis=(1, 2, 3)) == pytest.approx(
+        [0.5 / per_step[0, 0, 0, 0], 0.5 / per_step[1, 0, 0, 0], 0, 0.5 / per_step[3, 0, 0, 0]], rel=0.05
+    )
+    assert zero[1, 0, 0, 0] == -128
+
+
 def test_odd_sizes_go_through_the_rounded_network():
     model = network(quantised=True)
     model.calibrate([pictures()])
@@ -149,30 +178,53 @@ def test_without_ranges_there_is_no_result():
     assert np.isnan(np.asarray(network(quantised=True)(pictures()))).all()
 
 
-def test_a_rounding_stage_lowers_its_loss_and_keeps_the_ranges():
+def test_a_rounding_stage_comes_closer_to_the_float_network_and_keeps_the_ranges():
     import keras
     import tensorflow as tf
 
-    from tf_relight.methods.contract import LossTerm, Schedule, Stage
+    from tf_relight.methods.contract import FOLLOWED, Schedule, Stage
     from tf_relight.methods.relight_model import StepOptions
+    from tf_relight.train import with_rounding
 
-    model = uneven_network()
+    model = uneven_network(dynamic_tail=20)
     batch = {"image": tf.constant(pictures()), "target": tf.constant(pictures() / 2)}
-    stage = Stage("rounding", 1.0, (LossTerm("l2"),), Schedule(1e-4), switches={"quantise": True})
-    model.attach_discriminators([stage])
-    model.prepare_stage(stage, {"model": keras.optimizers.Adam(1e-4)}, StepOptions(clip_norm=1.0))
+    (stage,) = with_rounding([Stage("any", 1.0, (), Schedule(1e-3))], 1.0)
+    model.attach_networks([stage])
+    model.prepare_stage(stage, {"model": keras.optimizers.Adam(3e-4)}, StepOptions(clip_norm=1.0))
     assert model.needs_calibration
+    exact = np.asarray(float_twin(model)(batch["image"]))
     model.calibrate([pictures()])
     limits = np.asarray(model.int8.limits)
-
-    def loss() -> float:
-        return float(np.mean((np.asarray(model(batch["image"])) - np.asarray(batch["target"])) ** 2))
-
-    before, step = loss(), tf.function(model.train_step)
-    for _ in range(40):
-        step(batch)
-    assert loss() < 0.9 * before
+    np.testing.assert_array_equal(np.asarray(model.attached[FOLLOWED](batch["image"])), exact)
+    for bias in (v for v in model.trainable_variables if v.path.endswith("conv_out/bias")):
+        bias.assign(bias + 0.03)
+    step = tf.function(model.train_step)
+    losses = [float(step(batch)["rounded_l2"]) for _ in range(40)]
+    assert losses[0] > 1e-4 and np.mean(losses[-5:]) < 0.3 * losses[0]
     np.testing.assert_array_equal(np.asarray(model.int8.limits), limits)
+    np.testing.assert_array_equal(np.asarray(model.attached[FOLLOWED](batch["image"])), exact)
+
+
+@pytest.mark.parametrize("tail", [0, 5])
+def test_what_is_followed_can_be_reached(tail):
+    from tf_relight.train import with_rounding
+
+    model = uneven_network(dynamic_tail=tail)
+    image = pictures()
+    model.attach_networks(with_rounding(methods.get("dmshn").stages(None, recipe()), 1.0))
+    model.calibrate([image])
+    outputs = model.compute({"image": image}, training=True)
+    followed, reachable = (np.asarray(outputs[name]) for name in ("followed", "reachable"))
+    # Evened channels are other weights for the same numbers.
+    np.testing.assert_allclose(followed, np.asarray(float_twin(model)(image)), atol=1e-5)
+    assert followed.min() < 0
+    np.testing.assert_array_equal(reachable, followed if tail else np.clip(followed, 0, 1))
+    assert psnr(outputs["unrounded"], followed) > 100 and psnr(outputs["rounded"], reachable) < 70
+    assert set(model.compute({"image": image}, training=False)) == {"output"}
+
+
+def recipe():
+    return methods.get("dmshn").recipe({"perceptual": 0})
 
 
 # -- The trainer ---------------------------------------------------------------------------------------------
@@ -193,14 +245,27 @@ def trained(tmp_path_factory):
     return folder / "run"
 
 
-def test_a_stage_with_rounding_follows_and_lowers_the_loss(trained):
+def test_a_stage_with_rounding_comes_last(trained):
     from tf_relight.training.summaries import read_curve
 
     rows = read_curve(trained / "curve.csv")
     stages = [row["stage"] for row in rows]
-    assert stages == ["reconstruction"] * 3 + ["reconstruction_int8"] * 3
-    losses = [float(row["loss"]) for row in rows]
-    assert losses[5] < losses[3] < losses[0]
+    assert stages == ["reconstruction"] * 3 + ["following_int8"] * 3
+    # Both losses have a weight of a thousand: 30 dB would be 1.
+    assert all(float(row["loss"]) < 1 for row in rows[3:])
+
+
+def test_the_float_network_that_was_followed_lies_beside_the_weights(trained):
+    from tf_relight.weights import FOLLOWED_WEIGHTS, load_model
+    from tf_relight.weights_record import sha256_of
+
+    rounds, exact = (load_model(trained / name) for name in ("weights.safetensors", FOLLOWED_WEIGHTS))
+    assert rounds.metadata["follows"] == sha256_of(trained / FOLLOWED_WEIGHTS)
+    assert not exact.config.quantised and exact.config.width == rounds.config.width
+    image = pictures(2, 32, seed=5)
+    assert psnr(rounds.model(image), np.clip(np.asarray(exact.model(image)), 0, 1)) > 45
+    with rounds.model.int8.switched(False):
+        assert psnr(rounds.model(image), exact.model(image)) > 50
 
 
 def test_its_weights_keep_the_ranges_and_lose_little(trained):
@@ -235,7 +300,7 @@ def test_float_weights_can_start_a_run_that_only_rounds(tmp_path):
     steps = ["train.steps=2", "train.log_every=1", "train.ema=0.5"]
     config = smoke(tmp_path / "run", f"train.init_from={start}", "train.quantise=1", *steps)
     path = train(config, progress=False)
-    assert {row["stage"] for row in read_curve(tmp_path / "run/curve.csv")} == {"reconstruction_int8"}
+    assert {row["stage"] for row in read_curve(tmp_path / "run/curve.csv")} == {"following_int8"}
     assert load_model(path).model.int8.started
 
 
@@ -342,16 +407,20 @@ train(smoke(pathlib.Path(sys.argv[1]), *words), progress=False)
             np.testing.assert_allclose(found[other][name], tensor, atol=1e-3, err_msg=f"{other} {name}")
 
 
-def test_the_stage_repeats_the_last_one():
+def test_the_stage_follows_the_network_as_it_was():
     from tf_relight.train import with_rounding
 
     method = methods.get("dmshn")
     before = method.stages(method.config(), method.recipe({"perceptual": 0}))
     first, second, third = with_rounding(before, 0.25)
     assert [first.share, second.share, third.share] == pytest.approx([0.45, 0.3, 0.25])
-    assert third.losses == second.losses and third.switches == {"quantise": True}
-    assert third.learning_rate.initial == second.learning_rate.final > third.learning_rate.final
-    assert [stage.name for stage in with_rounding(before, 1.0)] == ["combined_int8"]
+    assert {(each.prediction, each.target) for each in third.losses} == {
+        ("rounded", "reachable"),
+        ("unrounded", "followed"),
+    }
+    assert third.switches == {"quantise": True} and third.target == "target"
+    assert second.learning_rate.final > third.learning_rate.initial > third.learning_rate.final
+    assert [stage.name for stage in with_rounding(before, 1.0)] == ["following_int8"]
 
 
 @pytest.mark.parametrize(
@@ -362,6 +431,8 @@ def test_the_stage_repeats_the_last_one():
         (["train.quantise=1.5"], "less than or equal to 1"),
         (["method=dpr512", "model={}", "recipe={}", "train.quantise=0.3"], "'dpr512' cannot; dmshn"),
         (["model.quantised=true"], "train.quantise"),
+        (["model.dynamic_tail=3"], "model.dynamic_tail needs train.quantise"),
+        (["model.dynamic_tail=90", "train.quantise=0.3"], "below 90"),
         (["model.quantised=true", "train.quantise=0.3", "model.finest_level=level_2"], "finest_level own"),
     ],
 )

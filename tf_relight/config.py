@@ -228,8 +228,9 @@ class RunConfig(FrozenModel):
         ]
         if self.train.quantise is not None and self.method not in able:
             raise ValueError(f"train.quantise: method '{self.method}' cannot; {', '.join(able)} can")
-        if self.model.get("quantised") and self.train.quantise is None:
-            raise ValueError("model.quantised needs train.quantise, or no range would ever be set")
+        asked = [name for name in ("quantised", "dynamic_tail") if self.model.get(name)]
+        if asked and self.train.quantise is None:
+            raise ValueError(f"model.{asked[0]} needs train.quantise, or no range would ever be set")
         return self
 
     @check_field("method")

@@ -68,7 +68,7 @@ class _Groups:
         pictures: list[Range] = []
         for layer in layers:
             sources = _sources(layer)
-            pictures += [each for each in (*sources, layer.range) if each.index is None]
+            pictures += [each for each in (*sources, layer.range) if each.picture]
             joined: Range = layer.range
             if isinstance(layer, Sum):
                 for source in sources:

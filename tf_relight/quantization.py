@@ -5,6 +5,9 @@ input and returns that of its output. While `Int8.on` is false, the layers are t
 true, every tensor is a whole number of steps times the size of a step, and every layer computes with the
 whole numbers in the way of XNNPACK's int8 kernels. float32 holds these sums exactly, so the outputs are those
 of the file, bit for bit; `export.quantization_aware` writes it. Rounding counts as the identity in gradients.
+
+One range for all pictures costs the layers next to the result most. `Int8.leave_tail` lets the last ones do
+without: their tensors are float32, and a convolution finds the range of its input in each picture.
 """
 
 from __future__ import annotations
@@ -44,29 +47,48 @@ class Int8:
         on: whether they are.
         limits: smallest and largest number of each range, (ranges, 2); zeros before they are found.
         training: whether the run that goes on is one of training.
+        tail: how many of the last convolutions have no fixed ranges.
     """
 
     def __init__(self, *, on: bool) -> None:
         self.on = on
         self.limits: Any = None
         self.training = False
+        self.tail = 0
+        self._layers: list[Any] = []
         self._ranges: list[Range] = []
         self._steps: list[Steps] = []
         self._watcher: Callable[[Range, Any], None] | None = None
 
-    def new_range(self) -> Range:
-        """Return a range to be learned."""
+    def new_range(self, layer: keras.layers.Layer) -> Range:
+        """Return the range of what `layer` gives; layers are wired in the order in which they compute."""
+        self._layers.append(layer)
         self._ranges.append(Range(self, len(self._ranges)))
         return self._ranges[-1]
 
     def unit_range(self) -> Range:
-        """Return the range 0..1."""
-        return Range(self, None)
+        """Return the range 0..1 of a picture."""
+        return Range(self, None, picture=True)
 
-    def make_unit(self, last: Range) -> None:
-        """Fix the range that was made last to 0..1: that of the picture which a network gives."""
-        assert last is self._ranges.pop()
-        last.index = None
+    def finish(self, tail: int = 0) -> None:
+        """End the wiring: the range that was made last is that of the picture which the network gives.
+
+        Args:
+            tail: how many of the last convolutions do without fixed ranges, with the sums between and behind
+                them. 0 fixes the last range to 0..1.
+
+        Raises:
+            ValueError: no convolution would be left with a fixed range.
+        """
+        convolutions = [i for i, layer in enumerate(self._layers) if isinstance(layer, _Convolution)]
+        if not 0 <= tail < len(convolutions):
+            raise ValueError(f"{tail} of {len(convolutions)} convolutions cannot do without fixed ranges")
+        self.tail = tail
+        first = convolutions[-tail] if tail else len(self._ranges) - 1
+        self._ranges[-1].picture = True
+        for each in self._ranges[first:]:
+            each.index, each.fixed = None, not tail
+        del self._ranges[first:]
 
     def build(self, layer: keras.layers.Layer) -> None:
         """Make the weight "ranges" of `layer`, if there are any ranges."""
@@ -131,15 +153,22 @@ class Int8:
 
 
 class Range:
-    """Which numbers the 256 steps of a tensor stand for."""
+    """Which numbers the 256 steps of a tensor stand for.
 
-    def __init__(self, int8: Int8, index: int | None) -> None:
-        """`index` is the row of `Int8.limits`; None stands for 0..1."""
+    Attributes:
+        index: the row of `Int8.limits`; None for 0..1 and for tensors without a fixed range.
+        picture: whether the tensor is one that the network takes or gives.
+        fixed: whether all pictures share the range; if not, the tensor is float32.
+    """
+
+    def __init__(self, int8: Int8, index: int | None, *, picture: bool = False) -> None:
         self.int8, self.index = int8, index
+        self.picture, self.fixed = picture, True
 
     @property
     def steps(self) -> Steps:
-        """The steps as they are now; only inside `Int8.running`."""
+        """The steps as they are now; only inside `Int8.running` and of fixed ranges."""
+        assert self.fixed
         if self.index is None:
             return Steps(np.float32(1.0 / (HIGHEST - LOWEST)), 0.0, float(HIGHEST - LOWEST))
         return self.int8.steps_of(self.index)
@@ -161,8 +190,8 @@ class Range:
         return inside * steps.scale
 
     def round(self, values: Any) -> Any:
-        """Return means and interpolations of steps as numbers at steps."""
-        return self.count(values) * self.steps.scale
+        """Return means and interpolations of steps as numbers at steps; without fixed ones as they are."""
+        return self.count(values) * self.steps.scale if self.fixed else values
 
     def enter(self, values: Any) -> Any:
         """Return any numbers, such as a picture's, as numbers at steps."""
@@ -178,6 +207,21 @@ def _steps(limits: Any) -> list[Steps]:
     zero = ops.clip(ops.round(LOWEST - low / scale), LOWEST, HIGHEST)
     rows = (scale, LOWEST - zero, HIGHEST - zero)
     return [Steps(*each) for each in zip(*(ops.unstack(row) for row in rows), strict=True)]
+
+
+def _steps_of_picture(values: Any) -> tuple[Any, Any]:
+    """Return how many steps make 1.0 and which step is 0.0, (B, 1, 1, 1), so that they span each picture.
+
+    The fuller end of the range decides where zero lies, as in XNNPACK.
+    """
+    axes = (1, 2, 3)
+    low = ops.minimum(ops.min(values, axis=axes, keepdims=True), 0.0)
+    high = ops.maximum(ops.max(values, axis=axes, keepdims=True), 0.0)
+    width = high - low
+    per_step = ops.where(width > 0, (HIGHEST - LOWEST) / ops.where(width > 0, width, 1.0), 1.0)
+    low, high = low * per_step, high * per_step
+    zero = ops.where(LOWEST + low + (HIGHEST + high) > 0, LOWEST - low, HIGHEST - high)
+    return per_step, ops.round(ops.clip(zero, LOWEST, HIGHEST))
 
 
 def short_scale(scale: Any) -> Any:
@@ -197,7 +241,9 @@ class _Convolution:
     bias: Any
     activation: Any
     kernel_axes: tuple[int, ...]
-    """What one scale of the weights covers."""
+    """What one scale of the weights covers where ranges are fixed."""
+    output_axis: int
+    """Of the kernel."""
     source: Range | None = None
     range: Range | None = None
 
@@ -205,7 +251,7 @@ class _Convolution:
         """Take the range of the input and return that of the output, behind the activation."""
         if self.activation not in (keras.activations.linear, keras.activations.relu):
             raise ValueError("8-bit convolutions have no activation but ReLU.")
-        self.source, self.range = source, source.int8.new_range()
+        self.source, self.range = source, source.int8.new_range(self)
         return self.range
 
     def call(self, inputs: Any) -> Any:
@@ -214,6 +260,8 @@ class _Convolution:
             return super().call(inputs)  # type: ignore[misc]
         if not self.range.int8.on:
             return self.range.int8.shown(self.range, super().call(inputs))  # type: ignore[misc]
+        if not self.range.fixed:
+            return self._call_of_tail(inputs)
         kernel, bias, scale = self.weight_steps()
         sum_scale = self.source.steps.scale * scale
         sums = self.activation(self.convolve(self.source.count(inputs), kernel) + bias)
@@ -230,6 +278,37 @@ class _Convolution:
         nearest = self.source.nearest
         return nearest(ops.round(kernel), kernel), nearest(ops.round(bias), bias), scale
 
+    def _call_of_tail(self, inputs: Any) -> Any:
+        """Return the output in float32; the input is rounded to the range that it has in each picture."""
+        assert self.source is not None and self.range is not None
+        if self.range.picture:
+            # It has few filters, so float32 weights cost next to nothing, and they count most.
+            return super().call(inputs)  # type: ignore[misc]
+        kernel, scale = self._tail_weight_steps()
+        per_step, zero = _steps_of_picture(ops.stop_gradient(inputs))
+        steps = inputs * per_step
+        whole = ops.clip(ops.round(ops.stop_gradient(steps)) + zero, LOWEST, HIGHEST) - zero
+        sums = self.convolve(self.source.nearest(whole, steps), kernel)
+        return self.activation(sums * (1.0 / per_step) * scale + ops.convert_to_tensor(self.bias))
+
+    def tail_kernel(self) -> Any:
+        """Return the kernel as it is without fixed ranges: at int8 steps, but for that of the result."""
+        assert self.range is not None
+        if self.range.picture:
+            return self.kernel
+        kernel, scale = self._tail_weight_steps()
+        return kernel * (scale if self.output_axis == 3 else scale[:, None])
+
+    def _tail_weight_steps(self) -> tuple[Any, Any]:
+        """Return the kernel in whole steps, and their size for each output, (filters,)."""
+        assert self.source is not None
+        kernel = ops.convert_to_tensor(self.kernel)
+        along = tuple(axis for axis in range(4) if axis != self.output_axis)
+        largest = ops.stop_gradient(ops.max(ops.abs(kernel), axis=along, keepdims=True))
+        scale = ops.maximum(largest, _SMALLEST) / WEIGHT_STEPS
+        kernel = kernel / scale
+        return self.source.nearest(ops.round(kernel), kernel), ops.reshape(scale, (-1,))
+
     def convolve(self, inputs: Any, kernel: Any) -> Any:
         """Return the bare convolution with another kernel."""
         raise NotImplementedError
@@ -239,6 +318,7 @@ class Conv2D(_Convolution, keras.layers.Conv2D):
     """Keras' Conv2D; in 8 bits each output channel has its own scale of the weights."""
 
     kernel_axes = (0, 1, 2)
+    output_axis = 3
 
     def convolve(self, inputs: Any, kernel: Any) -> Any:
         """Return the bare convolution with another kernel."""
@@ -249,6 +329,7 @@ class Conv2DTranspose(_Convolution, keras.layers.Conv2DTranspose):
     """Keras' Conv2DTranspose; in 8 bits one scale serves all weights, as TensorFlow's converter knows it."""
 
     kernel_axes = (0, 1, 2, 3)
+    output_axis = 2
 
     def convolve(self, inputs: Any, kernel: Any) -> Any:
         """Return the bare transposed convolution with another kernel."""
@@ -271,7 +352,7 @@ class Sum(keras.layers.Layer):
 
     def make_int8(self, first: Range, second: Range) -> Range:
         """Take the ranges of both inputs and return that of the sum."""
-        self.sources, self.range = (first, second), first.int8.new_range()
+        self.sources, self.range = (first, second), first.int8.new_range(self)
         return self.range
 
     def call(self, x: Any, y: Any) -> Any:
@@ -281,6 +362,8 @@ class Sum(keras.layers.Layer):
         if not self.range.int8.on:
             return self.range.int8.shown(self.range, x + y)
         first, second = self.sources
+        if not self.range.fixed:
+            return first.round(x) + second.round(y)
         x, y = first.count(x), second.count(y)
         scale = self.range.steps.scale
         x_factor, y_factor = first.steps.scale / scale, second.steps.scale / scale

@@ -13,9 +13,9 @@ from tf_relight.config import SHADOW_FREE_DATASETS, RunConfig, dump_config
 from tf_relight.data.source import FormedSource, Source
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
+from tf_relight.methods.contract import FOLLOWED, LossTerm, Stage
 
 if TYPE_CHECKING:
-    from tf_relight.methods.contract import Stage
     from tf_relight.training.loop import Trainer
 
 
@@ -23,7 +23,7 @@ def train(config: RunConfig, *, resume: bool = False, progress: bool = True) -> 
     """Train as `config` says and return the path of the final weights.
 
     The run's folder gets config.yaml (resolved), curve.csv, checkpoints/, tensorboard/ and
-    weights.safetensors.
+    weights.safetensors; with 8-bit rounding also the float network that was followed, `FOLLOWED_WEIGHTS`.
 
     Raises:
         RelightError: anything in the config, the data or the folder that the user can mend.
@@ -83,21 +83,38 @@ def _make_trainer(config: RunConfig, strategy: Any, cluster: Any, progress: bool
     )
 
 
-def with_rounding(stages: list[Stage], share: float) -> list[Stage]:
-    """Append a stage that repeats the last one with the rounding of 8-bit inference switched on.
+WITHOUT_ROUNDING = {"quantised": False, "dynamic_tail": 0}
+FOLLOWING = 1000.0
+"""Weight of the losses of a stage with rounding: 45 dB are 3e-5, so small that Adam's epsilon would count."""
 
-    Its learning rate rises to where that of the last stage ends, and falls to a tenth of it.
+
+def with_rounding(stages: list[Stage], share: float) -> list[Stage]:
+    """Append a stage with the rounding of 8-bit inference, which follows what the network gave before it.
+
+    The true pictures are left out: their loss is a hundred times as large as that of the rounding, which
+    would drown in its changes from batch to batch. The network without rounding follows too, so that the same
+    weights stay good for other number formats.
+
+    The learning rate rises to a tenth of where that of the last stage ends, and falls to a hundredth of it.
+
+    Source: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015; here the teacher is
+    the network itself before it is rounded.
 
     Args:
         share: of all steps; 1 leaves the other stages out.
     """
     last = stages[-1]
-    rate = last.learning_rate.initial if last.learning_rate.final is None else last.learning_rate.final
+    ended = last.learning_rate.initial if last.learning_rate.final is None else last.learning_rate.final
     rounding = replace(
         last,
-        name=f"{last.name}_int8",
+        name="following_int8",
         share=share,
-        learning_rate=replace(last.learning_rate, initial=rate, final=rate / 10, warmup=0.1),
+        losses=(
+            LossTerm("l2", FOLLOWING, prediction="rounded", target="reachable"),
+            LossTerm("l2", FOLLOWING, prediction="unrounded", target=FOLLOWED),
+        ),
+        learning_rate=replace(last.learning_rate, initial=ended / 10, final=ended / 100, warmup=0.1),
+        adversaries=(),
         switches={**last.switches, "quantise": True},
     )
     total = sum(stage.share for stage in stages)
@@ -179,7 +196,7 @@ def _initialise(model: Any, config: RunConfig, start: Path) -> None:
     stored, method = read_weights(resolve(start)), methods.get(config.method)
     asked, tensors, share = config.model, dict(stored.tensors), config.train.quantise
     if share is not None and not stored.config.get("quantised"):
-        asked = {**asked, "quantised": False}
+        asked = {**asked, **WITHOUT_ROUNDING}
     if share is not None and (share < 1 or not stored.config.get("quantised")):
         # There are no ranges, or steps without rounding come first, after which they no longer fit.
         tensors["ranges"] = np.zeros_like(tensor_variables(model)["ranges"])
@@ -216,22 +233,28 @@ def _open_folder(config: RunConfig, *, resume: bool) -> None:
 
 
 def _save_result(config: RunConfig, trainer: Trainer, path: Path) -> None:
-    from tf_relight.weights import read_weights, resolve, save_weights
+    from tf_relight.weights import FOLLOWED_WEIGHTS, read_weights, resolve, save_weights
+    from tf_relight.weights_record import sha256_of
 
-    start = config.train.init_from
+    method, start = methods.get(config.method), config.train.init_from
+    followed = trainer.model.attached.get(FOLLOWED)
+    known: dict[str, Any] = {
+        "recipe": method.recipe(config.recipe).model_dump(mode="json"),
+        "data": config.data.model_dump(mode="json", exclude={"root", "cache"}),
+        "train": config.train.model_dump(mode="json", exclude={"init_from", "devices"}),
+        "size": config.data.size,
+        "hardware": f"{platform.machine()}, {os.cpu_count()} cores",
+        "seconds": round(trainer.seconds()),
+        "starts_from": None if start is None else read_weights(resolve(start)).metadata,
+    }
+    scores = trainer.last_scores()
+    if followed is not None:
+        plain = method.config({**config.model, **WITHOUT_ROUNDING})
+        place = path.with_name(FOLLOWED_WEIGHTS)
+        save_weights(followed, place, method=config.method, config=plain, **known)
+        known["follows"] = sha256_of(place)
     save_weights(
-        trainer.model,
-        path,
-        method=config.method,
-        config=methods.get(config.method).config(config.model),
-        recipe=methods.get(config.method).recipe(config.recipe).model_dump(mode="json"),
-        data=config.data.model_dump(mode="json", exclude={"root", "cache"}),
-        train=config.train.model_dump(mode="json", exclude={"init_from", "devices"}),
-        size=config.data.size,
-        hardware=f"{platform.machine()}, {os.cpu_count()} cores",
-        seconds=round(trainer.seconds()),
-        starts_from=None if start is None else read_weights(resolve(start)).metadata,
-        scores=trainer.last_scores(),
+        trainer.model, path, method=config.method, config=method.config(config.model), scores=scores, **known
     )
 
 

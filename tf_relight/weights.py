@@ -44,6 +44,8 @@ __all__ = [
 ]
 
 FORMAT = "tf_relight weights 1"
+FOLLOWED_WEIGHTS = "float_weights.safetensors"
+"""Beside weights of a training with 8-bit rounding: those of the float network that it followed."""
 # First bytes of files that people are likely to hand over by mistake.
 OTHER_FORMATS = {b"\x89HDF": "a Keras HDF5 file", b"PK\x03\x04": "a zip archive (.pth, .keras or .npz)"}
 StorageType = Literal["float32", "float16", "bfloat16"]

@@ -5,13 +5,14 @@ Nothing heavy is imported at the top of these modules, so that `--help` stays qu
 
 from __future__ import annotations
 
-from export.commands import bench, check, savedmodel, serve, tflite
+from export.commands import bench, check, profile, savedmodel, serve, tflite
 
 COMMANDS = (
     tflite,
     savedmodel,
     check,
     bench,
+    profile,
     serve,
 )
 """In the order of `python -m export --help`."""

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from export.__main__ import main
-from export.bounds import BOUNDS, Bounds, bounds_of
+from export.bounds import BOUNDS, TAIL_ROUNDED_ERROR, Bounds, bounds_of
 from export.check import Options, check_folder, store_scores
 from export.check_table import markdown, rows
 from export.file_check import FileCheck, GpuScore, RuntimeScore, TruthScore, misses
 from export.gpu_gate import DRIVER_VARIABLE, why_skipped
-from export.manifest import FileRecord, Manifest, WeightsRecord, read_manifest, write_manifest
+from export.manifest import FileRecord, Manifest, WeightsRecord, read_manifest, sha256_of, write_manifest
 from export.measuring import psnr_of
 from export.reference import keras_function, network_inputs, picture_of, truth_cases
 from export.tflite import export_tflite
@@ -23,7 +23,7 @@ from tests.export.exported import described, exported_copy, small_weights
 from tests.export.rounding import rounding_network
 from tf_relight import methods
 from tf_relight.errors import RelightError
-from tf_relight.weights import load_model, save_weights
+from tf_relight.weights import FOLLOWED_WEIGHTS, load_model, save_weights
 
 QUICK = Options(truth=0, threads=1)
 
@@ -187,7 +187,42 @@ def test_rounding_that_was_trained_is_judged_by_the_float_network(tmp_path: Path
     kernel.assign(kernel * 1.2)
     save_weights(loaded.model, record.name, method="dmshn", config=loaded.config, size=32)
     _, moved = check_folder(folder, QUICK, progress=False)
-    assert sum("from the network with its rounding, wanted 0" in each for each in moved.complaints) == 2
+    assert sum("from the network's own rounding, allowed 0" in each for each in moved.complaints) == 2
+
+
+def test_rounding_is_judged_by_the_float_network_that_its_training_followed(tmp_path: Path) -> None:
+    loaded = rounding_network(dynamic_tail=20)
+    exact = loaded.method.config({"width": 4})
+    float_model = loaded.method.build_model(exact)
+    for theirs, ours in zip(float_model.variables, loaded.model.trainable_variables, strict=True):
+        theirs.assign(ours)
+    beside = save_weights(float_model, tmp_path / FOLLOWED_WEIGHTS, method="dmshn", config=exact)
+    (bias,) = (
+        each
+        for each in loaded.model.trainable_variables
+        if each.path.endswith("level1_decoder/conv_out/bias")
+    )
+    bias.assign(bias + 0.1)
+    path = tmp_path / "w.safetensors"
+    follows = {"follows": sha256_of(beside)}
+    save_weights(loaded.model, path, method="dmshn", config=loaded.config, size=32, **follows)
+    made = load_model(path)
+    record = WeightsRecord(name=str(path), sha256=None, licence="made for a test")
+    folder = tmp_path / "out"
+    export_tflite(made, folder, quantisations=("static_int8",), sizes=(32,), weights=record)
+    (int8,) = check_folder(folder, QUICK, progress=False)
+    for score in int8.runtimes.values():
+        assert score.max_error > 0.05 and score.rounded_error is not None
+        assert 0 < score.rounded_error < TAIL_ROUNDED_ERROR
+    assert any("dB, wanted 45" in each for each in int8.complaints)
+    assert not any("own rounding" in each for each in int8.complaints)
+
+    beside.write_bytes(beside.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(RelightError, match="are others. Put the float_weights.safetensors"):
+        check_folder(folder, QUICK, progress=False)
+    beside.unlink()
+    with pytest.raises(RelightError, match="are missing"):
+        check_folder(folder, QUICK, progress=False)
 
 
 def test_a_bad_file_fails_its_own_row_only(tmp_path: Path) -> None:

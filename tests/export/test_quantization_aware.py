@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from export.bounds import TAIL_ROUNDED_ERROR
 from export.inspection import delegations, graphs
 from export.quantization_aware import fake_quantised, int8_file, is_trained
 from export.runtimes import CompiledRuntime, InterpreterRuntime
@@ -104,6 +105,66 @@ def test_networks_that_were_not_trained_for_it_are_refused(tmp_path):
         assert not is_trained(untrained)
         with pytest.raises(RelightError, match=r"train\.quantise"):
             int8_file(untrained, (32,), tmp_path / "work")
+
+
+def test_a_dynamic_tail_has_int8_kernels_and_float32_sums(tailed):
+    loaded, path = tailed
+    from export.graph_tools import constant, convolutions, unpack
+    from export.runtimes import import_litert
+
+    types = import_litert("schema_py_generated").TensorType
+    model = unpack(path.read_bytes())
+    for subgraph in model.subgraphs:
+        operations = convolutions(model, subgraph)
+        inputs, kernels = (
+            [subgraph.tensors[int(each.inputs[place])] for each in operations] for place in (0, 1)
+        )
+        assert len(operations) == 90 and constant(model, kernels[-1]) is not None
+        assert {each.type for each in kernels[:-1]} == {types.INT8}
+        last = [each for each, kind in zip(inputs, operations, strict=True) if len(kind.inputs) == 3]
+        assert {each.type for each in last[-20:]} == {types.FLOAT32} and last[0].type == types.INT8
+    layers = [each for each in loaded.model._flatten_layers() if getattr(each, "tail_kernel", None)]
+    found = [
+        np.frombuffer(bytes(model.buffers[each.buffer].data), np.int8).reshape(each.shape)
+        for each in kernels[:-1]
+    ]
+    (layer,) = (each for each in layers if each.path.endswith("level1_decoder/scale1_unit2/conv1"))
+    expected, _ = layer._tail_weight_steps()
+    np.testing.assert_array_equal(found[-2], np.asarray(expected).transpose(3, 0, 1, 2))
+
+
+@pytest.mark.parametrize("runtime", [InterpreterRuntime, CompiledRuntime])
+def test_a_dynamic_tail_computes_what_keras_does(tailed, runtime):
+    loaded, path = tailed
+    assert all(each.complete for each in delegations(path).values())
+    opened = runtime(path)
+    errors = []
+    for size in SIZES:
+        for seed in (10, 11, 12):
+            image = picture(size, seed)
+            expected = np.clip(np.asarray(loaded.model(image)), 0, 1)
+            errors.append(np.abs(opened.run(signature_name(size), {IMAGE: image})[RELIT] - expected).max())
+    # Now and then a sum lies between two steps, and one of both falls to the other side.
+    assert np.median(errors) < 1e-6 and max(errors) < TAIL_ROUNDED_ERROR
+
+
+def test_what_lies_before_a_tail_is_the_same_bit_for_bit(tmp_path):
+    loaded = rounding_network(dynamic_tail=1)
+    path = tmp_path / "tail.tflite"
+    path.write_bytes(int8_file(loaded, (32,), tmp_path / "work"))
+    image = picture(32, 4)
+    found = InterpreterRuntime(path).run(signature_name(32), {IMAGE: image})[RELIT]
+    # The only layer of the tail computes in float32 and rounds nothing.
+    np.testing.assert_allclose(found, np.clip(np.asarray(loaded.model(image)), 0, 1), atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def tailed(tmp_path_factory):
+    loaded = rounding_network(dynamic_tail=24)
+    folder = tmp_path_factory.mktemp("tail")
+    path = folder / "tail.tflite"
+    path.write_bytes(int8_file(loaded, SIZES, folder / "work"))
+    return loaded, path
 
 
 @pytest.mark.slow

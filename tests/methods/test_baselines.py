@@ -41,7 +41,7 @@ def stages_of(name: str, **recipe):
 def ready(model, stage) -> None:
     from tf_relight.training.optimizers import make_optimizers
 
-    model.attach_discriminators([stage])
+    model.attach_networks([stage])
     model.prepare_stage(stage, make_optimizers(stage, 10), StepOptions())
 
 

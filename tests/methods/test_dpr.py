@@ -73,7 +73,7 @@ def test_skips_are_switched_on_from_the_innermost_outwards(model):
 def test_switched_off_skips_are_not_trained(model):
     method = methods.get("dpr512")
     for stage in method.stages(model_config(model), method.recipe()):
-        model.attach_discriminators([stage])
+        model.attach_networks([stage])
         model.set_switches(**stage.switches)
         trained = {id(variable) for variable in model.stage_variables(stage)}
         for number, upper in enumerate(model.hourglass.uppers):

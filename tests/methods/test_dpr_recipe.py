@@ -72,7 +72,7 @@ def test_released_weights_hold_no_discriminator_and_checkpoints_do(tmp_path):
     import tensorflow as tf
 
     names = [n for n, _ in tf.train.list_variables(str(tmp_path / "run" / "checkpoints"))]
-    assert any(n.startswith("discriminators/discriminator/") for n in names)
+    assert any(n.startswith("attached/discriminator/") for n in names)
     assert np.isfinite(float(stored.metadata["scores"]["validation_light_degrees"]))
 
 

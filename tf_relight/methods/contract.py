@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 View = Literal["picture", "shadow_region", "shadow_region_released"]
 """What of a picture a discriminator may judge; `discriminators.VIEWS` computes it."""
+FOLLOWED = "followed"
+"""Name of the float network that a stage with 8-bit rounding follows, and of its output."""
 
 
 class FrozenModel(BaseModel):

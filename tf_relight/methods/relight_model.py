@@ -73,10 +73,11 @@ class RelightModel(keras.Model):
     def calibrate(self, pictures: Iterable[np.ndarray]) -> None:
         """Set what a network needs to know of its pictures, (B, H, W, 3) sRGB 0..1; most need nothing."""
 
-    def attach_discriminators(self, stages: Sequence[Stage]) -> None:
+    def attach_networks(self, stages: Sequence[Stage]) -> None:
         """Make the discriminators that the stages ask for; call inside the strategy's scope.
 
-        They are kept beside the model's own layers, so that its weights stay those of the network.
+        They are kept beside the model's own layers, so that its weights stay those of the network. Subclasses
+        add other networks that only the training needs.
         """
         self._attached = _Attached()
         for adversary in (adversary for stage in stages for adversary in stage.adversaries):
@@ -87,7 +88,7 @@ class RelightModel(keras.Model):
 
     @property
     def attached(self) -> dict[str, keras.Model]:
-        """The discriminators made for the training, by name."""
+        """The networks made for the training, by name; checkpoints hold them."""
         return self._attached.networks if hasattr(self, "_attached") else {}
 
     def prepare_stage(

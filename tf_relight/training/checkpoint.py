@@ -92,7 +92,7 @@ class RunCheckpoints:
         attached = getattr(self._model, "attached", {})
         return tf.train.Checkpoint(
             model=_values(self._model.variables),
-            discriminators={name: _values(network.variables) for name, network in attached.items()},
+            attached={name: _values(network.variables) for name, network in attached.items()},
             optimizers={name: _values(optimizer.variables) for name, optimizer in optimizers.items()},
             pending=pending,
             averages=_values(averages),

@@ -102,7 +102,7 @@ class Trainer:
         self._spans = plan(self.stages, config.steps)
         self._options = StepOptions(config.clip_norm, config.accumulate, config.xla)
         with self.strategy.scope():
-            self.model.attach_discriminators(self.stages)
+            self.model.attach_networks(self.stages)
             self._average = WeightAverage(self.model, config.ema) if config.ema else None
             self._pending = tf.Variable(tf.zeros(2), trainable=False)  # loss sum and count since the last row
         self._checkpoints = RunCheckpoints(

@@ -15,6 +15,8 @@ from tf_relight.methods.contract import FrozenModel, LossTerm, MethodInfo, Publi
 
 _VALIDATION = "VIDIT one-to-one validation, 45 scenes, 1024 px"
 _TABLES = "MSR-Net, tables 1 and 2"
+CONVOLUTIONS = 90
+"""Of one DMSHN: 15 in each encoder and decoder of three levels."""
 
 _DMSHN = MethodInfo(
     title="DMSHN (MSR-Net)",
@@ -62,17 +64,22 @@ class Config(FrozenModel):
             as the released dehazing test script does, and is only for reproducing it.
         quantised: the network can be trained with the rounding of 8-bit inference and keeps the range of
             every tensor; `train.quantise` sets it.
+        dynamic_tail: how many of the last convolutions have no fixed ranges when rounded: they find the
+            range of their input in each picture, and what they give stays float32.
     """
 
     width: int = Field(32, ge=2, le=512)
     stacks: Literal[1, 2] = 1
     finest_level: Literal["own", "level_2"] = "own"
     quantised: bool = False
+    dynamic_tail: int = Field(0, ge=0)
 
     @model_validator(mode="after")
-    def _own_level(self) -> Config:
+    def _can_round(self) -> Config:
         if self.quantised and self.finest_level != "own":
             raise ValueError("quantised needs finest_level own: two levels cannot share one set of ranges")
+        if self.dynamic_tail >= CONVOLUTIONS * self.stacks:
+            raise ValueError(f"dynamic_tail has to be below {CONVOLUTIONS * self.stacks}, all convolutions")
         return self
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -19,8 +19,9 @@ from tf_relight.layers import (
     crop_like,
     pad_to_multiple,
 )
+from tf_relight.methods.contract import FOLLOWED, Stage
 from tf_relight.methods.dmshn import VARIANTS, Config
-from tf_relight.methods.relight_model import RelightModel
+from tf_relight.methods.relight_model import Batch, RelightModel
 from tf_relight.quantization import Conv2D, Conv2DTranspose, Int8, Range, Sum
 
 # -- Blocks --------------------------------------------------------------------------------------------------
@@ -170,19 +171,26 @@ class DMSHN(RelightModel):
     """Deep multi-scale hierarchical network for one-to-one relighting, 5,424,393 parameters at width 32.
 
     Takes (B, H, W, 3) sRGB 0..1 of any size and returns the same shape, float32, not clipped. With
-    `quantised` every tensor is rounded to 8 bits, and the result lies in 0..1.
+    `quantised` every tensor is rounded to 8 bits, and the result lies in 0..1; with `dynamic_tail` the result
+    and the tensors next to it are float32.
     Source: MSR-Net, sections 3 and 4.
     """
 
     stacks = 1
 
     def __init__(
-        self, width: int = 32, finest_level: str = "own", quantised: bool = False, **kwargs: Any
+        self,
+        width: int = 32,
+        finest_level: str = "own",
+        quantised: bool = False,
+        dynamic_tail: int = 0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.width = width
         self.finest_level = finest_level
         self.quantised = quantised
+        self.dynamic_tail = dynamic_tail
         self.nets = [PyramidNet(width, finest_level, name=f"net{i + 1}") for i in range(self.stacks)]
         self.int8 = Int8(on=quantised)
         self.image_range = self.int8.unit_range()
@@ -190,7 +198,7 @@ class DMSHN(RelightModel):
             last = self.image_range
             for net in self.nets:
                 last = net.make_int8(last)
-            self.int8.make_unit(last)
+            self.int8.finish(dynamic_tail)
 
     def set_switches(self, *, quantise: bool = False, **switches: Any) -> None:
         """Switch the rounding to 8 bits; a network that was not made for it has none."""
@@ -198,6 +206,14 @@ class DMSHN(RelightModel):
         if quantise and not self.quantised:
             raise TypeError("The network was made without quantised=True.")
         self.int8.on = quantise
+
+    def attach_networks(self, stages: Sequence[Stage]) -> None:
+        """Make the float network that a stage with rounding follows, too; see `RelightModel`."""
+        super().attach_networks(stages)
+        if any(stage.switches.get("quantise") for stage in stages):
+            plain = {**self.get_config(), "quantised": False, "dynamic_tail": 0, "name": f"{self.name}_float"}
+            self.attached[FOLLOWED] = type(self)(**plain)
+            self.attached[FOLLOWED].build((None, None, None, 3))
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the weights; the input's size does not matter."""
@@ -215,13 +231,32 @@ class DMSHN(RelightModel):
                 x = net(x)["output"]
         return ops.cast(crop_like(x, image), "float32")
 
+    def compute(self, batch: Batch, training: bool) -> dict[str, Any]:
+        """Return "output"; a training with rounding also compares it with the network as it was before.
+
+        Then "rounded" is the output, "unrounded" what these weights give without rounding, "followed" what
+        the float network gave when the stage began, and "reachable" what of it the rounded one can give.
+        """
+        outputs = super().compute(batch, training)
+        if training and self.int8.on and FOLLOWED in self.attached:
+            with self.int8.switched(False):
+                outputs["unrounded"] = self(batch["image"], training=True)
+            outputs["rounded"] = outputs["output"]
+            followed = ops.stop_gradient(self.attached[FOLLOWED](batch["image"]))
+            outputs[FOLLOWED] = followed
+            outputs["reachable"] = followed if self.int8.tail else ops.clip(followed, 0.0, 1.0)
+        return outputs
+
     @property
     def needs_calibration(self) -> bool:
         """Whether the stage rounds."""
         return self.int8.on
 
     def calibrate(self, pictures: Iterable[np.ndarray]) -> None:
-        """Even out the channels and set the ranges of the rounding by pictures, if there are none yet."""
+        """Keep the weights to be followed; even out the channels and set the ranges, if there are none."""
+        if FOLLOWED in self.attached:
+            for kept, own in zip(self.attached[FOLLOWED].variables, self.trainable_variables, strict=True):
+                kept.assign(own)
         if not self.int8.started:
             calibrate(self, pictures)
 
@@ -231,8 +266,8 @@ class DMSHN(RelightModel):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        own = {"width": self.width, "finest_level": self.finest_level, "quantised": self.quantised}
-        return {**super().get_config(), **own}
+        names = ("width", "finest_level", "quantised", "dynamic_tail")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 @keras.saving.register_keras_serializable(package="tf_relight")
@@ -246,7 +281,7 @@ def build_model(config: Config) -> DMSHN:
     """Return the built network of `config`."""
     network = StackedDMSHN if config.stacks == 2 else DMSHN
     name = "stacked_dmshn" if config.stacks == 2 else "dmshn"
-    model = network(config.width, config.finest_level, config.quantised, name=name)
+    model = network(config.width, config.finest_level, config.quantised, config.dynamic_tail, name=name)
     model.build((None, None, None, 3))
     return model
 

@@ -1,0 +1,49 @@
+"""`python -m export profile`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "profile",
+        help="show which operations of a file or a SavedModel take the time",
+        description="Time every operation of a .tflite file alone, or trace a SavedModel in TensorFlow. The "
+        "machine should have nothing else to do.",
+        example="python -m export profile phone/dmshn_static_int8.tflite --size 256",
+    )
+    parser.set_defaults(command=profile)
+    parser.add_argument("target", metavar="TARGET", help=".tflite file, or version folder of a SavedModel")
+    parser.add_argument("--size", type=int, default=256, metavar="N", help="side in pixels; default: 256")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="default: 1")
+    parser.add_argument(
+        "--record", action="store_true", help="append a row to benchmarks/results/export_profile.jsonl"
+    )
+
+
+def profile(*, target: str, size: int, threads: int, record: bool) -> int:
+    """Profile one file, print the tables and append the row if asked.
+
+    Raises:
+        RelightError: as in `export.profile.profile`.
+    """
+    import sys
+
+    from rich.console import Console
+
+    from benchmarks.timing import append_row
+    from export.profile import profile as profile_target
+    from export.profile import tables
+
+    found = profile_target(target, size, threads, progress=True)
+    console = Console()
+    console.print(*tables(found))
+    console.print(
+        f"{found.name}, {size} px, {threads} thread{'s' * (threads > 1)}: "
+        f"{1000 * found.whole:.1f} ms, its operations {1000 * found.total:.1f} ms"
+    )
+    if record:
+        append_row("export_profile", found.row(), " ".join(["python -m export", *sys.argv[1:]]))
+    return 0
