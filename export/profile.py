@@ -25,11 +25,11 @@ from tf_relight.progress import track
 if TYPE_CHECKING:
     from rich.table import Table
 
-LEAST_RUNS, LEAST_SECONDS = 5, 0.2
+LEAST_RUNS, LEAST_SECONDS = 5, 0.05
 """Of each operation; the median counts."""
 TRACED_RUNS = 5
 LONGEST = 12
-"""Rows of the table of single operations."""
+"""Rows of a table; the rest is joined in one more."""
 SIGNATURE = "relight"
 """Of a SavedModel: float tensors, without pictures to read or write."""
 
@@ -198,23 +198,25 @@ def _fed(inputs: Mapping[str, Any], size: int) -> dict[str, np.ndarray]:
 
 
 def tables(found: Profile) -> list[Table]:
-    """Return the profile as tables for a terminal: by kind, and the longest operations."""
+    """Return the profile as tables for a terminal: by kind and, where shapes are known, by kind and shape."""
+    made = [_table("by kind", found.kinds, found.total)]
+    if any(part.shapes for part in found.parts):
+        parts = sorted(found.parts, key=lambda each: -each.seconds)
+        made.append(_table("by kind and shape", parts, found.total))
+    return made
+
+
+def _table(title: str, parts: Sequence[Part], total: float) -> Table:
     from rich.table import Table
 
-    made: list[Table] = []
-    for title, parts in (
-        ("by kind", found.kinds),
-        ("the longest", sorted(found.parts, key=lambda each: -each.seconds)[:LONGEST]),
-    ):
-        if not any(part.shapes for part in parts) and made:
-            break
-        table = Table(title=title)
-        for heading, justify in (("operation", "left"), ("number", "right"), ("ms", "right")):
-            table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-        table.add_column("share", justify="right")
-        table.add_column("of what")
-        for part in parts:
-            share = f"{part.seconds / found.total:.1%}"
-            table.add_row(part.kind, str(part.count), f"{1000 * part.seconds:.2f}", share, part.shapes)
-        made.append(table)
-    return made
+    table = Table(title=title)
+    table.add_column("operation", no_wrap=True)
+    for heading in ("number", "ms", "share"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("of what")
+    rest = parts[LONGEST:]
+    others = Part("others", "", sum(each.count for each in rest), sum(each.seconds for each in rest))
+    for part in (*parts[:LONGEST], *([others] if rest else [])):
+        share = f"{part.seconds / total:.1%}" if total else ""
+        table.add_row(part.kind, str(part.count), f"{1000 * part.seconds:.2f}", share, part.shapes)
+    return table

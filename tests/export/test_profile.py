@@ -92,6 +92,41 @@ def test_kinds_are_joined_and_the_longest_comes_first() -> None:
     assert found.total == pytest.approx(0.8)
 
 
+def test_a_long_table_ends_with_the_others() -> None:
+    parts = tuple(Part(f"kind{number}", "", 2, 0.001 * (20 - number)) for number in range(15))
+    (table,) = profile.tables(Profile("folder", 32, 1, 0.2, parts))
+    names, numbers, times = (list(column.cells) for column in table.columns[:3])
+    assert names == [*(f"kind{number}" for number in range(12)), "others"]
+    assert numbers[-1] == "6" and times[-1] == "21.00"
+
+
+def saved_model(folder: Path, name: str) -> Path:
+    import tensorflow as tf
+
+    specs = [
+        tf.TensorSpec((None, None, None, 3), tf.float32, "image"),
+        tf.TensorSpec((None, 9), tf.float32, "light"),
+    ]
+
+    @tf.function(input_signature=specs)
+    def network(image, light):  # type: ignore[no-untyped-def]
+        kernel = tf.ones((3, 3, 3, 8))
+        return {"relit": tf.nn.conv2d(image, kernel, 1, "SAME") * tf.reduce_sum(tf.exp(light))}
+
+    tf.saved_model.save(tf.Module(), str(folder), signatures={name: network})
+    return folder
+
+
+def test_a_savedmodel_is_traced(tmp_path: Path) -> None:
+    folder = saved_model(tmp_path / "1", "relight")
+    found = profile.profile(folder, 64, 1)
+    counts = {part.kind: part.count for part in found.parts}
+    assert sum(count for kind, count in counts.items() if "Conv2D" in kind) == 1 and counts["Exp"] == 1
+    assert all(part.seconds >= 0 for part in found.parts) and 0 < found.total < 10
+    with pytest.raises(RelightError, match="no signature 'relight', only"):
+        profile.profile(saved_model(tmp_path / "2", "other"), 64, 1)
+
+
 @pytest.mark.parametrize(
     ("target", "size", "words"),
     [
