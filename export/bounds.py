@@ -1,7 +1,8 @@
 """How good an exported file has to be, as data: the only place of these numbers.
 
 PSNR is that of the float network's own output against the file's, both 0..1, the worst picture of all. A
-network that was trained with 8-bit rounding is compared with the float network that it followed.
+network that was trained with 8-bit rounding has to be as near to the float network that it followed as to its
+own weights without rounding: one alone could be won by moving errors into the weights.
 """
 
 from __future__ import annotations

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.file_check import FileCheck
+from export.file_check import FileCheck, RuntimeScore
 from tf_relight.files import atomic_path
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def rows(checks: Sequence[FileCheck]) -> list[dict[str, Any]]:
         }
         for runtime in ("interpreter", "compiled_model"):
             score = check.runtimes.get(runtime)
-            for column in ("psnr", "mean_psnr", "max_error", "mean_error", "light_error", "rounded_error"):
+            for column in (each.name for each in fields(RuntimeScore)):
                 row[f"{runtime}_{column}"] = None if score is None else getattr(score, column)
         row |= {
             "operations": check.operations or None,

@@ -20,6 +20,7 @@ class RuntimeScore:
         light_error: largest absolute error of the estimated light, None for methods without one.
         rounded_error: largest absolute difference from Keras with the 8-bit rounding of the training, None
             for files without it.
+        unrounded_psnr: of such files against the same weights without rounding, dB of the worst picture.
     """
 
     psnr: float
@@ -28,12 +29,14 @@ class RuntimeScore:
     mean_error: float
     light_error: float | None
     rounded_error: float | None = None
+    unrounded_psnr: float | None = None
 
     @classmethod
     def of(cls, differences: Sequence[Difference]) -> RuntimeScore:
         """Return the score of the differences of one runtime."""
         lights = [each.light_error for each in differences if each.light_error is not None]
         rounded = [each.rounded_error for each in differences if each.rounded_error is not None]
+        unrounded = [each.unrounded_psnr for each in differences if each.unrounded_psnr is not None]
         return cls(
             min(each.psnr for each in differences),
             fmean(each.psnr for each in differences),
@@ -41,6 +44,7 @@ class RuntimeScore:
             fmean(each.mean_error for each in differences),
             max(lights) if lights else None,
             max(rounded) if rounded else None,
+            min(unrounded) if unrounded else None,
         )
 
 
@@ -130,6 +134,9 @@ def misses(check: FileCheck, bounds: Bounds) -> Iterator[str]:
             yield f"{name}: largest error {worst:.2g}, allowed {bounds.max_error:.2g}"
         if bounds.psnr is not None and not score.psnr >= bounds.psnr:
             yield f"{name}: {score.psnr:.1f} dB, wanted {bounds.psnr:g}"
+        unrounded = score.unrounded_psnr
+        if bounds.psnr is not None and unrounded is not None and not unrounded >= bounds.psnr:
+            yield f"{name}: {unrounded:.1f} dB against the same weights unrounded, wanted {bounds.psnr:g}"
         rounded, allowed = score.rounded_error, bounds.rounded_error
         if rounded is not None and not rounded <= allowed:
             yield f"{name}: differs by {rounded:.2g} from the network's own rounding, allowed {allowed:.2g}"

@@ -28,6 +28,7 @@ class Difference:
         psnr: dB of the relit picture, peak 1. max_error, mean_error: absolute, of the relit picture.
         light_error: largest absolute error of the other outputs, None where there are none.
         rounded_error: largest absolute difference from Keras with 8-bit rounding, None where there is none.
+        unrounded_psnr: dB against the same weights without rounding, None where there is none.
     """
 
     runtime: str
@@ -38,6 +39,7 @@ class Difference:
     mean_error: float
     light_error: float | None
     rounded_error: float | None = None
+    unrounded_psnr: float | None = None
 
 
 def psnr_of(result: np.ndarray, expected: np.ndarray) -> float:
@@ -71,6 +73,7 @@ def difference(runtime: str, size: int, case: Case, outputs: Mapping[str, np.nda
         float(errors[RELIT].mean()),
         max(others) if others else None,
         None if case.rounded is None else float(np.abs(outputs[RELIT] - case.rounded[RELIT]).max()),
+        None if case.unrounded is None else psnr_of(outputs[RELIT], case.unrounded[RELIT]),
     )
 
 

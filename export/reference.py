@@ -36,13 +36,15 @@ class Case:
     Attributes:
         name: of the picture and the light.
         inputs, expected: by name, as the network takes and gives them.
-        rounded: what a network that was trained with 8-bit rounding gives with it; None for all others.
+        rounded, unrounded: what a network that was trained with 8-bit rounding gives with it and without it;
+            None for all others.
     """
 
     name: str
     inputs: Mapping[str, np.ndarray]
     expected: Mapping[str, np.ndarray]
     rounded: Mapping[str, np.ndarray] | None = None
+    unrounded: Mapping[str, np.ndarray] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +202,9 @@ def cases(
         rounding: the network that was trained with 8-bit rounding to do what `loaded` does.
     """
     run, info = keras_function(loaded), loaded.method.info
-    run_rounded = None if rounding is None else keras_function(rounding, rounded=True)
+    trained = (
+        () if rounding is None else tuple(keras_function(rounding, rounded=each) for each in (True, False))
+    )
     made: dict[int, list[Case]] = {}
     for size in sizes:
         made[size] = []
@@ -208,8 +212,9 @@ def cases(
             small = resize(photo, (size, size))
             for label, light in _lights(info):
                 inputs = network_inputs(info, small, light)
-                rounded = None if run_rounded is None else run_rounded(inputs)
-                made[size].append(Case(f"{name}{label}", inputs, run(inputs), rounded))
+                made[size].append(
+                    Case(f"{name}{label}", inputs, run(inputs), *(each(inputs) for each in trained))
+                )
     return made
 
 

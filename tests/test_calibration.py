@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.test_quantization import network, pictures, psnr, uneven_network
+from tests.small_rounding import network, pictures, psnr, uneven_network
 from tf_relight.calibration import calibrate, channel_extremes
 from tf_relight.equalisation import equalise
 from tf_relight.ranges import Extremes, brightened

@@ -6,7 +6,7 @@ true, every tensor is a whole number of steps times the size of a step, and ever
 whole numbers in the way of XNNPACK's int8 kernels. float32 holds these sums exactly, so the outputs are those
 of the file, bit for bit; `export.quantization_aware` writes it. Rounding counts as the identity in gradients.
 
-One range for all pictures costs the layers next to the result most. `Int8.leave_tail` lets the last ones do
+One range for all pictures costs the layers next to the result most. `Int8.finish` lets the last ones do
 without: their tensors are float32, and a convolution finds the range of its input in each picture.
 """
 

@@ -75,6 +75,10 @@ def test_a_file_at_its_bounds_is_good() -> None:
             "differs by 0.004 from the network",
         ),
         ({"runtimes": {"interpreter": replace(SCORE, rounded_error=math.nan)}}, "differs by nan"),
+        (
+            {"runtimes": {"interpreter": replace(SCORE, unrounded_psnr=69.9)}},
+            "69.9 dB against the same weights unrounded, wanted 70",
+        ),
         ({"size_ratio": 0.301}, "0.301 of the float32 file's size"),
         ({"delegated": 8, "left": {"TILE": 1}}, "takes 8 of 9 operations; left: 1 TILE"),
         ({"partitions": 2}, "2 partitions"),
@@ -214,7 +218,9 @@ def test_rounding_is_judged_by_the_float_network_that_its_training_followed(tmp_
     for score in int8.runtimes.values():
         assert score.max_error > 0.05 and score.rounded_error is not None
         assert 0 < score.rounded_error < TAIL_ROUNDED_ERROR
+        assert score.unrounded_psnr is not None and score.unrounded_psnr > 45 > score.psnr
     assert any("dB, wanted 45" in each for each in int8.complaints)
+    assert not any("weights unrounded" in each for each in int8.complaints)
     assert not any("own rounding" in each for each in int8.complaints)
 
     beside.write_bytes(beside.read_bytes()[:-1] + b"\x01")
