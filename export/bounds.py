@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from tf_relight.contract.card import MethodInfo
 from tf_relight.errors import RelightError
-from tf_relight.methods.contract import MethodInfo
 
 
 @dataclass(frozen=True)

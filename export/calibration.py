@@ -20,7 +20,7 @@ from tf_relight.errors import RelightError
 from tf_relight.ranges import brightened
 
 if TYPE_CHECKING:
-    from tf_relight.methods.contract import MethodInfo
+    from tf_relight.contract.card import MethodInfo
 
 COUNT = 16
 """Rendered pictures."""

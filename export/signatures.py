@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tf_relight.contract.card import MethodInfo
 from tf_relight.errors import RelightError
-from tf_relight.methods.contract import MethodInfo
 
 IMAGE, LIGHT = "image", "light"
 RELIT, ESTIMATED_LIGHT = "relit", "source_light"

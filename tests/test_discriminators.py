@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tf_relight.contract.stage import Discriminator
 from tf_relight.discriminators import build_discriminator
-from tf_relight.methods.contract import Discriminator
 
 
 def judge(picture: np.ndarray, **recipe) -> dict:
@@ -108,7 +108,7 @@ def trained(norm: str, form: str, *, steps: int, rate: float = 1e-3, blank: bool
     import keras
 
     from tests.training.toy_models import build_toy_net
-    from tf_relight.methods.contract import Adversary, LossTerm, Schedule, Stage
+    from tf_relight.contract.stage import Adversary, LossTerm, Schedule, Stage
     from tf_relight.methods.relight_model import StepOptions
     from tf_relight.training.optimizers import make_optimizers
 
@@ -149,7 +149,7 @@ def test_losses_of_a_discriminator_that_does_not_know(form, real, fake, fool):
 
 
 def test_lsgan_is_the_default():
-    from tf_relight.methods.contract import Adversary
+    from tf_relight.contract.stage import Adversary
 
     assert Adversary("judge").form == "lsgan"
 

@@ -209,7 +209,7 @@ def test_wrong_modes_are_refused_before_anything_is_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from tf_relight.cli import main
-    from tf_relight.methods.contract import Method
+    from tf_relight.contract.method import Method
 
     bpae = _tiny_weights("bpae", tmp_path / "bpae.safetensors", width=2, levels=1, blocks=0)
     dmshn = _tiny_weights("dmshn", tmp_path / "dmshn.safetensors", width=2)

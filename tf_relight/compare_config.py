@@ -16,20 +16,10 @@ from pydantic import field_validator as check_field
 from pydantic import model_validator as check_model
 
 from tf_relight import methods
-from tf_relight.config import (
-    DataConfig,
-    Interval,
-    Place,
-    Real,
-    RunConfig,
-    TrainConfig,
-    override,
-    sentence,
-    validate,
-)
+from tf_relight.config import DataConfig, RunConfig, TrainConfig, override, sentence, validate
 from tf_relight.config_file import read_mapping
+from tf_relight.contract.values import FrozenModel, Interval, Place, Real
 from tf_relight.errors import RelightError, suggest
-from tf_relight.methods.contract import FrozenModel
 
 SECTIONS = ("data", "train", "evaluation")
 BASELINES = "baselines"

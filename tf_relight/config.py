@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic import field_validator as check_field
 from pydantic import model_validator as check_model
 
 from tf_relight import methods
 from tf_relight.config_file import parse_value, read_mapping
+from tf_relight.contract.values import FrozenModel, Interval, Place, Real, Seed, Side, Whole
 from tf_relight.data import DATASETS
 from tf_relight.data.lights import ViditLight
 from tf_relight.errors import RelightError, suggest
-from tf_relight.methods.contract import FrozenModel
 
 SECTIONS = ("model", "recipe", "data", "train")
 PLAIN_WORDS = {
@@ -37,34 +37,6 @@ PLAIN_WORDS = {
     "list_type": "should be a list such as [a, b]",
 }
 """Pydantic's error types in the words of somebody who writes YAML."""
-
-
-def _refuse_bool(value: Any) -> Any:
-    # Python counts True as 1, so that `steps: yes` would be a run of one step.
-    if isinstance(value, bool):
-        raise ValueError("should be a number, not true or false")
-    return value
-
-
-def _refuse_empty(value: Any) -> Any:
-    if value == "":
-        raise ValueError("should not be empty")
-    return value
-
-
-def _expand_home(value: Path) -> Path:
-    try:
-        return value.expanduser()
-    except RuntimeError as error:
-        raise ValueError("names a home folder that does not exist") from error
-
-
-Whole = Annotated[int, BeforeValidator(_refuse_bool)]
-Real = Annotated[float, BeforeValidator(_refuse_bool)]
-Place = Annotated[Path, BeforeValidator(_refuse_empty), AfterValidator(_expand_home)]
-Side = Annotated[Whole, Field(ge=8, le=16384)]
-Seed = Annotated[Whole, Field(ge=0, lt=2**31)]
-Interval = Annotated[Whole, Field(ge=1, le=10**9)]
 
 
 SHADOW_FREE_DATASETS = ("vidit", "scenes")

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from tf_relight.contract.stage import Discriminator
 from tf_relight.layers import InstanceNorm
-from tf_relight.methods.contract import Discriminator
 
 DARKEST = 15 / 255
 """Grey up to which pixels count as shadow. DRN, section 3.3."""

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tf_relight import methods
 from tf_relight.config import SHADOW_FREE_DATASETS, RunConfig, dump_config
+from tf_relight.contract.stage import FOLLOWED, LossTerm, Stage
 from tf_relight.data.source import FormedSource, Source
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
-from tf_relight.methods.contract import FOLLOWED, LossTerm, Stage
 
 if TYPE_CHECKING:
     from tf_relight.training.loop import Trainer

@@ -8,7 +8,7 @@ import numpy as np
 
 from tests.training.toy_problem import NoiseSource
 from tf_relight import methods
-from tf_relight.methods.contract import Schedule, Stage
+from tf_relight.contract.stage import Schedule, Stage
 
 SMALL = {"width": 2, "levels": 1, "blocks": 1}
 

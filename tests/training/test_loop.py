@@ -14,8 +14,8 @@ import pytest
 
 from tests.training.toy_models import build_toy_gan, gan_stages
 from tests.training.toy_problem import NoiseSource, largest_difference, make_trainer, weights_of
+from tf_relight.contract.stage import Adversary, Discriminator, LossTerm, Schedule, Stage
 from tf_relight.errors import RelightError
-from tf_relight.methods.contract import Adversary, Discriminator, LossTerm, Schedule, Stage
 
 ROOT = Path(__file__).parent.parent.parent
 

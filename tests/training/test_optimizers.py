@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tf_relight.methods.contract import LossTerm, Schedule, Stage
+from tf_relight.contract.stage import LossTerm, Schedule, Stage
 
 
 @pytest.mark.parametrize("kind", ["exponential", "cosine", "linear"])

@@ -1,4 +1,4 @@
-"""Training with the rounding to 8 bits: the stage that follows the float network, and the trainer around it."""
+"""Training with rounding to 8 bits: the stage that follows the float network, and the trainer around it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_rounding_stage_comes_closer_to_the_float_network_and_keeps_the_ranges
     import keras
     import tensorflow as tf
 
-    from tf_relight.methods.contract import FOLLOWED, Schedule, Stage
+    from tf_relight.contract.stage import FOLLOWED, Schedule, Stage
     from tf_relight.methods.relight_model import StepOptions
     from tf_relight.train import with_rounding
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.training.toy_problem import NoiseSource, make_trainer
-from tf_relight.methods.contract import Adversary, Discriminator, LossTerm, Schedule, Stage
+from tf_relight.contract.stage import Adversary, Discriminator, LossTerm, Schedule, Stage
 from tf_relight.training.score_pictures import score_map
 
 

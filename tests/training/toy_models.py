@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import keras
 
-from tf_relight.methods.contract import Adversary, LossTerm, Schedule, Stage
+from tf_relight.contract.stage import Adversary, LossTerm, Schedule, Stage
 from tf_relight.methods.relight_model import RelightModel
 
 

@@ -14,9 +14,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from tf_relight.contract.stage import Adversary, LossTerm, Stage
 from tf_relight.discriminators import VIEWS, build_discriminator
 from tf_relight.losses import LOSSES, feature_matching, gan_loss
-from tf_relight.methods.contract import Adversary, LossTerm, Stage
 
 Gradients = list[Any]
 Batch = dict[str, Any]

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tf_relight.methods.contract import Schedule, Stage
+from tf_relight.contract.stage import Schedule, Stage
 
 
 class StageCurve(keras.optimizers.schedules.LearningRateSchedule):

@@ -11,7 +11,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from tf_relight.methods.contract import FrozenModel, LossTerm, MethodInfo, PublishedScore, Schedule, Stage
+from tf_relight.contract.card import MethodInfo, PublishedScore
+from tf_relight.contract.stage import LossTerm, Schedule, Stage
+from tf_relight.contract.values import FrozenModel
 
 _VALIDATION = "VIDIT one-to-one validation, 45 scenes, 1024 px"
 _TABLES = "MSR-Net, tables 1 and 2"

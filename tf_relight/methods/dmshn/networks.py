@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from tf_relight.calibration import calibrate
+from tf_relight.contract.stage import FOLLOWED, Stage
 from tf_relight.layers import (
     Downsample2x,
     ResidualUnit,
@@ -19,7 +20,6 @@ from tf_relight.layers import (
     crop_like,
     pad_to_multiple,
 )
-from tf_relight.methods.contract import FOLLOWED, Stage
 from tf_relight.methods.dmshn import VARIANTS, Config
 from tf_relight.methods.relight_model import Batch, RelightModel
 from tf_relight.quantization import Conv2D, Conv2DTranspose, Int8, Range, Sum

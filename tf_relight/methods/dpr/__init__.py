@@ -11,7 +11,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from tf_relight.methods.contract import FrozenModel, MethodInfo
+from tf_relight.contract.card import MethodInfo
+from tf_relight.contract.values import FrozenModel
 from tf_relight.methods.dpr.recipe import Recipe, stages
 
 __all__ = [

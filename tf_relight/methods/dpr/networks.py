@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from tf_relight.colour import lab_to_rgb, rgb_to_lab
+from tf_relight.contract.stage import Stage
 from tf_relight.image import resize
 from tf_relight.layers import (
     InstanceNorm,
@@ -20,7 +21,6 @@ from tf_relight.layers import (
     repeat_over,
     torch_uniform,
 )
-from tf_relight.methods.contract import Stage
 from tf_relight.methods.dpr import COEFFICIENTS, LEVELS, LIGHT_CHANNELS, Config, level_widths
 from tf_relight.methods.relight_model import RelightModel
 from tf_relight.running import working_size

@@ -6,14 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from tf_relight.methods.contract import (
-    Adversary,
-    Discriminator,
-    FrozenModel,
-    LossTerm,
-    Schedule,
-    Stage,
-)
+from tf_relight.contract.stage import Adversary, Discriminator, LossTerm, Schedule, Stage
+from tf_relight.contract.values import FrozenModel
 
 if TYPE_CHECKING:
     from tf_relight.methods.dpr import Config

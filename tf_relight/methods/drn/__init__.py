@@ -11,7 +11,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from tf_relight.methods.contract import FrozenModel, MethodInfo, PublishedScore
+from tf_relight.contract.card import MethodInfo, PublishedScore
+from tf_relight.contract.values import FrozenModel
 from tf_relight.methods.drn.recipe import Recipe, stages
 
 __all__ = ["MODES", "VARIANTS", "Config", "Mode", "Recipe", "stages", "weight_map"]

@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from tf_relight.methods.contract import (
-    Adversary,
-    Discriminator,
-    FrozenModel,
-    LossTerm,
-    Schedule,
-    Stage,
-    View,
-)
+from tf_relight.contract.stage import Adversary, Discriminator, LossTerm, Schedule, Stage, View
+from tf_relight.contract.values import FrozenModel
 
 if TYPE_CHECKING:
     from tf_relight.methods.drn import Config

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from tf_relight.methods.contract import FrozenModel, LossTerm, MethodInfo, PublishedScore, Schedule, Stage
+from tf_relight.contract.card import MethodInfo, PublishedScore
+from tf_relight.contract.stage import LossTerm, Schedule, Stage
+from tf_relight.contract.values import FrozenModel
 
 _VALIDATION = "VIDIT one-to-one validation, 45 scenes, 1024 px"
 

@@ -11,17 +11,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from tf_relight.methods.contract import (
-    Adversary,
-    Discriminator,
-    FrozenModel,
-    LossTerm,
-    MethodInfo,
-    PublishedScore,
-    Schedule,
-    Stage,
-    View,
-)
+from tf_relight.contract.card import MethodInfo, PublishedScore
+from tf_relight.contract.stage import Adversary, Discriminator, LossTerm, Schedule, Stage, View
+from tf_relight.contract.values import FrozenModel
 
 _VALIDATION = "VIDIT validation, 45 scenes"
 _TABLE = "DRN, table 1"

@@ -10,7 +10,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from tf_relight.methods.contract import FrozenModel, LossTerm, MethodInfo, PublishedScore, Schedule, Stage
+from tf_relight.contract.card import MethodInfo, PublishedScore
+from tf_relight.contract.stage import LossTerm, Schedule, Stage
+from tf_relight.contract.values import FrozenModel
 
 _TABLE = "DRN, table 2; digits not checked against the paper"
 
