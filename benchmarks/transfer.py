@@ -20,8 +20,9 @@ import cv2
 import numpy as np
 
 from benchmarks.timing import interleaved, ratios, write_row
-from tf_relight.image import Picture, resize, write_picture
-from tf_relight.transfer import transfer
+from tf_relight.photo.picture import Picture, resize
+from tf_relight.photo.transfer import transfer
+from tf_relight.photo.writing import write_picture
 
 HEIGHT, WIDTH = 3000, 4000
 

@@ -48,7 +48,7 @@ class Calibration:
 
     def samples(self, size: int) -> Iterator[dict[str, np.ndarray]]:
         """Yield the inputs of the signature for `size`: image (1, size, size, C), light (1, 1, 1, 9)."""
-        from tf_relight.image import resize
+        from tf_relight.photo.picture import resize
 
         for index, picture in enumerate(self.pictures):
             sample = {IMAGE: resize(picture, (size, size))[None]}
@@ -137,7 +137,7 @@ def _input(info: MethodInfo, picture: np.ndarray) -> np.ndarray:
     """(S, S, 3) sRGB 0..1 to what the network sees."""
     if info.channels == "rgb":
         return picture
-    from tf_relight.lightness import lightness
+    from tf_relight.photo.lightness import lightness
 
     return lightness(picture)[..., None]
 

@@ -1,7 +1,7 @@
 """Lights inside a TensorFlow graph: from angles, into the network's range, and the colour they lend a photo.
 
 The numbers are those of `tf_relight.light.Light.from_direction`, `tf_relight.portraits.network_light` and
-`tf_relight.lightness`.
+`tf_relight.photo.lightness`.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import tensorflow as tf
 from export.picture_codec import claim
 from tf_relight import portraits
 from tf_relight import spherical_harmonics as sh
-from tf_relight.colour import LUMINANCE_WEIGHTS, XYZ_TO_RGB
 from tf_relight.lamps import AMBIENT_SHARE, NEUTRAL_KELVIN, SOURCE_RADIUS, USUAL_AMBIENT
 from tf_relight.options import COLDEST, WARMEST
+from tf_relight.photo.colour import LUMINANCE_WEIGHTS, XYZ_TO_RGB
 
 _EVERY = 512  # pixels along the long side that are looked at to tell how bright the lit side became
 _DARK = "is dark: its first coefficient is not above 0. Give another light."
 
 
 class Colours(NamedTuple):
-    """The colour of a light from its shadow side to its lit side, as `tf_relight.lightness.LightColour`.
+    """The colour of a light from its shadow side to its lit side, as `photo.lightness.LightColour`.
 
     Attributes:
         shadow, lit: (3,) linear RGB. full_ratio: scalar.
@@ -139,7 +139,7 @@ def _visible_basis() -> Any:
 
 
 def _planckian(t: Any) -> Any:
-    """As `tf_relight.colour.planckian_rgb`, for a float64 scalar."""
+    """As `tf_relight.photo.colour.planckian_rgb`, for a float64 scalar."""
     u = (0.860117757 + 1.54118254e-4 * t + 1.28641212e-7 * t * t) / (
         1 + 8.42420235e-4 * t + 7.08145163e-7 * t * t
     )

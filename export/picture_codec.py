@@ -2,7 +2,7 @@
 
 JPEG, PNG and WebP go in, JPEG and PNG come out. Size is read from the header and checked before anything is
 decoded. The orientation that cameras write into JPEG is applied; 16-bit PNG and transparency are kept.
-Differs from `tf_relight.picture`: colour profiles are ignored, so pixels count as sRGB; orientation in PNG
+Differs from `photo.reading`: colour profiles are ignored, so pixels count as sRGB; orientation in PNG
 and WebP is ignored; animated WebP is refused; TIFF, BMP, GIF and AVIF are not read.
 """
 

@@ -14,11 +14,11 @@ import tensorflow as tf
 
 from export.light_graph import Colours, check_light, colours, network_light
 from export.transfer_graph import STRIP_PIXELS, blur, in_strips, resize, transfer
-from tf_relight.colour import LUMINANCE_WEIGHTS, RGB_TO_XYZ, XYZ_TO_RGB
-from tf_relight.transfer import LIGHTNESS_FOOT, SRGB_FOOT
+from tf_relight.photo.colour import LUMINANCE_WEIGHTS, RGB_TO_XYZ, XYZ_TO_RGB
+from tf_relight.photo.transfer import LIGHTNESS_FOOT, SRGB_FOOT
 
 NOT_FINITE = "The network's result holds values that are not numbers. Use other weights."
-_BLACK = 2e-3  # as in tf_relight.lightness
+_BLACK = 2e-3  # as in tf_relight.photo.lightness
 _WEAVE, _EVENNESS = 1 / 128, 1e-3  # as in tf_relight.portraits
 
 Network = Callable[..., Any]
@@ -161,7 +161,7 @@ def luminance_ratio(before: Any, after: Any) -> Any:
 
 
 def change_lightness(pixels: Any, before: Any, after: Any, lamp: Colours | None = None) -> Any:
-    """Return the picture with other lightness, hue and saturation kept, as `tf_relight.lightness` does.
+    """Return the picture with other lightness, hue and saturation kept, as `tf_relight.photo.lightness` does.
 
     Args:
         pixels: (H, W, 3) sRGB 0..1. before: (H, W, 1) their lightness 0..1. after: (H, W, 1) the new one.

@@ -11,11 +11,12 @@ import numpy as np
 
 from export.manifest import FileRecord, sha256_of
 from export.signatures import COEFFICIENTS, IMAGE, LIGHT, RELIT, takes_light
-from tf_relight.colour import lab_to_rgb, rgb_to_lab
 from tf_relight.contract.card import MethodInfo
 from tf_relight.errors import RelightError
-from tf_relight.image import list_pictures, resize
-from tf_relight.picture import read_picture
+from tf_relight.photo.colour import lab_to_rgb, rgb_to_lab
+from tf_relight.photo.listing import list_pictures
+from tf_relight.photo.picture import resize
+from tf_relight.photo.reading import read_picture
 
 if TYPE_CHECKING:
     from tf_relight.weights import LoadedModel

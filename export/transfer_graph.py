@@ -1,4 +1,4 @@
-"""The change of light brought to full size, as TensorFlow operations: `tf_relight.transfer` inside a graph.
+"""The change of light brought to full size, as TensorFlow operations: `photo.transfer` inside a graph.
 
 Every function traces with unknown height and width. The steps and constants are those of the NumPy path.
 Differs: that path looks the grid up with OpenCV, which rounds places to 1/32 of a cell; here they are exact.
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_relight import transfer as reference
-from tf_relight.transfer import LEVELS, SOFTNESS, SRGB_FOOT
+from tf_relight.photo import transfer as reference
+from tf_relight.photo.transfer import LEVELS, SOFTNESS, SRGB_FOOT
 
 _TILE, _TILES = 128, 4  # as in the NumPy path, the softness is measured on so many tiles of this side
 STRIP_PIXELS = 1 << 18
@@ -26,7 +26,7 @@ def transfer(full: Any, before: Any, after: Any, foot: float = SRGB_FOOT) -> Any
     Args:
         full: (H, W, C) float32 0..1, C = 3 (sRGB) or 1 (lightness), C known when traced.
         before: (h, w, C) float32, the photo made smaller. after: the same, relit.
-        foot: as in `tf_relight.transfer.transfer`.
+        foot: as in `tf_relight.photo.transfer.transfer`.
 
     Returns:
         (H, W, C) float32, clipped to 0..1.
@@ -132,7 +132,7 @@ def in_strips(
 def resize(values: Any, height: Any, width: Any) -> Any:
     """Return (h, w, C) at another size: means over areas where it shrinks, linear where it grows.
 
-    The rule "auto" of `tf_relight.image.resize`.
+    The rule "auto" of `tf_relight.photo.picture.resize`.
     """
     shape = tf.shape(values)
     small = tf.minimum(tf.stack([height, width]), shape[:2])

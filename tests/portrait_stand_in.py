@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from tf_relight.image import Picture, write_picture
+from tf_relight.photo.picture import Picture
+from tf_relight.photo.writing import write_picture
 
 
 class Shader:

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tf_relight.background import person_mask
-from tf_relight.faces import Face
+from tf_relight.photo.faces import Face
+from tf_relight.photo.people import person_mask
 
 RNG = np.random.default_rng(0)
 FACE = Face(140, 90, 100, 130, 1.0)

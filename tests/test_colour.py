@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tf_relight.colour import (
+from tf_relight.photo.colour import (
     lab_to_rgb,
     linear_to_srgb,
     luminance,

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from skimage import data
 
-from tf_relight.faces import find_faces
-from tf_relight.image import read_picture, resize
+from tf_relight.photo.faces import find_faces
+from tf_relight.photo.picture import resize
+from tf_relight.photo.reading import read_picture
 
 ASTRONAUT = data.astronaut().astype(np.float32) / 255
 # Box of her face, read off the picture by hand: left, top, right, bottom.

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from tests.picture_files import ADOBE_RGB, GAMMA_22, icc_profile
-from tf_relight import icc
+from tf_relight.photo import icc
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 TABLE = b"curv\0\0\0\0" + struct.pack(">I64H", 64, *(round(65535 * (i / 63) ** 1.8) for i in range(64)))

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from tf_relight import image
 from tf_relight.errors import RelightError
-from tf_relight.image import Picture, list_pictures, read_picture, resize, to_u8, to_u16, write_picture
+from tf_relight.photo.listing import list_pictures
+from tf_relight.photo.picture import Picture, resize, to_u8, to_u16
+from tf_relight.photo.reading import read_picture
+from tf_relight.photo.writing import write_picture
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.random((20, 30, 3), dtype=np.float32)
@@ -159,10 +161,6 @@ def test_list_pictures(tmp_path):
         list_pictures([tmp_path / "empty"])
     with pytest.raises(RelightError, match="no file or folder"):
         list_pictures([tmp_path / "gone"])
-
-
-def test_the_colour_functions_are_offered_here():
-    assert set(image.__all__) <= set(dir(image))
 
 
 def test_with_pixels_keeps_the_rest():

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tf_relight.cli import main
-from tf_relight.image import read_picture
 from tf_relight.light import Light
 from tf_relight.light_presets import PRESETS
+from tf_relight.photo.reading import read_picture
 
 
 def test_presets_are_listed(capsys):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tf_relight.image import linear_to_srgb, luminance, rgb_to_lab, srgb_to_linear
-from tf_relight.lightness import LightColour, change_lightness, lightness, luminance_ratio
+from tf_relight.photo.colour import linear_to_srgb, luminance, rgb_to_lab, srgb_to_linear
+from tf_relight.photo.lightness import LightColour, change_lightness, lightness, luminance_ratio
 
 RNG = np.random.default_rng(3)
 PIXELS = RNG.random((40, 50, 3), dtype=np.float32)

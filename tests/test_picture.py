@@ -23,7 +23,7 @@ from tests.picture_files import (
     tiff_bytes,
 )
 from tf_relight.errors import RelightError
-from tf_relight.picture import read_picture
+from tf_relight.photo.reading import read_picture
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -276,7 +276,7 @@ def test_reading_prints_nothing_and_imports_no_tensorflow(write):
     exif = b"II*\0" + struct.pack("<IHHHII", 8, 1, 0x0112, 9, 7, 0xFFFF)
     path = write("a.png", png_bytes(COLOUR, png_chunk(b"eXIf", exif)))
     code = (
-        "import sys; from tf_relight.picture import read_picture; read_picture(sys.argv[1])\n"
+        "import sys; from tf_relight.photo.reading import read_picture; read_picture(sys.argv[1])\n"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)

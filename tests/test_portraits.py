@@ -11,11 +11,12 @@ from PIL import Image, JpegImagePlugin
 
 from tf_relight import portraits
 from tf_relight.errors import RelightError
-from tf_relight.faces import Face
-from tf_relight.image import Picture, srgb_to_linear
 from tf_relight.light import Light
-from tf_relight.lightness import lightness
 from tf_relight.options import RelightOptions
+from tf_relight.photo.colour import srgb_to_linear
+from tf_relight.photo.faces import Face
+from tf_relight.photo.lightness import lightness
+from tf_relight.photo.picture import Picture
 from tf_relight.photos import relight_picture
 from tf_relight.portraits import PortraitRelighter, network_light, regions
 

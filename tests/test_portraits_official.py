@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from tf_relight import cli
-from tf_relight.image import read_picture, srgb_to_linear, to_u8
-from tf_relight.lightness import lightness
+from tf_relight.photo.colour import srgb_to_linear
+from tf_relight.photo.lightness import lightness
+from tf_relight.photo.picture import to_u8
+from tf_relight.photo.reading import read_picture
 
 pytestmark = pytest.mark.reference
 

@@ -36,7 +36,7 @@ def test_table_holds_the_network_and_three_baselines(folder):
 
 
 def test_relit_photo_has_the_size_of_the_photo(folder):
-    from tf_relight.image import read_picture
+    from tf_relight.photo.reading import read_picture
     from tf_relight.quickstart import PHOTO
 
     assert read_picture(folder / "relit.png").pixels.shape == read_picture(PHOTO).pixels.shape

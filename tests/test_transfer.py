@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tf_relight.colour import linear_to_srgb, srgb_to_linear
 from tf_relight.errors import RelightError
-from tf_relight.image import read_picture, resize
-from tf_relight.transfer import measure_softness, transfer
+from tf_relight.photo.colour import linear_to_srgb, srgb_to_linear
+from tf_relight.photo.picture import resize
+from tf_relight.photo.reading import read_picture
+from tf_relight.photo.transfer import measure_softness, transfer
 
 HEIGHT, WIDTH = 384, 576
 RNG = np.random.default_rng(0)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from tf_relight.drawing import FAINT, GRID, INK, PAPER, Colour, font, shortened, write_sheet
 from tf_relight.errors import RelightError
+from tf_relight.photo.lettering import FAINT, GRID, INK, PAPER, Colour, font, shortened, write_sheet
 
 CURVE = "curve.csv"
 WIDTH, HEIGHT = 960, 480

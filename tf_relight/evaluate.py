@@ -295,7 +295,7 @@ def evaluate_folders(
             or not one pair could be scored.
     """
     from tf_relight.file_pairs import pair_files
-    from tf_relight.image import read_picture
+    from tf_relight.photo.reading import read_picture
 
     files = pair_files(Path(predictions), Path(targets))
 

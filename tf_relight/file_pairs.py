@@ -37,7 +37,7 @@ def pair_files(first: Path, second: Path) -> FilePairs:
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
-    from tf_relight.image import list_pictures
+    from tf_relight.photo.listing import list_pictures
 
     if not folder.is_dir():
         raise RelightError(f"{folder} is not a folder: name two folders of pictures.")

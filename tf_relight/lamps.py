@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tf_relight import spherical_harmonics as sh
-from tf_relight.colour import planckian_rgb
 from tf_relight.directions import direction
 from tf_relight.errors import RelightError
+from tf_relight.photo.colour import planckian_rgb
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])
 """Weights of red, green and blue in a light's luminance. Source: DPR's data preparation."""

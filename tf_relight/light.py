@@ -321,7 +321,7 @@ class Light:
         normals = np.stack([x, y, z], axis=-1)
         if paper:
             return _paper_sphere(sh.shading(normals, self.luminance), inside)
-        from tf_relight.colour import linear_to_srgb
+        from tf_relight.photo.colour import linear_to_srgb
 
         reflected = BALL_REFLECTANCE * np.maximum(sh.shading(normals, self.coefficients), 0)
         encoded = np.clip(linear_to_srgb(reflected), 0, 1)

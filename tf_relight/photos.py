@@ -18,19 +18,14 @@ import numpy as np
 
 from tf_relight import methods
 from tf_relight.errors import RelightError
-from tf_relight.image import (
-    WRITTEN_SUFFIXES,
-    Picture,
-    check_can_write,
-    list_pictures,
-    read_picture,
-    resize,
-    write_picture,
-)
 from tf_relight.options import RelightOptions
+from tf_relight.photo.listing import list_pictures
+from tf_relight.photo.picture import Picture, resize
+from tf_relight.photo.reading import read_picture
+from tf_relight.photo.transfer import transfer
+from tf_relight.photo.writing import WRITTEN_SUFFIXES, check_can_write, write_picture
 from tf_relight.progress import track
 from tf_relight.running import run_network, training_size, working_size
-from tf_relight.transfer import transfer
 
 if TYPE_CHECKING:
     from tf_relight.weights import LoadedModel

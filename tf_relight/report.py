@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from tf_relight import metrics
-from tf_relight.drawing import FAINT, GRID, INK, PAPER, Colour, font, write_sheet
 from tf_relight.errors import RelightError
+from tf_relight.photo.lettering import FAINT, GRID, INK, PAPER, Colour, font, write_sheet
 from tf_relight.score_table import score_table, terminal_table
 
 __all__ = ["curve_plot", "samples_sheet", "score_table", "terminal_table"]

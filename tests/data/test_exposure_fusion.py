@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from tf_relight.cli import main
-from tf_relight.colour import linear_to_srgb, srgb_to_linear
 from tf_relight.data import open_source
 from tf_relight.data.check import check
 from tf_relight.data.exposure_fusion import fuse, fuse_folder, parse_weights
@@ -19,6 +18,7 @@ from tf_relight.data.synthetic import Scene, render_scenes
 from tf_relight.errors import RelightError
 from tf_relight.fusion_scores import match
 from tf_relight.metrics import psnr
+from tf_relight.photo.colour import linear_to_srgb, srgb_to_linear
 
 
 def quiet(root: Path, **options):

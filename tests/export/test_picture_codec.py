@@ -11,7 +11,7 @@ from PIL import Image
 
 from export import picture_codec
 from tests.picture_files import orientation_exif, png_bytes
-from tf_relight.picture import read_picture
+from tf_relight.photo.reading import read_picture
 
 LIMIT = 5000
 RANDOM = np.random.default_rng(0)

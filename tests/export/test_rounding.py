@@ -22,7 +22,7 @@ def outputs(kernel: np.ndarray, picture: np.ndarray) -> np.ndarray:
 
 
 def test_errors_cancel_on_smooth_inputs():
-    from tf_relight.image import resize
+    from tf_relight.photo.picture import resize
 
     kernel = RANDOM.normal(0, 1, (4, 3, 3, 2)).astype(np.float32)
     scales = np.abs(kernel).max(axis=(1, 2, 3)).astype(np.float64) / 127

@@ -14,9 +14,10 @@ from PIL import Image
 
 from export.savedmodel import WeightsOrigin, export_savedmodel
 from tf_relight.errors import RelightError
-from tf_relight.image import Picture, read_picture
 from tf_relight.light import Light
 from tf_relight.options import RelightOptions
+from tf_relight.photo.picture import Picture
+from tf_relight.photo.reading import read_picture
 from tf_relight.photos import load_for, relight_picture
 from tf_relight.portraits import PortraitRelighter
 

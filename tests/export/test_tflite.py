@@ -20,7 +20,7 @@ from export.tflite import export_tflite
 from tests.export.narrow import narrow_model
 from tf_relight import methods
 from tf_relight.errors import RelightError
-from tf_relight.image import resize
+from tf_relight.photo.picture import resize
 from tf_relight.weights import LoadedModel
 
 SIZES = {"dmshn": (48,), "dpr512": (48, 32)}

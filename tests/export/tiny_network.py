@@ -72,7 +72,7 @@ def _saved() -> tempfile.TemporaryDirectory[str]:
 
 def pictures(count: int = 4) -> Calibration:
     """Return smooth pictures for the network."""
-    from tf_relight.image import resize
+    from tf_relight.photo.picture import resize
 
     random = np.random.default_rng(8)
     made = (random.uniform(0, 1, (5, 5, 3)).astype(np.float32) for _ in range(count))

@@ -7,10 +7,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from tf_relight.faces import Face
 from tf_relight.films import face_tracks
 from tf_relight.films.face_tracks import FaceFinder, overlap
 from tf_relight.films.film import Frame
+from tf_relight.photo.faces import Face
 
 RATE = 24.0
 GREY, WHITE = np.full((60, 80, 3), 90, np.uint8), np.full((60, 80, 3), 230, np.uint8)

@@ -189,7 +189,7 @@ def test_first_weights_are_those_of_pytorch():
 
 
 def test_relit_pictures_keep_their_colour(model):
-    from tf_relight.colour import rgb_to_lab
+    from tf_relight.photo.colour import rgb_to_lab
 
     networks = methods.get("dpr512").networks
     # Little colour, so that no lightness takes it out of sRGB.
@@ -202,7 +202,7 @@ def test_relit_pictures_keep_their_colour(model):
 
 
 def test_estimated_light_is_that_of_the_luminance(model):
-    from tf_relight.colour import rgb_to_lab
+    from tf_relight.photo.colour import rgb_to_lab
 
     image = pictures(64, 48, 3)
     expected = model.forward(rgb_to_lab(image)[None, ..., :1] / 100, lights(1))["light"][0]

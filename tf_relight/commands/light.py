@@ -62,7 +62,8 @@ def light(
     if chosen is None:
         raise RelightError("Name a light, give --from or --azimuth, or see `relight light --list`.")
     if sphere is not None:
-        from tf_relight.image import Picture, write_picture
+        from tf_relight.photo.picture import Picture
+        from tf_relight.photo.writing import write_picture
 
         write_picture(sphere, Picture(chosen.sphere(SPHERE_SIZE) / 255.0))
     if out is not None:

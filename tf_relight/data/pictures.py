@@ -2,7 +2,7 @@
 
 Datasets hold thousands of plain PNG files, so these take a short path here: one look at the structure and one
 OpenCV decode (19 ms instead of 31 ms for a 1024 px RGBA picture, the same values). Everything else,
-PNG with a colour profile included, goes through `tf_relight.picture.read_picture`.
+PNG with a colour profile included, goes through `tf_relight.photo.reading.read_picture`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import numpy as np
 from PIL import Image
 
 from tf_relight.errors import RelightError
-from tf_relight.image import read_picture, to_u8
+from tf_relight.photo.picture import to_u8
+from tf_relight.photo.reading import read_picture
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 """File endings that count as pictures in a dataset folder."""

@@ -23,7 +23,7 @@ from tf_relight.directions import rotation_about
 from tf_relight.errors import RelightError
 from tf_relight.light import Light
 from tf_relight.light_files import HDR_SUFFIXES
-from tf_relight.picture import read_picture
+from tf_relight.photo.reading import read_picture
 from tf_relight.spherical_harmonics import rotate, shading
 
 DENOISING = {"h": 5, "hColor": 3, "templateWindowSize": 3, "searchWindowSize": 21}

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from tf_relight.faces import Face, find_faces
 from tf_relight.films.film import Frame
+from tf_relight.photo.faces import Face, find_faces
 
 LOOKS_PER_SECOND = 6.0
 _SMOOTH = 0.3  # seconds; standard deviation of the weights over a face's places

@@ -17,8 +17,8 @@ from tf_relight.films.face_tracks import FaceFinder, Shot
 from tf_relight.films.film import Film, FilmWriter, Frame, check_film_name
 from tf_relight.films.film_relighter import FilmRelighter
 from tf_relight.films.light_path import LightPath
-from tf_relight.image import Picture, to_u8
 from tf_relight.options import RelightOptions
+from tf_relight.photo.picture import Picture, to_u8
 from tf_relight.photos import load_for, relight_picture, with_light
 from tf_relight.progress import track
 

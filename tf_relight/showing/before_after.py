@@ -15,9 +15,11 @@ from PIL import Image
 
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
-from tf_relight.image import list_pictures, read_picture, to_u8
 from tf_relight.light_series import NamedLight, Relighter, at_most, on_white, prepare
 from tf_relight.options import RelightOptions
+from tf_relight.photo.listing import list_pictures
+from tf_relight.photo.picture import to_u8
+from tf_relight.photo.reading import read_picture
 from tf_relight.photos import load_for, relight_picture
 from tf_relight.progress import track
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from tf_relight.errors import RelightError
-from tf_relight.image import read_picture, to_u8
 from tf_relight.light import Light
 from tf_relight.light_series import Axis, at_most, on_white, once_around, prepare
 from tf_relight.options import RelightOptions
+from tf_relight.photo.picture import to_u8
+from tf_relight.photo.reading import read_picture
 from tf_relight.photos import check_light, load_for, with_light
 from tf_relight.progress import track
 from tf_relight.showing.animation import check_animation_name, write_animation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tf_relight.colour import linear_to_srgb
+from tf_relight.photo.colour import linear_to_srgb
 
 TABLE_SIZE = 8192
 TABLE_TOP = 16.0  # linear value of the last entry; the curve is white long before

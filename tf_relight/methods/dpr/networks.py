@@ -9,9 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tf_relight.colour import lab_to_rgb, rgb_to_lab
 from tf_relight.contract.stage import Stage
-from tf_relight.image import resize
 from tf_relight.layers import (
     InstanceNorm,
     UpsampleNearest2x,
@@ -23,6 +21,8 @@ from tf_relight.layers import (
 )
 from tf_relight.methods.dpr import COEFFICIENTS, LEVELS, LIGHT_CHANNELS, Config, level_widths
 from tf_relight.methods.relight_model import RelightModel
+from tf_relight.photo.colour import lab_to_rgb, rgb_to_lab
+from tf_relight.photo.picture import resize
 from tf_relight.running import working_size
 
 # -- Blocks --------------------------------------------------------------------------------------------------

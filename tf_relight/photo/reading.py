@@ -1,4 +1,4 @@
-"""A picture in memory, and reading one from any common file.
+"""Reading a picture from any common file.
 
 Everything a file can add to plain sRGB pixels (orientation, colour profile, palette, CMYK, transparency,
 16 bits) is resolved here, once. Pillow reads headers, EXIF, profiles and 8-bit pixels; OpenCV reads 16-bit
@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from tf_relight import icc
 from tf_relight.errors import RelightError
+from tf_relight.photo import icc
+from tf_relight.photo.picture import Picture
 
 # Only these decoders may run: some others of Pillow start programs (EPS) or read far more than pictures.
 _READABLE = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
@@ -25,34 +25,6 @@ MAX_PIXELS = 150_000_000
 _RAW_SUFFIXES = (".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".raf", ".rw2", ".pef", ".srw")
 _ORIENTATION = 0x0112  # EXIF and TIFF tag
 _TIFF_BITS, _TIFF_SAMPLE_FORMAT = 258, 339
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """A picture in memory.
-
-    Attributes:
-        pixels: (H, W, 3) float32 RGB, sRGB-encoded, 0..1, the right way up.
-        alpha: (H, W, 1) float32 0..1, 1 = opaque, or None.
-        bits: 8 or 16, the precision of the file it came from.
-        notes: sentences about what was left out on reading, for the user.
-    """
-
-    pixels: np.ndarray
-    alpha: np.ndarray | None = None
-    bits: int = 8
-    notes: tuple[str, ...] = ()
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        return self.pixels.shape[0], self.pixels.shape[1]
-
-    def with_pixels(self, pixels: np.ndarray) -> Picture:
-        """Return a copy with other pixels of the same size, and the same alpha and bits."""
-        if pixels.shape != self.pixels.shape:
-            raise ValueError(f"pixels of shape {pixels.shape} do not fit a picture of {self.pixels.shape}")
-        return replace(self, pixels=np.asarray(pixels, dtype=np.float32))
 
 
 def read_picture(path: Path | str, max_pixels: int = MAX_PIXELS) -> Picture:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tf_relight.image import linear_to_srgb, luminance, srgb_to_linear
+from tf_relight.photo.colour import linear_to_srgb, luminance, srgb_to_linear
 
 _STRIP_PIXELS = 1 << 18
 # Light added to both sides of a ratio: what a camera calls black carries no colour worth raising.

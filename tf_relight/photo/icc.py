@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageCms
 
-from tf_relight.colour import linear_to_srgb
+from tf_relight.photo.colour import linear_to_srgb
 
 Curve = Callable[[np.ndarray], np.ndarray]
 

@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 
 from tf_relight.errors import RelightError
-from tf_relight.image import resize
+from tf_relight.photo.picture import resize
 
 LEVELS = 8  # brightness levels of the grid
 LEVEL_WIDTH = 0.1  # standard deviation of a level's weight, in brightness 0..1

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from tf_relight.faces import Face
-from tf_relight.image import resize, to_u8
+from tf_relight.photo.faces import Face
+from tf_relight.photo.picture import resize, to_u8
 
 LOOKED_AT = 384  # long side of the copy that is separated
 _ROUNDS = 5

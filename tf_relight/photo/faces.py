@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_relight.image import resize, to_u8
+from tf_relight.photo.picture import resize, to_u8
 
 # The detector looks at a copy of this long side; only when it sees nobody, at the larger one.
 LOOKED_AT = (640, 1280)
