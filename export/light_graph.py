@@ -1,7 +1,6 @@
 """Lights inside a TensorFlow graph: from angles, into the network's range, and the colour they lend a photo.
 
-The numbers are those of `tf_relight.light.Light.from_direction`, `tf_relight.portraits.network_light` and
-`tf_relight.photo.lightness`.
+The numbers are those of `Light.from_direction`, `portraits.network_light` and `photo.lightness`.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ import tensorflow as tf
 
 from export.picture_codec import claim
 from tf_relight import portraits
-from tf_relight import spherical_harmonics as sh
-from tf_relight.lamps import AMBIENT_SHARE, NEUTRAL_KELVIN, SOURCE_RADIUS, USUAL_AMBIENT
+from tf_relight.light import spherical_harmonics as sh
+from tf_relight.light.lamps import AMBIENT_SHARE, NEUTRAL_KELVIN, SOURCE_RADIUS, USUAL_AMBIENT
 from tf_relight.options import COLDEST, WARMEST
 from tf_relight.photo.colour import LUMINANCE_WEIGHTS, XYZ_TO_RGB
 

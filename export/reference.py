@@ -257,7 +257,7 @@ def truth_cases(loaded: LoadedModel, size: int, count: int) -> Iterator[TruthCas
 def _lights(info: MethodInfo) -> list[tuple[str, np.ndarray | None]]:
     if not takes_light(info):
         return [("", None)]
-    from tf_relight.light import Light
+    from tf_relight.light.light import Light
     from tf_relight.portraits import network_light
 
     return [

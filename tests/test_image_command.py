@@ -11,8 +11,8 @@ import pytest
 from tf_relight import cli
 from tf_relight.commands.light_options import chosen_light
 from tf_relight.errors import RelightError
-from tf_relight.light import Light
-from tf_relight.sides import SIDES
+from tf_relight.light.directions import SIDES
+from tf_relight.light.light import Light
 
 NOTHING = dict.fromkeys(["direction", "up", "azimuth", "elevation", "light", "light_from"])
 

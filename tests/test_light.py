@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tf_relight.errors import RelightError
-from tf_relight.lamps import USUAL_AMBIENT
-from tf_relight.light import Light, describe
-from tf_relight.light_presets import PRESETS
-from tf_relight.spherical_harmonics import is_nonnegative, smallest_shading
+from tf_relight.light.lamps import USUAL_AMBIENT
+from tf_relight.light.light import Light, describe
+from tf_relight.light.presets import PRESETS
+from tf_relight.light.spherical_harmonics import is_nonnegative, smallest_shading
 
 azimuths, elevations = st.floats(-180, 180), st.floats(-90, 90)
 few = settings(max_examples=25, deadline=None)
@@ -271,7 +271,7 @@ def test_pixels_that_are_no_light_are_refused(tmp_path, monkeypatch, value, mess
     pixels = np.ones((8, 16, 3), np.float32)
     pixels[3, 4] = value
     (tmp_path / "map.hdr").write_bytes(b"")
-    monkeypatch.setattr("tf_relight.light_files._read_radiance", lambda path: pixels)
+    monkeypatch.setattr("tf_relight.light.files._read_radiance", lambda path: pixels)
     with pytest.raises(RelightError, match=message):
         Light.from_hdr(tmp_path / "map.hdr")
 

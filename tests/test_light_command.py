@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tf_relight.cli import main
-from tf_relight.light import Light
-from tf_relight.light_presets import PRESETS
+from tf_relight.light.light import Light
+from tf_relight.light.presets import PRESETS
 from tf_relight.photo.reading import read_picture
 
 

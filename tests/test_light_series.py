@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tf_relight.errors import RelightError
-from tf_relight.light import Light
+from tf_relight.light.light import Light
 from tf_relight.light_series import at_most, named_light, named_lights, on_white, once_around
 from tf_relight.photo.picture import Picture
 

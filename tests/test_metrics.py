@@ -206,7 +206,7 @@ def test_light_angle_is_that_between_the_main_directions():
 @settings(max_examples=20, deadline=None)
 @given(st.floats(-180, 180), st.floats(-80, 80), st.floats(0, 180))
 def test_light_angle_of_rotated_lights(azimuth, elevation, turn):
-    from tf_relight.light import Light
+    from tf_relight.light.light import Light
 
     light = Light.from_direction(azimuth, elevation)
     turned = light.rotate(azimuth=turn)

@@ -11,7 +11,7 @@ from PIL import Image, JpegImagePlugin
 
 from tf_relight import portraits
 from tf_relight.errors import RelightError
-from tf_relight.light import Light
+from tf_relight.light.light import Light
 from tf_relight.options import RelightOptions
 from tf_relight.photo.colour import srgb_to_linear
 from tf_relight.photo.faces import Face

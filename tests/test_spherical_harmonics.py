@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tf_relight import spherical_harmonics as sh
+from tf_relight.light import spherical_harmonics as sh
 
 seeds = st.integers(0, 2**32 - 1)
 few = settings(max_examples=25, deadline=None)
@@ -224,7 +224,7 @@ def test_projection_refuses_other_shapes():
 @pytest.mark.reference
 @pytest.mark.parametrize("name", ["grace", "uffizi"])
 def test_projection_of_real_maps(reference_data, name):
-    from tf_relight.light_files import read_hdr
+    from tf_relight.light.files import read_hdr
 
     folder = reference_data / "hdr" / "dev"
     gold = np.array(json.loads((folder / "sh_gold.json").read_text())["probes"][name]["L"])

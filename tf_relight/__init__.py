@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tf_relight import methods
     from tf_relight.errors import RelightError
-    from tf_relight.light import Light
+    from tf_relight.light.light import Light
     from tf_relight.photos import relight
     from tf_relight.weights import load_model
 
@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 __all__ = ["Light", "RelightError", "__version__", "load_model", "methods", "relight"]
 
 _HOMES = {
-    "Light": "tf_relight.light",
+    "Light": "tf_relight.light.light",
     "RelightError": "tf_relight.errors",
     "load_model": "tf_relight.weights",
     "relight": "tf_relight.photos",

@@ -20,8 +20,8 @@ from tf_relight import methods
 from tf_relight.config_file import parse_value, read_mapping
 from tf_relight.contract.values import FrozenModel, Interval, Place, Real, Seed, Side, Whole
 from tf_relight.data import DATASETS
-from tf_relight.data.lights import ViditLight
 from tf_relight.errors import RelightError, suggest
+from tf_relight.light.vidit import ViditLight
 
 SECTIONS = ("model", "recipe", "data", "train")
 PLAIN_WORDS = {

@@ -12,10 +12,10 @@ import numpy as np
 from rich.progress import track
 
 from tf_relight.data.exposure_fusion import FusionJob
-from tf_relight.data.lights import ALL_LIGHTS
 from tf_relight.data.pictures import read_rgb, resized
 from tf_relight.data.vidit_layout import SHADOW_FREE
 from tf_relight.errors import RelightError
+from tf_relight.light.vidit import ALL_LIGHTS
 from tf_relight.metrics import psnr, quantise
 from tf_relight.photo.colour import linear_to_srgb, srgb_to_linear
 from tf_relight.score_table import write_csv

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tf_relight.errors import RelightError, suggest
-from tf_relight.light import Light
-from tf_relight.light_presets import PRESETS
+from tf_relight.light.directions import SIDES, angles_from
+from tf_relight.light.light import Light
+from tf_relight.light.presets import PRESETS
 from tf_relight.options import RelightOptions
 from tf_relight.photo.picture import Picture, resize
-from tf_relight.sides import SIDES, angles_from
 
 if TYPE_CHECKING:
     from tf_relight.weights import LoadedModel

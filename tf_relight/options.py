@@ -9,7 +9,7 @@ from tf_relight.errors import RelightError
 
 if TYPE_CHECKING:
     from tf_relight.contract.card import MethodInfo
-    from tf_relight.light import Light
+    from tf_relight.light.light import Light
 
 SMALLEST_SIZE = 16
 COLDEST, WARMEST = 15_000, 1_000

@@ -19,6 +19,7 @@ import numpy as np
 
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
+from tf_relight.light.spherical_harmonics import shading
 from tf_relight.options import RelightOptions
 from tf_relight.photo.colour import planckian_rgb
 from tf_relight.photo.faces import Face, find_faces
@@ -28,10 +29,9 @@ from tf_relight.photo.picture import Picture, resize, to_u8
 from tf_relight.photo.reading import read_picture
 from tf_relight.photo.transfer import LIGHTNESS_FOOT, transfer
 from tf_relight.running import run_network, training_size
-from tf_relight.spherical_harmonics import shading
 
 if TYPE_CHECKING:
-    from tf_relight.light import Light
+    from tf_relight.light.light import Light
     from tf_relight.weights import LoadedModel
 
 CROP_SIDE = 2.0  # of the face's height; in the network's training pictures it is 1.3
@@ -361,7 +361,7 @@ def light_of_photo(path: Path | str, loaded: LoadedModel) -> Light:
     Raises:
         RelightError: a file that cannot be read, or a method that does not estimate light.
     """
-    from tf_relight.light import Light
+    from tf_relight.light.light import Light
 
     picture = read_picture(path)
     faces = find_faces(picture.pixels)

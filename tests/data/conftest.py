@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tf_relight.config import DataConfig
-from tf_relight.data.lights import ALL_LIGHTS, ViditLight
+from tf_relight.light.vidit import ALL_LIGHTS, ViditLight
 
 SIZE = 16
 

@@ -12,7 +12,7 @@ from tf_relight.data.source import FormedSource
 from tf_relight.data.synthetic.head_maps import to_dpr
 from tf_relight.data.synthetic.heads import ORIGINAL_LIGHT, Head, head_light
 from tf_relight.errors import RelightError
-from tf_relight.spherical_harmonics import shading
+from tf_relight.light.spherical_harmonics import shading
 
 SIZE = 24
 

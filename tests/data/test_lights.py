@@ -2,8 +2,8 @@
 
 import pytest
 
-from tf_relight.data.lights import ALL_LIGHTS, DIRECTIONS, TEMPERATURES, ViditLight
 from tf_relight.errors import RelightError
+from tf_relight.light.vidit import ALL_LIGHTS, DIRECTIONS, TEMPERATURES, ViditLight
 
 
 def test_index_counts_temperatures_within_directions():

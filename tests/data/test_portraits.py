@@ -9,7 +9,7 @@ from PIL import Image
 from tf_relight.config import DataConfig
 from tf_relight.data import open_source
 from tf_relight.errors import RelightError
-from tf_relight.spherical_harmonics import image_map
+from tf_relight.light.spherical_harmonics import image_map
 
 
 class Folder:

@@ -22,7 +22,7 @@ from tf_relight.data.ratio_image_write import (
 from tf_relight.data.synthetic.head_layouts import dpr_normal_picture
 from tf_relight.data.synthetic.heads import Head
 from tf_relight.errors import RelightError
-from tf_relight.light import Light
+from tf_relight.light.light import Light
 
 SIZE = 96
 NAMES = ("anna", "ben")

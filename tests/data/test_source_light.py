@@ -16,7 +16,13 @@ from tf_relight.data.source_light import (
     nonnegative_least_squares,
 )
 from tf_relight.errors import RelightError
-from tf_relight.spherical_harmonics import ATTENUATION, basis, moment_matrix, project_nonnegative, shading
+from tf_relight.light.spherical_harmonics import (
+    ATTENUATION,
+    basis,
+    moment_matrix,
+    project_nonnegative,
+    shading,
+)
 
 SIZE = 96
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tf_relight.data.lights import DIRECTIONS
 from tf_relight.data.synthetic.composition import Composition
 from tf_relight.data.synthetic.materials import SUBSTANCES, Material
 from tf_relight.data.synthetic.primitives import (
@@ -24,6 +23,7 @@ from tf_relight.data.synthetic.raycast import NOTHING, Camera, first_hits, lit_b
 from tf_relight.data.synthetic.scenes import compose
 from tf_relight.data.synthetic.textures import fine_noise, tiling
 from tf_relight.data.synthetic.view import RING_REACH, render_view
+from tf_relight.light.vidit import DIRECTIONS
 
 
 def inside(solid: Primitive, points: np.ndarray, margin: float = 0.0) -> np.ndarray:

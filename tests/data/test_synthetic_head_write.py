@@ -17,7 +17,7 @@ from tf_relight.data.synthetic import head_write
 from tf_relight.data.synthetic.head_write import render_heads
 from tf_relight.data.synthetic.heads import RELIT_LIGHTS, Head
 from tf_relight.errors import RelightError
-from tf_relight.spherical_harmonics import shading
+from tf_relight.light.spherical_harmonics import shading
 
 SIZE = 64
 SUBJECT = "imgHQ00000"

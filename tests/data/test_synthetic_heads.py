@@ -12,7 +12,7 @@ from tf_relight.data.synthetic.head_maps import HeadMaps, quadratic_form, to_dpr
 from tf_relight.data.synthetic.heads import PARTS, Head, head_light
 from tf_relight.data.synthetic.surfaces import PortraitCamera, Surface, render_surfaces
 from tf_relight.errors import RelightError
-from tf_relight.spherical_harmonics import basis, shading, smallest_shading
+from tf_relight.light.spherical_harmonics import basis, shading, smallest_shading
 
 SIZE = 48
 

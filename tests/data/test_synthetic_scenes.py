@@ -7,7 +7,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tf_relight.data.lights import DIRECTIONS, TEMPERATURES
 from tf_relight.data.synthetic import Scene, SceneLayers
 from tf_relight.data.synthetic.assembly import KINDS
 from tf_relight.data.synthetic.raycast import NOTHING
@@ -21,6 +20,7 @@ from tf_relight.data.synthetic.scenes import (
 from tf_relight.data.synthetic.tone import TABLE_TOP, encode, filmic
 from tf_relight.data.synthetic.view import render_view
 from tf_relight.errors import RelightError
+from tf_relight.light.vidit import DIRECTIONS, TEMPERATURES
 from tf_relight.photo.colour import linear_to_srgb, planckian_rgb
 
 SIZE = 48

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tf_relight.data import open_source
-from tf_relight.data.lights import ALL_LIGHTS, ViditLight
 from tf_relight.errors import RelightError
+from tf_relight.light.vidit import ALL_LIGHTS, ViditLight
 
 N, E, W = (ViditLight.parse(name) for name in ("N_6500", "E_4500", "W_4500"))
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 from export import light_graph, picture_graph, transfer_graph
 from tests.portrait_stand_in import Shader
 from tf_relight import portraits
-from tf_relight.light import Light
+from tf_relight.light.light import Light
 from tf_relight.options import RelightOptions
 from tf_relight.photo import colour, lightness, transfer
 from tf_relight.photo.picture import Picture, resize

@@ -14,7 +14,7 @@ from PIL import Image
 
 from export.savedmodel import WeightsOrigin, export_savedmodel
 from tf_relight.errors import RelightError
-from tf_relight.light import Light
+from tf_relight.light.light import Light
 from tf_relight.options import RelightOptions
 from tf_relight.photo.picture import Picture
 from tf_relight.photo.reading import read_picture

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tf_relight.errors import RelightError
 from tf_relight.films.light_path import LightPath, read_light_path
-from tf_relight.light import Light
+from tf_relight.light.light import Light
 
 DIRECTION = Light.from_direction
 

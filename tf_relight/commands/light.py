@@ -50,8 +50,8 @@ def light(
 ) -> int:
     """Print, draw or write one light, or list the presets."""
     from tf_relight.errors import RelightError
-    from tf_relight.light import describe
-    from tf_relight.light_presets import PRESETS
+    from tf_relight.light.light import describe
+    from tf_relight.light.presets import PRESETS
 
     if listed:
         print_aligned([("NAME", "WHAT IT IS"), *((key, preset.about) for key, preset in PRESETS.items())])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tf_relight.errors import RelightError
-from tf_relight.sides import SIDES, angles_from
+from tf_relight.light.directions import SIDES, angles_from
 
 if TYPE_CHECKING:
-    from tf_relight.light import Light
+    from tf_relight.light.light import Light
 
 
 def add_light(parser: Any) -> None:
@@ -68,7 +68,7 @@ def chosen_light(
         raise RelightError("--up goes with --from. With --azimuth, give --elevation.")
     if not given or light_from is not None:
         return None
-    from tf_relight.light import Light
+    from tf_relight.light.light import Light
 
     if light is not None:
         return Light.parse(light)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tf_relight.light import Light
+    from tf_relight.light.light import Light
     from tf_relight.options import RelightOptions
 
 METHOD = "dpr512"

@@ -12,7 +12,6 @@ from typing import TypeVar
 
 from tf_relight.data.depth import read_depth
 from tf_relight.data.folder import find_pairs
-from tf_relight.data.lights import ALL_LIGHTS, ViditLight
 from tf_relight.data.pictures import Glance, look, read_rgb
 from tf_relight.data.portraits import (
     LISTS,
@@ -26,6 +25,7 @@ from tf_relight.data.shards import SHARDS, SPLITS
 from tf_relight.data.tfrecord import StoredScene, stored_scenes
 from tf_relight.data.vidit_layout import SHADOW_FREE, FoundFile, Scene, collect, find_files
 from tf_relight.errors import RelightError
+from tf_relight.light.vidit import ALL_LIGHTS, ViditLight
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")

@@ -20,7 +20,6 @@ import cv2
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from tf_relight.data.lights import ALL_LIGHTS, LIGHT_COUNT, ViditLight
 from tf_relight.data.pictures import look, read_rgb
 from tf_relight.data.synthetic.parallel import progress_bar, run
 from tf_relight.data.vidit import choose_files
@@ -33,6 +32,7 @@ from tf_relight.data.vidit_layout import (
 )
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
+from tf_relight.light.vidit import ALL_LIGHTS, LIGHT_COUNT, ViditLight
 
 SETTINGS_FILE = "fusion.json"
 RECORD = "relight data fuse"

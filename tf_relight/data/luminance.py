@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from tf_relight.data.source import FormedSource, Part, PooledSource, Source
-from tf_relight.lamps import LUMINANCE
+from tf_relight.light.lamps import LUMINANCE
 
 PICTURES = ("image", "target", "original", "shadow_free")
 """Fields that are turned into luminance; albedo and the like keep their colours."""

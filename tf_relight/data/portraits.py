@@ -22,8 +22,8 @@ from tf_relight.data.pictures import PICTURE_SUFFIXES, look, read_rgb
 from tf_relight.data.source import Part, files_fingerprint
 from tf_relight.data.splits import held_out_groups
 from tf_relight.errors import RelightError
-from tf_relight.light_files import read_light
-from tf_relight.spherical_harmonics import image_map
+from tf_relight.light.files import read_light
+from tf_relight.light.spherical_harmonics import image_map
 
 if TYPE_CHECKING:
     from tf_relight.config import DataConfig

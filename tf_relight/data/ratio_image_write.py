@@ -40,8 +40,8 @@ from tf_relight.data.synthetic.parallel import progress_bar, run
 from tf_relight.data.synthetic.write import check_count, claim_folder
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
-from tf_relight.light import Light
-from tf_relight.light_files import LARGEST_TEXT, format_light
+from tf_relight.light.files import LARGEST_TEXT, format_light
+from tf_relight.light.light import Light
 from tf_relight.photo.listing import list_pictures
 
 SETTINGS_FILE = "ratio_images.json"

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tf_relight.data.lights import DIRECTIONS, LIGHT_COUNT, TEMPERATURES, ViditLight
 from tf_relight.data.source import Part, assemble
 from tf_relight.data.store import ItemStore
 from tf_relight.data.synthetic.layers import SceneLayers
@@ -24,6 +23,7 @@ from tf_relight.data.synthetic.scenes import Scene
 from tf_relight.data.synthetic.write import FORMAT_VERSION, scene_seed
 from tf_relight.data.vidit_scenes import needed_lights
 from tf_relight.errors import RelightError
+from tf_relight.light.vidit import DIRECTIONS, LIGHT_COUNT, TEMPERATURES, ViditLight
 
 if TYPE_CHECKING:
     from tf_relight.config import DataConfig

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tf_relight.data.lights import ViditLight
 from tf_relight.data.pictures import resized
 from tf_relight.data.source import files_fingerprint
 from tf_relight.data.splits import choose_split
@@ -16,6 +15,7 @@ from tf_relight.data.vidit_layout import Scene
 from tf_relight.data.vidit_samples import ViditSource
 from tf_relight.data.vidit_scenes import Completeness, needed_lights
 from tf_relight.errors import RelightError
+from tf_relight.light.vidit import ViditLight
 
 if TYPE_CHECKING:
     from tf_relight.config import DataConfig

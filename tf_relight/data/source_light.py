@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from tf_relight.errors import RelightError
-from tf_relight.spherical_harmonics import ATTENUATION, MOMENTS, basis
+from tf_relight.light.spherical_harmonics import ATTENUATION, MOMENTS, basis
 
 SAMPLES = 10_000
 """Pixels of skin that take part in the fit."""

@@ -25,9 +25,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tf_relight.data.lights import ViditLight
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
+from tf_relight.light.vidit import ViditLight
 
 _HEAD = struct.Struct("<QI")  # length of the record, checksum of the length
 _TAIL = 4  # checksum of the record; not checked, because only what is needed of a record is read

@@ -28,9 +28,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tf_relight.data.lights import DIRECTIONS, TEMPERATURES, ViditLight
 from tf_relight.data.pictures import PICTURE_SUFFIXES
 from tf_relight.errors import RelightError
+from tf_relight.light.vidit import DIRECTIONS, TEMPERATURES, ViditLight
 
 WORDS: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("train", "training"), ("split", "train")),

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tf_relight.data.lights import ALL_LIGHTS, ViditLight
 from tf_relight.data.pictures import look
 from tf_relight.data.vidit_layout import SHADOW_FREE, Scene
 from tf_relight.errors import RelightError
+from tf_relight.light.vidit import ALL_LIGHTS, ViditLight
 
 Kind = Literal["lights", "pairs", "pictures"]
 """How samples are made: from named lights, from input/target folders, or one from each picture."""

@@ -20,9 +20,9 @@ import numpy as np
 import yaml
 
 from tf_relight.errors import RelightError, suggest
-from tf_relight.light import EVEN_CONTRAST, Light
+from tf_relight.light.directions import angles_from
+from tf_relight.light.light import EVEN_CONTRAST, Light
 from tf_relight.light_series import named_light
-from tf_relight.sides import angles_from
 
 LARGEST_BYTES = 1 << 20
 _WORDS = ("from", "up", "azimuth", "elevation", "light", "temperature", "ambient")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tf_relight.errors import RelightError
-from tf_relight.light import Light
+from tf_relight.light.light import Light
 from tf_relight.light_series import Axis, at_most, on_white, once_around, prepare
 from tf_relight.options import RelightOptions
 from tf_relight.photo.picture import to_u8

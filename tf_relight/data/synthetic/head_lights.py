@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from tf_relight.spherical_harmonics import basis
+from tf_relight.light.spherical_harmonics import basis
 
 FIRST_COEFFICIENT = (0.7, 0.9)  # of DPR's training lights
 DIRECTEDNESS = (0.32, 0.76)  # |L1..L3| / L0: 0.32-0.55 in DPR's training lights, 0.76 in its demo lights

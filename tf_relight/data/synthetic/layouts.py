@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tf_relight.data.lights import ALL_LIGHTS, ViditLight
 from tf_relight.data.synthetic.scenes import Scene
 from tf_relight.files import atomic_path
+from tf_relight.light.vidit import ALL_LIGHTS, ViditLight
 
 PNG_LEVEL = 1  # higher levels cost as much time as the rendering
 

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tf_relight.data.lights import DIRECTIONS, TEMPERATURES
 from tf_relight.data.synthetic.assembly import KINDS
 from tf_relight.data.synthetic.composition import Composition, draw_composition
 from tf_relight.data.synthetic.layers import SceneLayers
 from tf_relight.data.synthetic.raycast import NOTHING
 from tf_relight.data.synthetic.view import View, render_view
 from tf_relight.errors import RelightError, suggest
+from tf_relight.light.vidit import DIRECTIONS, TEMPERATURES
 from tf_relight.photo.colour import LUMINANCE_WEIGHTS
 
 PROBE_SIZE = 48  # pixels of the small rendering that judges and exposes a scene

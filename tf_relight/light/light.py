@@ -20,13 +20,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_relight import spherical_harmonics as sh
-from tf_relight.directions import direction, rotation_about, shortest_arc
 from tf_relight.errors import RelightError, suggest
 from tf_relight.files import atomic_path
-from tf_relight.lamps import AMBIENT_SHARE, LUMINANCE, USUAL_AMBIENT, Lamp, colour_tint, kelvin_tint, mixed
-from tf_relight.light_files import HDR_SUFFIXES, format_light, read_hdr, read_light
-from tf_relight.light_presets import PRESETS
+from tf_relight.light import spherical_harmonics as sh
+from tf_relight.light.directions import direction, rotation_about, shortest_arc
+from tf_relight.light.files import HDR_SUFFIXES, format_light, read_hdr, read_light
+from tf_relight.light.lamps import (
+    AMBIENT_SHARE,
+    LUMINANCE,
+    USUAL_AMBIENT,
+    Lamp,
+    colour_tint,
+    kelvin_tint,
+    mixed,
+)
+from tf_relight.light.presets import PRESETS
 
 if TYPE_CHECKING:
     from tf_relight.weights import LoadedModel
@@ -186,7 +194,7 @@ class Light:
         Raises:
             RelightError: not a VIDIT light.
         """
-        from tf_relight.data.lights import ViditLight
+        from tf_relight.light.vidit import ViditLight
 
         light = ViditLight.parse(code)
         return cls.from_direction(180.0 - light.angle, VIDIT_ELEVATION, temperature=light.temperature)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tf_relight.lamps import Lamp
+from tf_relight.light.lamps import Lamp
 
 
 @dataclass(frozen=True)

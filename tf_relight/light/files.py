@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from tf_relight.errors import RelightError, suggest
-from tf_relight.spherical_harmonics import FRAMES, Frame
+from tf_relight.light.spherical_harmonics import FRAMES, Frame
 
 HDR_SUFFIXES = (".hdr", ".exr", ".pic")
 LARGEST_TEXT = 64 * 1024

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tf_relight import spherical_harmonics as sh
-from tf_relight.directions import direction
 from tf_relight.errors import RelightError
+from tf_relight.light import spherical_harmonics as sh
+from tf_relight.light.directions import direction
 from tf_relight.photo.colour import planckian_rgb
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])

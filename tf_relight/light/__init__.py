@@ -1,0 +1,1 @@
+"""Every way to say where light comes from, in one frame."""
