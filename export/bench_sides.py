@@ -30,7 +30,7 @@ def prepare_keras(
     import keras
 
     from export.network import relight_function
-    from tf_relight.weights import load_model
+    from tf_relight.methods.trained import load_model
 
     keras.config.set_dtype_policy(precision)
     function, _, _ = relight_function(load_model(weights, method), None)

@@ -40,7 +40,7 @@ from tf_relight.progress import track
 from tf_relight.running import training_size
 
 if TYPE_CHECKING:
-    from tf_relight.weights import LoadedModel
+    from tf_relight.methods.trained import LoadedModel
 
 TRUTH_PICTURES = 16
 """How many embedded validation pictures the loss against the truth is measured on."""
@@ -247,7 +247,7 @@ def _gpu(path: Path, record: FileRecord, reference: _Reference) -> GpuScore:
 
 def _reference(record: FileRecord, photos: Sequence[tuple[str, np.ndarray]], options: Options) -> _Reference:
     """Run the trained network of a file on everything that its files are compared on."""
-    from tf_relight.weights import load_model
+    from tf_relight.methods.trained import load_model
 
     path = weights_path(record, options.weights)
     own = load_model(path, record.method)

@@ -27,7 +27,7 @@ from export.signatures import (
 if TYPE_CHECKING:
     import keras
 
-    from tf_relight.weights import LoadedModel
+    from tf_relight.methods.trained import LoadedModel
 
 Network = Callable[..., dict[str, Any]]
 """Named tensors to a dict of named tensors."""

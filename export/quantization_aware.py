@@ -22,8 +22,8 @@ from tf_relight.errors import RelightError
 if TYPE_CHECKING:
     import keras
 
+    from tf_relight.methods.trained import LoadedModel
     from tf_relight.quantization import Range
-    from tf_relight.weights import LoadedModel
 
 
 def is_trained(loaded: LoadedModel) -> bool:

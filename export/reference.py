@@ -19,7 +19,7 @@ from tf_relight.photo.picture import resize
 from tf_relight.photo.reading import read_picture
 
 if TYPE_CHECKING:
-    from tf_relight.weights import LoadedModel
+    from tf_relight.methods.trained import LoadedModel
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 """The repository's own photos."""
@@ -114,7 +114,7 @@ def weights_path(record: FileRecord, given: str | None = None) -> Path:
     Raises:
         RelightError: it is not here, or it is another one.
     """
-    from tf_relight.weights import resolve
+    from tf_relight.weights.file import resolve
 
     name = record.weights.name if given is None else given
     try:
@@ -176,7 +176,8 @@ def followed(path: Path, loaded: LoadedModel) -> LoadedModel:
     Raises:
         RelightError: they do not, or they are others.
     """
-    from tf_relight.weights import FOLLOWED_WEIGHTS, load_model
+    from tf_relight.methods.trained import load_model
+    from tf_relight.weights.file import FOLLOWED_WEIGHTS
 
     sha256 = loaded.metadata.get("follows")
     if sha256 is None:

@@ -23,7 +23,7 @@ from export.signatures import COEFFICIENTS, IMAGE, LIGHT, RELIT, takes_light
 from tf_relight.options import COLDEST, WARMEST
 
 if TYPE_CHECKING:
-    from tf_relight.weights import LoadedModel
+    from tf_relight.methods.trained import LoadedModel
 
 IMAGE_BYTES, RELIT_BYTES = "image_bytes", "relit_bytes"
 AZIMUTH, ELEVATION, TEMPERATURE = "azimuth", "elevation", "temperature"

@@ -26,7 +26,7 @@ from tf_relight.running import training_size
 
 if TYPE_CHECKING:
     from export.saved_signatures import Limits, Signature
-    from tf_relight.weights import LoadedModel
+    from tf_relight.methods.trained import LoadedModel
 
 EXTRA = "assets.extra"
 RECORD = "signatures.json"
@@ -125,8 +125,8 @@ def origin_of(weights: Path | str | None, loaded: LoadedModel) -> WeightsOrigin:
     """Return name, sha256 and licence of the weights that `photos.load_for` took for these arguments."""
     import hashlib
 
-    from tf_relight.weights import resolve
-    from tf_relight.weights_record import KNOWN, path_of
+    from tf_relight.weights.file import resolve
+    from tf_relight.weights.record import KNOWN, path_of
 
     path = resolve(str(weights or loaded.method.info.default_weights))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()

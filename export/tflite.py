@@ -44,7 +44,7 @@ from tf_relight.errors import RelightError, suggest
 
 if TYPE_CHECKING:
     from export.calibration import Calibration
-    from tf_relight.weights import LoadedModel
+    from tf_relight.methods.trained import LoadedModel
 
 SIZES = (256, 384, 512)
 

@@ -32,7 +32,7 @@ def pictures(count: int = 2, size: int = 32, seed: int = 0) -> np.ndarray:
 
 def float_twin(model):
     """The network of the same weights that knows nothing of rounding."""
-    from tf_relight.weights import tensor_variables
+    from tf_relight.methods.trained import tensor_variables
 
     twin = network()
     own = tensor_variables(model)

@@ -122,13 +122,14 @@ def test_data_without_lights_or_with_one_light_are_refused_before_scoring() -> N
 
 @pytest.fixture(scope="module")
 def tiny_weights(tmp_path_factory) -> Path:
-    from tf_relight import methods, weights
+    from tf_relight import methods
+    from tf_relight.methods import trained
 
     method = methods.get("dmshn")
     config = method.config({"width": 2})
     path = tmp_path_factory.mktemp("tiny") / "weights.safetensors"
     settings = SCENES.model_dump(mode="json", exclude={"root", "cache"})
-    return weights.save_weights(
+    return trained.save_weights(
         method.build_model(config), path, method="dmshn", config=config, data=settings
     )
 

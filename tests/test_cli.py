@@ -244,9 +244,9 @@ def test_weights_commands(capsys):
 
 def test_evaluation_takes_the_data_of_the_training(monkeypatch):
     trained = {"name": "scenes", "size": 256, "target_light": "W_2500", "scenes": 7, "seed": 3}
-    monkeypatch.setattr("tf_relight.weights.resolve", Path)
+    monkeypatch.setattr("tf_relight.weights.file.resolve", Path)
     monkeypatch.setattr(
-        "tf_relight.weights.read_weights", lambda path: SimpleNamespace(metadata={"data": trained})
+        "tf_relight.weights.file.read_weights", lambda path: SimpleNamespace(metadata={"data": trained})
     )
     nothing = {"name": None, "root": None, "size": None}
     same = evaluate_command._evaluation_data("w", nothing, ["data.validation_scenes=5"])
@@ -264,7 +264,7 @@ def test_options_without_meaning_for_folders_are_refused(capsys):
 @pytest.fixture(scope="module")
 def tiny_weights(tmp_path_factory):
     from tf_relight import methods
-    from tf_relight.weights import save_weights
+    from tf_relight.methods.trained import save_weights
 
     method = methods.get("dmshn")
     config = method.config({"width": 2})
@@ -332,7 +332,7 @@ def test_ground_truth_is_rendered_when_asked_for(tmp_path):
 
 def test_release_writes_half_precision_and_the_scores(tiny_weights, tmp_path, capsys):
     from tf_relight.score_table import Row, append_row
-    from tf_relight.weights import read_weights
+    from tf_relight.weights.file import read_weights
 
     append_row(Row("x", "dmshn", "vidit", "validation", "16", 3, {"psnr": 20.5}), tmp_path / "scores")
     out = tmp_path / "x-v1.safetensors"

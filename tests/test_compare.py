@@ -13,14 +13,16 @@ import pytest
 from PIL import Image
 
 from tests.small_table import DATA, SMALL, TRAIN, write_table
-from tf_relight import compare, compare_table, methods, metrics, weights
+from tf_relight import compare, compare_table, methods, metrics
 from tf_relight.cli import main
 from tf_relight.compare_config import load_table
 from tf_relight.config import DataConfig, RunConfig, dump_config
 from tf_relight.data import open_source
 from tf_relight.errors import RelightError
 from tf_relight.evaluate import Sample, evaluate_source
+from tf_relight.methods.trained import save_weights
 from tf_relight.training.loop import TrainingStopped
+from tf_relight.weights import file as weights
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def tiny_weights(width: int) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.safetensors"
         made = {"train": TRAIN, "seconds": 90}
-        return weights.save_weights(
+        return save_weights(
             method.build_model(config), path, method="dmshn", config=config, **made
         ).read_bytes()
 
@@ -240,7 +242,7 @@ def test_a_signal_ends_the_whole_comparison(write, trained, scored, tmp_path, mo
 def test_weights_are_scored_in_place_of_training(write, trained, tmp_path: Path, capsys) -> None:
     method = methods.get("dmshn")
     config = method.config({"width": 2})
-    path = weights.save_weights(
+    path = save_weights(
         method.build_model(config), tmp_path / "mine.safetensors", method="dmshn", config=config
     )
     row = {"name": "Loaded", "weights": str(path)}

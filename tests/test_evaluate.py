@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from tf_relight import baselines, data, evaluate, methods, metrics, weights
+from tf_relight import baselines, data, evaluate, methods, metrics
 from tf_relight.errors import RelightError
+from tf_relight.methods import trained
 from tf_relight.score_table import COLUMNS, read_rows
 
 SIZE = 32
@@ -161,7 +162,7 @@ def test_evaluate_weights_writes_row_and_pictures(fake_data, tmp_path: Path) -> 
     method = methods.get("dmshn")
     config = method.config({"width": 2})
     model = method.build_model(config)
-    path = weights.save_weights(
+    path = trained.save_weights(
         model, tmp_path / "tiny" / "weights.safetensors", method="dmshn", config=config
     )
     out = tmp_path / "scores"
@@ -190,7 +191,7 @@ def test_evaluate_weights_writes_row_and_pictures(fake_data, tmp_path: Path) -> 
 def _tiny_weights(name: str, path: Path, **values: int) -> Path:
     method = methods.get(name)
     config = method.config(values)
-    return weights.save_weights(method.build_model(config), path, method=name, config=config)
+    return trained.save_weights(method.build_model(config), path, method=name, config=config)
 
 
 def test_modes_are_rows_of_their_own(fake_data, tmp_path: Path) -> None:
@@ -271,7 +272,7 @@ def test_portrait_weights_are_scored_on_heads(tmp_path: Path) -> None:
 
     method = methods.get("dpr512")
     config = method.config({"width": 2})
-    path = weights.save_weights(
+    path = trained.save_weights(
         method.build_model(config), tmp_path / "weights.safetensors", method="dpr512", config=config
     )
     heads = DataConfig(name="heads", size=32, scenes=1, validation_scenes=1)

@@ -182,7 +182,7 @@ def test_checkpoint_holds_every_variable(method, narrow, tmp_path):
 
 
 def test_saved_weights_load_to_the_same_network(method, narrow, tmp_path):
-    from tf_relight.weights import load_model, save_weights
+    from tf_relight.methods.trained import load_model, save_weights
 
     path = save_weights(
         narrow, tmp_path / "w.safetensors", method=method.name, config=method.config(NARROW[method.name])

@@ -12,10 +12,14 @@ import numpy as np
 import pytest
 
 from tests.torch_files import write_checkpoint
-from tf_relight import cli, methods, weights, weights_record
+from tf_relight import cli, methods
 from tf_relight.errors import RelightError
+from tf_relight.methods import trained
 from tf_relight.methods.dpr import official
 from tf_relight.official_weights import fetch_and_import, import_weights, importable
+from tf_relight.weights import fetch
+from tf_relight.weights import file as weights
+from tf_relight.weights import record as weights_record
 
 
 @pytest.fixture
@@ -31,7 +35,7 @@ def checkpoint(size: int) -> dict[str, np.ndarray]:
     method = methods.get(f"dpr{size}")
     shapes = {
         name: tuple(variable.shape)
-        for name, variable in weights.tensor_variables(method.build_model()).items()
+        for name, variable in trained.tensor_variables(method.build_model()).items()
     }
     rng = np.random.default_rng(size)
     tensors: dict[str, np.ndarray] = {}
@@ -69,7 +73,7 @@ def test_tensors_arrive_in_their_places(cache, tmp_path, size):
     counters = sum("tracked" in name and ".middle." not in name for name in tensors)
     expected = {official.REPEATED: nested, official.COUNTERS: counters, official.UNUSED_SHORTCUTS: 2}
     assert done.dropped == expected | ({official.BYPASSED: 2} if size == 1024 else {})
-    loaded = weights.load_model(f"{method}-official", method=method)
+    loaded = trained.load_model(f"{method}-official", method=method)
     assert loaded.metadata["licence"] == "research only" and loaded.metadata["source_sha256"] == done.sha256
     prefix = official.INNER if size == 1024 else ""
     block = loaded.model.hourglass.lows1[0]
@@ -86,7 +90,7 @@ def test_an_unknown_file_is_shown_with_both_hashes_and_taken_on_demand(cache, sm
     words = ["weights", "import", "dpr512", str(small_file)]
     assert cli.main(words) == 2
     message = capsys.readouterr().err
-    known, found = weights_record.record_of("dpr512-official").sha256, weights_record.sha256_of(small_file)
+    known, found = weights_record.record_of("dpr512-official").sha256, fetch.sha256_of(small_file)
     assert known in message and found in message and "--allow-unknown" in message
     assert not cache.exists()
     assert cli.main([*words, "--allow-unknown"]) == 0
@@ -139,7 +143,7 @@ def test_checkpoints_that_do_not_fit(cache, tmp_path, changes, match):
 
 def record_as_known(monkeypatch, file: Path, **changes) -> None:
     record = weights_record.record_of("dpr512-official")
-    own = {"sha256": weights_record.sha256_of(file), "size": file.stat().st_size}
+    own = {"sha256": fetch.sha256_of(file), "size": file.stat().st_size}
     monkeypatch.setitem(weights_record.KNOWN, record.name, replace(record, **own, **changes))
 
 
@@ -161,12 +165,12 @@ def test_methods_without_official_weights(small_file):
 
 def test_without_an_import_one_sentence_says_what_to_do(cache, capsys):
     with pytest.raises(RelightError) as caught:
-        weights.load_model("dpr512-official")
+        trained.load_model("dpr512-official")
     message = str(caught.value)
     assert "relight weights import dpr512 FILE" in message and "research only" in message
     assert weights_record.record_of("dpr512-official").url in message and "\n" not in message
     assert methods.get("dpr512").info.default_weights == "dpr512-official"
-    assert not weights_record.present("dpr512-official")
+    assert not fetch.present("dpr512-official")
 
 
 def test_fetch_downloads_and_imports(cache, small_file, monkeypatch):
@@ -184,7 +188,7 @@ def test_fetch_downloads_and_imports(cache, small_file, monkeypatch):
         monkeypatch.setattr(official, "parity", lambda model: {"output": 0.0})
         record_as_known(monkeypatch, small_file, url=f"{url}/{small_file.name}")
         assert cli.main(["weights", "fetch", "dpr512-official"]) == 0
-        path = weights_record.fetch("dpr512-official")
+        path = fetch.fetch("dpr512-official")
         assert path == cache / "dpr512-official.safetensors" and path.is_file()
         assert weights.read_weights(path).metadata["source"] == f"{url}/{small_file.name}"
         assert [file.name for file in cache.iterdir()] == [path.name], "the download is not kept"
@@ -204,7 +208,7 @@ def test_official_files(cache, reference_data, capsys, name, file):
     assert cli.main(["weights", "import", name, str(source)]) == 0
     shown = capsys.readouterr().out
     assert "as recorded" in shown and "94 tensors taken" in shown and "research only" in shown
-    loaded = weights.load_model(f"{name}-official", method=name)
+    loaded = trained.load_model(f"{name}-official", method=name)
     for what, difference in official.parity(loaded.model).items():
         assert difference <= official.TOLERANCE[what]
     assert cli.main(["weights", "show", f"{name}-official"]) == 0

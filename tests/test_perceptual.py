@@ -13,8 +13,10 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tf_relight import losses, perceptual, torch_file, weights_record
+from tf_relight import losses, perceptual
 from tf_relight.errors import RelightError
+from tf_relight.weights import fetch, torch_file
+from tf_relight.weights import record as weights_record
 
 NETS = ("alex", "squeeze", "vgg")
 CHANNELS = {
@@ -264,7 +266,7 @@ def test_with_both_files_there_is_lpips(tmp_path, monkeypatch):
     for name in files:
         (tmp_path / name).touch()
     monkeypatch.setattr(weights_record, "path_of", lambda name: tmp_path / name)
-    monkeypatch.setattr(weights_record, "find", lambda name: tmp_path / name)
+    monkeypatch.setattr(fetch, "find", lambda name: tmp_path / name)
     monkeypatch.setattr(torch_file, "read", lambda path: files[path.name])
     lpips = perceptual.lpips_or_none("alex")
     assert lpips.name == "lpips_alex_v0.1" and lpips(picture(), picture()).tolist() == [0.0]

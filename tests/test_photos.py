@@ -59,7 +59,7 @@ def dimmer(monkeypatch):
         return loaded_with(fake, size="64")
 
     fake = method
-    monkeypatch.setitem(sys.modules, "tf_relight.weights", SimpleNamespace(load_model=load_model))
+    monkeypatch.setitem(sys.modules, "tf_relight.methods.trained", SimpleNamespace(load_model=load_model))
     return method
 
 

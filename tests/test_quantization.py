@@ -63,7 +63,7 @@ def test_gradients_pass_the_rounding_and_stop_at_the_ends_of_the_range():
 
 
 def test_off_by_default_and_then_nothing_changes():
-    from tf_relight.weights import tensor_variables
+    from tf_relight.methods.trained import tensor_variables
 
     plain, able = network(), network(quantised=True)
     extra = set(tensor_variables(able)) - set(tensor_variables(plain))

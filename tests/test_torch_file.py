@@ -32,8 +32,8 @@ from tests.torch_files import (
     write_legacy,
     write_zip,
 )
-from tf_relight import torch_file, torch_pickle
 from tf_relight.errors import RelightError
+from tf_relight.weights import torch_file, torch_pickle
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def finished(tmp_path_factory):
 
 
 def test_run_leaves_config_curve_checkpoints_board_and_weights(finished):
-    from tf_relight.weights import load_model
+    from tf_relight.methods.trained import load_model
 
     assert load_config(finished / "config.yaml").train.steps == 4
     assert (finished / "curve.csv").exists()
@@ -60,7 +60,7 @@ def test_second_run_into_the_same_folder_is_refused(finished):
 
 def test_finished_run_resumes_to_itself(finished):
     from tf_relight.train import train
-    from tf_relight.weights import read_weights
+    from tf_relight.weights.file import read_weights
 
     before = read_weights(finished / "weights.safetensors").tensors
     train(smoke(finished), resume=True, progress=False)
@@ -162,7 +162,7 @@ def test_bfloat16_computes_in_bfloat16_and_keeps_float32_weights(tmp_path):
     import keras
 
     from tf_relight.train import train
-    from tf_relight.weights import read_weights
+    from tf_relight.weights.file import read_weights
 
     weights = train(smoke(tmp_path / "run", "train.precision=mixed_bfloat16"), progress=False)
     assert all(tensor.dtype == np.float32 for tensor in read_weights(weights).tensors.values())

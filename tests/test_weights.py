@@ -16,8 +16,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from tf_relight import methods, weights, weights_record
+from tf_relight import methods
 from tf_relight.errors import RelightError
+from tf_relight.methods import trained
+from tf_relight.weights import fetch
+from tf_relight.weights import file as weights
+from tf_relight.weights import record as weights_record
 
 DMSHN = methods.get("dmshn")
 TINY = DMSHN.config({"width": 2})
@@ -30,7 +34,7 @@ def model():
 
 @pytest.fixture
 def saved(model, tmp_path: Path) -> Path:
-    return weights.save_weights(model, tmp_path / "tiny.safetensors", method="dmshn", config=TINY, steps=12)
+    return trained.save_weights(model, tmp_path / "tiny.safetensors", method="dmshn", config=TINY, steps=12)
 
 
 def _header(path: Path, change: Callable[[dict[str, str]], None]) -> Path:
@@ -44,7 +48,7 @@ def _header(path: Path, change: Callable[[dict[str, str]], None]) -> Path:
 
 
 def test_round_trip_is_exact_and_builds_the_model_from_the_file_alone(model, saved: Path) -> None:
-    loaded = weights.load_model(saved)
+    loaded = trained.load_model(saved)
     assert loaded.method.name == "dmshn"
     assert loaded.config == TINY
     assert loaded.metadata == {"steps": 12}
@@ -54,8 +58,8 @@ def test_round_trip_is_exact_and_builds_the_model_from_the_file_alone(model, sav
 
 def test_tensor_names_do_not_depend_on_how_many_models_were_built(model) -> None:
     other = DMSHN.build_model(TINY)
-    names = list(weights.tensor_variables(model))
-    assert names == list(weights.tensor_variables(other))
+    names = list(trained.tensor_variables(model))
+    assert names == list(trained.tensor_variables(other))
     assert len(names) == len(set(names)) == len(model.weights)
     assert not any(name.startswith("dmshn") for name in names)
 
@@ -76,27 +80,27 @@ def test_two_weights_of_one_name_are_refused() -> None:
     twice = Twice()
     twice(np.zeros((1, 2), np.float32))
     with pytest.raises(RelightError, match="unique names"):
-        weights.tensor_variables(twice)
+        trained.tensor_variables(twice)
 
 
 def test_equal_weights_give_equal_bytes(model, saved: Path, tmp_path: Path) -> None:
     more = {"b": 1, "a": {"y": 1, "x": 2}, "recipe": TINY, "note": "it's ü"}
     files = [
-        weights.save_weights(model, tmp_path / f"{i}.safetensors", method="dmshn", config=TINY, **more)
+        trained.save_weights(model, tmp_path / f"{i}.safetensors", method="dmshn", config=TINY, **more)
         for i in range(3)
     ]
     assert len({path.read_bytes() for path in files}) == 1
-    metadata = weights.load_model(files[0]).metadata
+    metadata = trained.load_model(files[0]).metadata
     assert metadata == {"a": {"x": 2, "y": 1}, "b": 1, "note": "it's ü", "recipe": TINY.model_dump()}
 
 
 # Half precision keeps 11 bits of mantissa, bfloat16 keeps 8.
 @pytest.mark.parametrize(("dtype", "relative"), [("float16", 2**-11), ("bfloat16", 2**-8)])
 def test_half_precision_storage_is_read_into_float32(model, tmp_path: Path, dtype, relative) -> None:
-    full = weights.save_weights(model, tmp_path / "full.safetensors", method="dmshn", config=TINY)
-    half = weights.save_weights(model, tmp_path / "h.safetensors", method="dmshn", config=TINY, dtype=dtype)
+    full = trained.save_weights(model, tmp_path / "full.safetensors", method="dmshn", config=TINY)
+    half = trained.save_weights(model, tmp_path / "h.safetensors", method="dmshn", config=TINY, dtype=dtype)
     assert half.stat().st_size < 0.7 * full.stat().st_size
-    loaded = weights.load_model(half)
+    loaded = trained.load_model(half)
     for ours, theirs in zip(model.weights, loaded.model.weights, strict=True):
         assert str(theirs.dtype) == "float32"
         np.testing.assert_allclose(np.asarray(theirs), np.asarray(ours), rtol=relative, atol=1e-7)
@@ -105,20 +109,20 @@ def test_half_precision_storage_is_read_into_float32(model, tmp_path: Path, dtyp
 def test_weights_of_another_method_say_which(saved: Path) -> None:
     other = _header(saved, lambda header: header.update(method="dpr2048"))
     with pytest.raises(RelightError, match="holds dpr2048 weights, not dmshn: pass --method dpr2048"):
-        weights.load_model(other, method="dmshn")
+        trained.load_model(other, method="dmshn")
     with pytest.raises(RelightError, match="'dpr2048', unknown to this version"):
-        weights.load_model(other)
+        trained.load_model(other)
 
 
 def test_weights_of_another_width_say_which(saved: Path) -> None:
     stored = weights.read_weights(saved)
     with pytest.raises(RelightError, match=r"made with model.width=2, but this run asks for 4"):
-        weights.check_made_for(stored, "dmshn", DMSHN.config({"width": 4}))
-    weights.check_made_for(stored, "dmshn", TINY)
+        trained.check_made_for(stored, "dmshn", DMSHN.config({"width": 4}))
+    trained.check_made_for(stored, "dmshn", TINY)
     wider = DMSHN.build_model(DMSHN.config({"width": 4}))
     before = [np.asarray(variable).copy() for variable in wider.weights]
     with pytest.raises(RelightError, match=r"is \(3, 3, 3, 2\) there and \(3, 3, 3, 4\) here"):
-        weights.assign_weights(wider, stored.tensors, source=str(saved))
+        trained.assign_weights(wider, stored.tensors, source=str(saved))
     for old, variable in zip(before, wider.weights, strict=True):
         np.testing.assert_array_equal(old, np.asarray(variable))
 
@@ -128,15 +132,15 @@ def test_missing_and_extra_tensors_are_named(model, saved: Path) -> None:
     first, *_ = tensors
     value = tensors.pop(first)
     with pytest.raises(RelightError, match=f"lacks '{first}'\\."):
-        weights.assign_weights(model, tensors)
+        trained.assign_weights(model, tensors)
     with pytest.raises(RelightError, match=r"lacks .* and holds 'a' and 1 more too many"):
-        weights.assign_weights(model, tensors | {"a": value, "b": value})
+        trained.assign_weights(model, tensors | {"a": value, "b": value})
 
 
 def test_headers_that_do_not_fit_are_refused(saved: Path) -> None:
     def refused(match: str, change: Callable[[dict[str, str]], None]) -> None:
         with pytest.raises(RelightError, match=match):
-            weights.load_model(_header(saved, change))
+            trained.load_model(_header(saved, change))
 
     refused("newer format 'tf_relight weights 9'", lambda h: h.update(format="tf_relight weights 9"))
     refused("another program", lambda h: h.pop("format"))
@@ -162,7 +166,7 @@ def test_files_that_are_not_weights(tmp_path: Path, content: bytes, match: str) 
     path = tmp_path / "some.safetensors"
     path.write_bytes(content)
     with pytest.raises(RelightError, match=match):
-        weights.load_model(path)
+        trained.load_model(path)
 
 
 @pytest.mark.parametrize("kept", [0.999, 0.5, 0.01])
@@ -170,14 +174,14 @@ def test_truncated_file(saved: Path, kept: float) -> None:
     content = saved.read_bytes()
     saved.write_bytes(content[: int(kept * len(content))])
     with pytest.raises(RelightError, match="not a whole .safetensors file"):
-        weights.load_model(saved)
+        trained.load_model(saved)
 
 
 def test_places_without_weights(tmp_path: Path) -> None:
     with pytest.raises(RelightError, match="not a file"):
-        weights.load_model(tmp_path)
+        trained.load_model(tmp_path)
     with pytest.raises(RelightError, match="Did you mean 'vgg16-torchvision'"):
-        weights.load_model("vgg16-torchvison")
+        trained.load_model("vgg16-torchvison")
     with pytest.raises(RelightError, match="Cannot read the weights"):
         weights.read_weights(tmp_path / "none.safetensors")
 
@@ -188,18 +192,18 @@ def test_nan_is_neither_written_nor_read(saved: Path, tmp_path: Path) -> None:
     variable.assign(np.full(variable.shape, np.nan, np.float32))
     path = tmp_path / "nan.safetensors"
     with pytest.raises(RelightError, match="is not finite as float32"):
-        weights.save_weights(broken, path, method="dmshn", config=TINY)
+        trained.save_weights(broken, path, method="dmshn", config=TINY)
     assert not path.exists()
     variable.assign(np.full(variable.shape, 1e5, np.float32))
     with pytest.raises(RelightError, match="not finite as float16"):
-        weights.save_weights(broken, path, method="dmshn", config=TINY, dtype="float16")
+        trained.save_weights(broken, path, method="dmshn", config=TINY, dtype="float16")
     stored = weights.read_weights(saved)
     name = next(iter(stored.tensors))
     bad = stored.tensors | {name: np.full_like(stored.tensors[name], np.nan)}
     header = {"format": weights.FORMAT, "method": "dmshn", "model": TINY.model_dump_json()}
     save_file(bad, path, metadata=header)
     with pytest.raises(RelightError, match=f"NaN or infinity in '{name}'"):
-        weights.load_model(path)
+        trained.load_model(path)
 
 
 def test_full_disk_keeps_the_older_file(model, saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,14 +214,14 @@ def test_full_disk_keeps_the_older_file(model, saved: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(Path, "write_bytes", no_space)
     with pytest.raises(RelightError, match="No space left"):
-        weights.save_weights(model, saved, method="dmshn", config=TINY, steps=13)
+        trained.save_weights(model, saved, method="dmshn", config=TINY, steps=13)
     assert saved.read_bytes() == before
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]
 
 
 def test_only_safetensors_are_written(model, tmp_path: Path) -> None:
     with pytest.raises(RelightError, match="change the ending"):
-        weights.save_weights(model, tmp_path / "w.h5", method="dmshn", config=TINY)
+        trained.save_weights(model, tmp_path / "w.h5", method="dmshn", config=TINY)
 
 
 def test_record_is_complete() -> None:
@@ -227,8 +231,8 @@ def test_record_is_complete() -> None:
         assert record.size > 0 and record.licence and record.paper and record.note
         assert record.method is None or record.method in methods.names()
         if record.shipped:
-            assert weights_record.find(name).stat().st_size == record.size <= 12_000_000
-            assert weights.load_model(name).method.name == record.method
+            assert fetch.find(name).stat().st_size == record.size <= 12_000_000
+            assert trained.load_model(name).method.name == record.method
         else:
             assert record.url.startswith("https://")
         if "download.pytorch.org" in record.url:
@@ -255,19 +259,19 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_missing_file_says_where_from_and_where_to(cache: Path) -> None:
     record = weights_record.record_of("lpips-alex-v0.1")
     assert weights_record.path_of(record.name) == cache / record.file
-    assert not weights_record.present(record.name)
+    assert not fetch.present(record.name)
     with pytest.raises(RelightError) as caught:
-        weights_record.find(record.name)
+        fetch.find(record.name)
     assert record.url in str(caught.value) and str(cache / record.file) in str(caught.value)
     with pytest.raises(RelightError, match="Did you mean 'lpips-alex-v0.1'"):
-        weights_record.find("lpips-alex")
+        fetch.find("lpips-alex")
 
 
 def test_damaged_file_is_refused(cache: Path) -> None:
     path = weights_record.path_of("lpips-alex-v0.1")
     path.parent.mkdir()
     path.write_bytes(b"0" * 6009)
-    for use in (weights_record.find, weights_record.fetch):
+    for use in (fetch.find, fetch.fetch):
         with pytest.raises(RelightError, match="damaged or another file"):
             use("lpips-alex-v0.1")
 
@@ -312,11 +316,11 @@ def server(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[weights_rec
 
 
 def test_fetch_downloads_once_and_checks(server: weights_record.WeightsRecord, cache: Path) -> None:
-    path = weights_record.fetch("test", progress=False)
+    path = fetch.fetch("test", progress=False)
     assert path == cache / "test.pth" and path.read_bytes() == CONTENT
-    assert weights_record.present("test") and weights_record.find("test") == path
+    assert fetch.present("test") and fetch.find("test") == path
     stamp = path.stat().st_mtime_ns
-    assert weights_record.fetch("test").stat().st_mtime_ns == stamp
+    assert fetch.fetch("test").stat().st_mtime_ns == stamp
 
 
 @pytest.mark.parametrize(
@@ -327,7 +331,7 @@ def test_wrong_download_leaves_nothing(server, cache: Path, monkeypatch, page: s
     wrong = replace(server, url=server.url.replace("good", page))
     monkeypatch.setitem(weights_record.KNOWN, "test", wrong)
     with pytest.raises(RelightError, match=match):
-        weights_record.fetch("test", progress=False)
+        fetch.fetch("test", progress=False)
     assert list(cache.iterdir()) == []
 
 
@@ -336,7 +340,7 @@ def test_offline_is_one_clear_sentence(server, cache: Path, monkeypatch) -> None
     offline = replace(server, url="http://127.0.0.1:9/test.pth")
     monkeypatch.setitem(weights_record.KNOWN, "test", offline)
     with pytest.raises(RelightError) as caught:
-        weights_record.fetch("test", progress=False)
+        fetch.fetch("test", progress=False)
     message = str(caught.value)
     assert offline.url in message and str(cache / "test.pth") in message and "\n" not in message
 

@@ -42,8 +42,8 @@ from tests.torch_files import (
     write_zip,
     zip_entry,
 )
-from tf_relight import torch_file
 from tf_relight.errors import RelightError
+from tf_relight.weights import torch_file
 
 SECONDS_PER_FILE = 2.0
 """A file of a few hundred bytes takes about a millisecond; the bound leaves room for a busy machine."""

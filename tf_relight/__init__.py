@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from tf_relight import methods
     from tf_relight.errors import RelightError
     from tf_relight.light.light import Light
+    from tf_relight.methods.trained import load_model
     from tf_relight.photos import relight
-    from tf_relight.weights import load_model
 
 __version__ = "0.1.0"
 __all__ = ["Light", "RelightError", "__version__", "load_model", "methods", "relight"]
@@ -21,7 +21,7 @@ __all__ = ["Light", "RelightError", "__version__", "load_model", "methods", "rel
 _HOMES = {
     "Light": "tf_relight.light.light",
     "RelightError": "tf_relight.errors",
-    "load_model": "tf_relight.weights",
+    "load_model": "tf_relight.weights.file",
     "relight": "tf_relight.photos",
 }
 """Public name to the module it lives in."""

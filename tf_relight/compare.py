@@ -152,7 +152,8 @@ def _check(table: Table, rows: Sequence[TableRow], restart: Sequence[str]) -> in
 
 
 def _weights_mistakes(row: TableRow) -> list[str]:
-    from tf_relight.weights import check_made_for, read_weights, resolve
+    from tf_relight.methods.trained import check_made_for
+    from tf_relight.weights.file import read_weights, resolve
 
     try:
         stored = read_weights(resolve(row.weights or ""))
@@ -296,7 +297,7 @@ class _Runner:
         train(run, resume=resume, progress=self.progress)
 
     def _score(self, row: TableRow) -> None:
-        from tf_relight.weights import read_weights
+        from tf_relight.weights.file import read_weights
 
         path, evaluation, data = self._weights(row), self.table.config.evaluation, self.table.evaluation_data
         assert path is not None
@@ -333,7 +334,7 @@ class _Runner:
 
     def _weights(self, row: TableRow) -> Path | None:
         """Return the row's weights file, None where it is not there."""
-        from tf_relight.weights import resolve
+        from tf_relight.weights.file import resolve
 
         if row.run is not None:
             return row.folder / WEIGHTS

@@ -161,7 +161,8 @@ def score_weights(
         RelightError: anything wrong with the weights, mode or data, or not one picture could be scored.
     """
     from tf_relight.data import open_source
-    from tf_relight.weights import load_model, read_weights, resolve
+    from tf_relight.methods.trained import load_model
+    from tf_relight.weights.file import read_weights, resolve
 
     if mode is not None:  # before Keras is imported
         methods.get(read_weights(resolve(weights)).method).check_mode(mode)

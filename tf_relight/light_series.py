@@ -15,7 +15,7 @@ from tf_relight.options import RelightOptions
 from tf_relight.photo.picture import Picture, resize
 
 if TYPE_CHECKING:
-    from tf_relight.weights import LoadedModel
+    from tf_relight.methods.trained import LoadedModel
 
 Relighter = Callable[[Light], Picture]
 """Returns the photo under a light."""

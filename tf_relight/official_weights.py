@@ -15,9 +15,11 @@ from types import ModuleType
 
 import numpy as np
 
-from tf_relight import methods, torch_file
+from tf_relight import methods
 from tf_relight.errors import RelightError, suggest
-from tf_relight.weights_record import KNOWN, WeightsRecord, download, path_of, record_of, sha256_of
+from tf_relight.weights import torch_file
+from tf_relight.weights.fetch import download, sha256_of
+from tf_relight.weights.record import KNOWN, WeightsRecord, path_of, record_of
 
 __all__ = ["Imported", "fetch_and_import", "import_weights", "importable"]
 
@@ -117,7 +119,7 @@ def _convert(
     """Write the converted weights after comparing answers; return where, and how far the answers differ."""
     import keras
 
-    from tf_relight.weights import assign_weights, save_weights, tensor_variables
+    from tf_relight.methods.trained import assign_weights, save_weights, tensor_variables
 
     # On the CPU: GPUs may multiply in fewer bits than the comparison needs.
     with keras.device("cpu:0"):

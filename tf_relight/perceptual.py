@@ -4,7 +4,7 @@ AlexNet, VGG-16 and SqueezeNet 1.1 are built here in the layout of torchvision, 
 checkpoints load as they are. Only the convolutions are built: neither LPIPS nor a perceptual loss uses the
 classifier. All arithmetic is float32, also under a mixed-precision policy.
 
-The trained numbers are not part of this package; `tf_relight.weights_record` knows where they come from.
+The trained numbers are not part of this package; `tf_relight.weights.record` knows where they come from.
 Without them there is no LPIPS (`lpips_or_none` returns None), never a made-up one.
 """
 
@@ -17,8 +17,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from tf_relight import torch_file, weights_record
 from tf_relight.errors import RelightError, suggest
+from tf_relight.weights import fetch, torch_file
+from tf_relight.weights import record as weights_record
 
 Net = Literal["alex", "vgg", "squeeze"]
 Tensors = Mapping[str, np.ndarray]
@@ -110,7 +111,7 @@ def vgg16_features(tensors: Tensors | None = None) -> keras.Model:
     Source: L_p of MSR-Net (Das et al., 2021).
     """
     if tensors is None:
-        tensors = torch_file.read(weights_record.find(TRUNK_WEIGHTS["vgg"]))
+        tensors = torch_file.read(fetch.find(TRUNK_WEIGHTS["vgg"]))
     model = trunk("vgg", taps="last")
     load_trunk(model, tensors)
     return model
@@ -128,7 +129,7 @@ def vgg16_shallow_features(tensors: Tensors | None = None) -> keras.Model:
     Source: GridDehazeNet (Liu et al., 2019), section 3.4.
     """
     if tensors is None:
-        tensors = torch_file.read(weights_record.find(TRUNK_WEIGHTS["vgg"]))
+        tensors = torch_file.read(fetch.find(TRUNK_WEIGHTS["vgg"]))
     whole = trunk("vgg")
     load_trunk(whole, tensors)
     model = keras.Model(whole.inputs[0], whole.outputs[:3], name="vgg16_relu3_3")
@@ -149,7 +150,7 @@ def vgg19_features(tensors: Tensors | None = None) -> keras.Model:
     Source: DRN, equation 8; the taps are those of its release.
     """
     if tensors is None:
-        tensors = torch_file.read(weights_record.find("vgg19-torchvision"))
+        tensors = torch_file.read(fetch.find("vgg19-torchvision"))
     image = keras.Input((None, None, 3), dtype="float32")
     tap1 = _conv(image, "0", 64, 3, pad=1)
     tap2 = _conv(_pool(_conv(tap1, "2", 64, 3, pad=1), 2), "5", 128, 3, pad=1)
@@ -275,7 +276,7 @@ def lpips_or_none(net: Net = "alex") -> LPIPS | None:
     names = (TRUNK_WEIGHTS[net], LINEAR_WEIGHTS[net])
     if not all(weights_record.path_of(name).is_file() for name in names):
         return None
-    trunk_tensors, linear_tensors = (torch_file.read(weights_record.find(name)) for name in names)
+    trunk_tensors, linear_tensors = (torch_file.read(fetch.find(name)) for name in names)
     return LPIPS(net, trunk_tensors=trunk_tensors, linear_tensors=linear_tensors)
 
 

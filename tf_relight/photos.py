@@ -28,7 +28,7 @@ from tf_relight.progress import track
 from tf_relight.running import run_network, training_size, working_size
 
 if TYPE_CHECKING:
-    from tf_relight.weights import LoadedModel
+    from tf_relight.methods.trained import LoadedModel
 
 
 @dataclass
@@ -278,7 +278,7 @@ def load_for(method: str | None, weights: Path | str | None) -> LoadedModel:
     elif method is not None:
         methods.get(method)
     # Imported here: it brings Keras in, which takes seconds, and the checks above need none of it.
-    from tf_relight.weights import load_model
+    from tf_relight.methods.trained import load_model
 
     return load_model(weights, method=method)
 

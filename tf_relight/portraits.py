@@ -32,7 +32,7 @@ from tf_relight.running import run_network, training_size
 
 if TYPE_CHECKING:
     from tf_relight.light.light import Light
-    from tf_relight.weights import LoadedModel
+    from tf_relight.methods.trained import LoadedModel
 
 CROP_SIDE = 2.0  # of the face's height; in the network's training pictures it is 1.3
 WHOLE_SIDE = 2.6  # a picture with one face that is no longer than so many of its heights is not cropped

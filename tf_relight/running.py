@@ -10,7 +10,7 @@ import numpy as np
 from tf_relight.errors import RelightError
 
 if TYPE_CHECKING:
-    from tf_relight.weights import LoadedModel
+    from tf_relight.methods.trained import LoadedModel
 
 
 def working_size(size: tuple[int, int], long_side: int) -> tuple[int, int]:

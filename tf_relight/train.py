@@ -191,7 +191,8 @@ def _ready_source(config: RunConfig, split: Literal["train", "validation"], prog
 def _initialise(model: Any, config: RunConfig, start: Path) -> None:
     import numpy as np
 
-    from tf_relight.weights import assign_weights, check_made_for, read_weights, resolve, tensor_variables
+    from tf_relight.methods.trained import assign_weights, check_made_for, tensor_variables
+    from tf_relight.weights.file import read_weights, resolve
 
     stored, method = read_weights(resolve(start)), methods.get(config.method)
     asked, tensors, share = config.model, dict(stored.tensors), config.train.quantise
@@ -233,8 +234,9 @@ def _open_folder(config: RunConfig, *, resume: bool) -> None:
 
 
 def _save_result(config: RunConfig, trainer: Trainer, path: Path) -> None:
-    from tf_relight.weights import FOLLOWED_WEIGHTS, read_weights, resolve, save_weights
-    from tf_relight.weights_record import sha256_of
+    from tf_relight.methods.trained import save_weights
+    from tf_relight.weights.fetch import sha256_of
+    from tf_relight.weights.file import FOLLOWED_WEIGHTS, read_weights, resolve
 
     method, start = methods.get(config.method), config.train.init_from
     followed = trainer.model.attached.get(FOLLOWED)

@@ -15,7 +15,7 @@ from tests.export.narrow import Exported, narrow_model
 @pytest.fixture(scope="session")
 def scene_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A weights file of a narrow DMSHN, trained at 48 pixels as it says."""
-    from tf_relight.weights import save_weights
+    from tf_relight.methods.trained import save_weights
 
     loaded = narrow_model("dmshn")
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"

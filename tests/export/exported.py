@@ -12,7 +12,7 @@ import keras
 from export.manifest import FileRecord, WeightsRecord, sha256_of
 from export.tflite import export_tflite
 from tf_relight import methods
-from tf_relight.weights import load_model, save_weights
+from tf_relight.methods.trained import load_model, save_weights
 
 SIZES = {"dmshn": (32,), "dpr512": (32, 48)}
 CONFIGS = {"dmshn": {"width": 4}, "dpr512": {"width": 4}}

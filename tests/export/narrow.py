@@ -31,7 +31,7 @@ def narrow_model(name: str) -> Any:
     import keras
 
     from tf_relight import methods
-    from tf_relight.weights import LoadedModel
+    from tf_relight.methods.trained import LoadedModel
 
     keras.utils.set_random_seed(0)
     method = methods.get(name)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tf_relight import methods
-from tf_relight.weights import LoadedModel
+from tf_relight.methods.trained import LoadedModel
 
 
 def rounding_network(**config: Any) -> LoadedModel:

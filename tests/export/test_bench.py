@@ -96,7 +96,7 @@ def test_a_folder_through_the_command(
 ) -> None:
     from export.manifest import read_manifest
     from export.savedmodel import export_savedmodel, origin_of
-    from tf_relight.weights import load_model
+    from tf_relight.methods.trained import load_model
 
     folder = exported_copy("dmshn", tmp_path)
     weights = read_manifest(folder).files[0].weights.name

@@ -23,7 +23,8 @@ from tests.export.exported import described, exported_copy, small_weights
 from tests.export.rounding import rounding_network
 from tf_relight import methods
 from tf_relight.errors import RelightError
-from tf_relight.weights import FOLLOWED_WEIGHTS, load_model, save_weights
+from tf_relight.methods.trained import load_model, save_weights
+from tf_relight.weights.file import FOLLOWED_WEIGHTS
 
 QUICK = Options(truth=0, threads=1)
 

@@ -11,7 +11,7 @@ import pytest
 
 from export.__main__ import main, make_parser
 from tests.export.narrow import narrow_model
-from tf_relight.weights import save_weights
+from tf_relight.methods.trained import save_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 

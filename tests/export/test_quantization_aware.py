@@ -96,7 +96,7 @@ def test_the_model_computes_as_before_when_it_was_written(loaded, path):
 
 
 def test_networks_that_were_not_trained_for_it_are_refused(tmp_path):
-    from tf_relight.weights import LoadedModel
+    from tf_relight.methods.trained import LoadedModel
 
     method = methods.get("dmshn")
     for settings in ({"width": 2}, {"width": 2, "quantised": True}):

@@ -13,8 +13,9 @@ from export.__main__ import main
 from export.reference import weights_path
 from export.savedmodel import WeightsOrigin, export_savedmodel, read_record
 from tests.export.narrow import narrow_model
-from tf_relight import methods, weights_record
+from tf_relight import methods
 from tf_relight.errors import RelightError
+from tf_relight.weights import record as weights_record
 
 ORIGIN = WeightsOrigin("random", "0" * 64, "none")
 

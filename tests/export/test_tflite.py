@@ -20,8 +20,8 @@ from export.tflite import export_tflite
 from tests.export.narrow import narrow_model
 from tf_relight import methods
 from tf_relight.errors import RelightError
+from tf_relight.methods.trained import LoadedModel
 from tf_relight.photo.picture import resize
-from tf_relight.weights import LoadedModel
 
 SIZES = {"dmshn": (48,), "dpr512": (48, 32)}
 FORMATS = {"dmshn": ("fp32", "static_int8"), "dpr512": ("fp32", "fp16", "dynamic_int8", "static_int8")}

@@ -153,7 +153,7 @@ def test_unknown_sizes_trace(name):
 
 
 def test_both_sizes_have_the_same_tensors():
-    from tf_relight.weights import assign_weights, tensor_variables
+    from tf_relight.methods.trained import assign_weights, tensor_variables
 
     small, large = network("dpr512"), network("dpr1024")
     tensors = {name: np.array(variable) for name, variable in tensor_variables(small).items()}
@@ -240,7 +240,7 @@ def test_the_demo_squeezes_truncates_and_stretches_back(model, monkeypatch):
 
 @pytest.mark.parametrize("name", ["dpr512", "dpr1024"])
 def test_weight_map_names_every_tensor_once(name):
-    from tf_relight.weights import tensor_variables
+    from tf_relight.methods.trained import tensor_variables
 
     method = methods.get(name)
     mapping = method.weight_map(method.config())

@@ -37,7 +37,7 @@ def folder(reference_data):
 @pytest.fixture(scope="module")
 def networks(folder):
     """{size: the network with the official tensors, as stored apart from the checkpoint}."""
-    from tf_relight.weights import assign_weights, tensor_variables
+    from tf_relight.methods.trained import assign_weights, tensor_variables
 
     found = {}
     for size in (512, 1024):

@@ -55,7 +55,7 @@ def test_parts_can_be_left_out():
 def test_released_weights_hold_no_discriminator_and_checkpoints_do(tmp_path):
     from tf_relight.config import load_config
     from tf_relight.train import train
-    from tf_relight.weights import read_weights
+    from tf_relight.weights.file import read_weights
 
     config = load_config(
         "configs/dpr512_smoke.yaml",
@@ -78,8 +78,9 @@ def test_released_weights_hold_no_discriminator_and_checkpoints_do(tmp_path):
 
 def test_the_1024_network_starts_from_the_512_one(tmp_path):
     from tf_relight.config import load_config
+    from tf_relight.methods.trained import save_weights
     from tf_relight.train import train
-    from tf_relight.weights import read_weights, save_weights
+    from tf_relight.weights.file import read_weights
 
     method = methods.get("dpr512")
     config = method.config({"width": 4})

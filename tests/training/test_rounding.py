@@ -96,8 +96,9 @@ def test_a_stage_with_rounding_comes_last(trained):
 
 
 def test_the_float_network_that_was_followed_lies_beside_the_weights(trained):
-    from tf_relight.weights import FOLLOWED_WEIGHTS, load_model
-    from tf_relight.weights_record import sha256_of
+    from tf_relight.methods.trained import load_model
+    from tf_relight.weights.fetch import sha256_of
+    from tf_relight.weights.file import FOLLOWED_WEIGHTS
 
     rounds, exact = (load_model(trained / name) for name in ("weights.safetensors", FOLLOWED_WEIGHTS))
     assert rounds.metadata["follows"] == sha256_of(trained / FOLLOWED_WEIGHTS)
@@ -109,7 +110,7 @@ def test_the_float_network_that_was_followed_lies_beside_the_weights(trained):
 
 
 def test_its_weights_keep_the_ranges_and_lose_little(trained):
-    from tf_relight.weights import load_model
+    from tf_relight.methods.trained import load_model
 
     loaded = load_model(trained / "weights.safetensors", method="dmshn")
     assert loaded.config.quantised and loaded.metadata["train"]["quantise"] == 0.5
@@ -121,7 +122,7 @@ def test_its_weights_keep_the_ranges_and_lose_little(trained):
 
 def test_a_finished_run_resumes_to_itself(trained):
     from tf_relight.train import train
-    from tf_relight.weights import read_weights
+    from tf_relight.weights.file import read_weights
 
     before = read_weights(trained / "weights.safetensors").tensors
     train(load_config(trained / "config.yaml"), resume=True, progress=False)
@@ -132,9 +133,9 @@ def test_a_finished_run_resumes_to_itself(trained):
 
 @pytest.mark.slow
 def test_float_weights_can_start_a_run_that_only_rounds(tmp_path):
+    from tf_relight.methods.trained import load_model
     from tf_relight.train import train
     from tf_relight.training.summaries import read_curve
-    from tf_relight.weights import load_model
 
     start = float_weights(tmp_path)
     steps = ["train.steps=2", "train.log_every=1", "train.ema=0.5"]
@@ -146,7 +147,7 @@ def test_float_weights_can_start_a_run_that_only_rounds(tmp_path):
 
 def float_weights(folder: Path) -> Path:
     """Weights of a network that never rounded."""
-    from tf_relight.weights import save_weights
+    from tf_relight.methods.trained import save_weights
 
     config = methods.get("dmshn").config({"width": 2})
     return save_weights(network(), folder / "start.safetensors", method="dmshn", config=config)
@@ -157,7 +158,7 @@ def test_a_resumed_run_keeps_the_ranges_it_began_with(tmp_path, monkeypatch):
     from tf_relight.methods.dmshn.networks import DMSHN
     from tf_relight.train import train
     from tf_relight.training.loop import Trainer, TrainingStopped
-    from tf_relight.weights import read_weights
+    from tf_relight.weights.file import read_weights
 
     begun: list[np.ndarray] = []
     calibrate = DMSHN.calibrate
@@ -197,8 +198,8 @@ def test_a_resumed_run_keeps_the_ranges_it_began_with(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("share,kept", [("1", True), ("0.5", False)])
 def test_ranges_of_weights_that_round_serve_only_until_they_are_trained_without(share, kept, tmp_path):
+    from tf_relight.methods.trained import save_weights
     from tf_relight.train import _initialise
-    from tf_relight.weights import save_weights
 
     model = network(quantised=True)
     model.calibrate([pictures()])
@@ -230,7 +231,8 @@ from tests.training.test_rounding import smoke
 words = ["train.quantise=0.5", "train.steps=4", "train.log_every=2", *sys.argv[2:]]
 train(smoke(pathlib.Path(sys.argv[1]), *words), progress=False)
 """
-    from tf_relight.weights import load_model, read_weights
+    from tf_relight.methods.trained import load_model
+    from tf_relight.weights.file import read_weights
 
     both = ["train.strategy=mirrored", "train.devices=[CPU:0,CPU:1]"]
     runs = {"one": ["train.devices=[CPU:0]"], "two": both, "xla": [*both, "train.xla=true"]}

@@ -66,7 +66,8 @@ def _task(tasks: Any, run: Callable[..., int], text: str, example: str) -> Any:
 
 def list_weights() -> int:
     """Print the record of known weights."""
-    from tf_relight.weights_record import KNOWN, present
+    from tf_relight.weights.fetch import present
+    from tf_relight.weights.record import KNOWN
 
     cells = [("NAME", "METHOD", "MB", "LICENCE", "HERE", "NOTE")]
     for name, record in KNOWN.items():
@@ -80,7 +81,8 @@ def list_weights() -> int:
 
 def fetch_weights(*, names: Sequence[str]) -> int:
     """Download weights; those that are here already are only checked."""
-    from tf_relight.weights_record import fetch, present, record_of
+    from tf_relight.weights.fetch import fetch, present
+    from tf_relight.weights.record import record_of
 
     for name in names:
         record_of(name)
@@ -120,7 +122,7 @@ def _print_import(done: Imported) -> None:
 
 def path_weights(*, name: str) -> int:
     """Print where a known weights file is."""
-    from tf_relight.weights_record import find
+    from tf_relight.weights.fetch import find
 
     print(find(name))
     return 0
@@ -132,14 +134,14 @@ def show_weights(*, weights: str) -> int:
 
     import yaml
 
-    from tf_relight.weights_record import KNOWN, path_of
+    from tf_relight.weights.record import KNOWN, path_of
 
     shown: dict[str, object] = {}
     record = KNOWN.get(weights)
     if record is not None:
         shown |= dataclasses.asdict(record) | {"path": str(path_of(weights))}
     if record is None or record.method is not None:
-        from tf_relight.weights import read_weights, resolve
+        from tf_relight.weights.file import read_weights, resolve
 
         stored = read_weights(resolve(weights))
         count = sum(tensor.size for tensor in stored.tensors.values())
@@ -154,8 +156,8 @@ def release_weights(*, weights: str, out: str, scores: str | None) -> int:
     from pathlib import Path
 
     from tf_relight.errors import RelightError
+    from tf_relight.methods.trained import release_weights
     from tf_relight.score_table import read_rows
-    from tf_relight.weights import release_weights
 
     metadata: dict[str, object] = {}
     if scores is not None:

@@ -21,7 +21,7 @@ from tf_relight.photo.transfer import LIGHTNESS_FOOT
 from tf_relight.portraits import CROP_SIDE, WHOLE_SIDE, Place, PortraitRelighter, with_sphere
 
 if TYPE_CHECKING:
-    from tf_relight.weights import LoadedModel
+    from tf_relight.methods.trained import LoadedModel
 
 _FADE = 0.3  # of the crop's side, over which the change dies out
 _STILL = 0.03  # change of colour, of 1, well below which a place of the film stands still

@@ -23,7 +23,7 @@ from tf_relight.photos import load_for, relight_picture, with_light
 from tf_relight.progress import track
 
 if TYPE_CHECKING:
-    from tf_relight.weights import LoadedModel
+    from tf_relight.methods.trained import LoadedModel
 
 
 def relight_video(

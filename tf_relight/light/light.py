@@ -37,7 +37,7 @@ from tf_relight.light.lamps import (
 from tf_relight.light.presets import PRESETS
 
 if TYPE_CHECKING:
-    from tf_relight.weights import LoadedModel
+    from tf_relight.methods.trained import LoadedModel
 
 EVEN_CONTRAST = 0.05
 """Below it a light has no direction worth naming."""

@@ -2,7 +2,7 @@
 
 Python's own unpickler calls whatever functions a pickle names. This machine knows the few instructions
 that PyTorch writes, and the names in the file select one of the cases below; they are never imported.
-`tf_relight.torch_file` uses it.
+`tf_relight.weights.torch_file` uses it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,4 @@
-"""Weights of our own networks: `.safetensors` files that say what made them.
-
-The tensors carry fixed names (the Keras variable path below the model's root), the header carries the method,
-the network's Config as JSON and whatever the trainer adds: recipe, steps, seed, hardware, scores. A file is
-therefore enough to build its model again, and nothing in it is ever executed.
-"""
+"""Models with weights: loading, saving, and assigning tensors by name."""
 
 from __future__ import annotations
 
@@ -11,60 +6,27 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from tf_relight import methods
-from tf_relight.errors import RelightError, suggest
+from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
-from tf_relight.weights_record import KNOWN, WeightsRecord, cache_folder, fetch, find, path_of
+from tf_relight.weights.file import (
+    FORMAT,
+    StorageType,
+    StoredWeights,
+    finite,
+    plain,
+    read_weights,
+    resolve,
+    with_sorted_header,
+)
 
 if TYPE_CHECKING:
     import keras
-
-__all__ = [
-    "FORMAT",
-    "KNOWN",
-    "LoadedModel",
-    "StoredWeights",
-    "WeightsRecord",
-    "assign_weights",
-    "cache_folder",
-    "check_made_for",
-    "fetch",
-    "find",
-    "load_model",
-    "path_of",
-    "read_weights",
-    "resolve",
-    "save_weights",
-    "tensor_variables",
-]
-
-FORMAT = "tf_relight weights 1"
-FOLLOWED_WEIGHTS = "float_weights.safetensors"
-"""Beside weights of a training with 8-bit rounding: those of the float network that it followed."""
-# First bytes of files that people are likely to hand over by mistake.
-OTHER_FORMATS = {b"\x89HDF": "a Keras HDF5 file", b"PK\x03\x04": "a zip archive (.pth, .keras or .npz)"}
-StorageType = Literal["float32", "float16", "bfloat16"]
-
-
-@dataclass(frozen=True)
-class StoredWeights:
-    """What a weights file holds, before any model is built.
-
-    Attributes:
-        tensors: name to array; bfloat16 has become float32, other types are as stored.
-        metadata: the header without format, method and model, decoded from JSON.
-    """
-
-    path: Path
-    method: str
-    config: dict[str, Any]
-    tensors: dict[str, np.ndarray]
-    metadata: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -129,15 +91,15 @@ def save_weights(
     tensors = {}
     for name, variable in tensor_variables(model).items():
         stored = _stored(np.asarray(variable), dtype)
-        if not _finite(stored):
+        if not finite(stored):
             raise RelightError(
                 f"Weight '{name}' is not finite as {dtype}, so {path.name} was not written: the training "
                 "diverged; lower its learning rate or store float32."
             )
         tensors[name] = np.ascontiguousarray(stored)
-    header = {key: json.dumps(_plain(value), sort_keys=True) for key, value in metadata.items()}
+    header = {key: json.dumps(plain(value), sort_keys=True) for key, value in metadata.items()}
     header |= {"format": FORMAT, "method": method, "model": config.model_dump_json()}
-    content = _with_sorted_header(save(tensors, metadata=header))
+    content = with_sorted_header(save(tensors, metadata=header))
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
     return path
@@ -153,32 +115,6 @@ def release_weights(path_or_name: Path | str, out: Path | str, **metadata: Any) 
     known = {**loaded.metadata, **metadata}
     method = loaded.method.name
     return save_weights(loaded.model, out, method=method, config=loaded.config, dtype="float16", **known)
-
-
-def read_weights(path: Path | str) -> StoredWeights:
-    """Read a weights file of ours without building a model.
-
-    Raises:
-        RelightError: missing, truncated, of another format, or NaN inside.
-    """
-    path = Path(path)
-    header, tensors = _read_safetensors(path)
-    if not header.get("format", "").startswith("tf_relight weights "):
-        raise RelightError(
-            f"{path} is a .safetensors file of another program: it names no tf_relight method."
-        )
-    if header["format"] != FORMAT:
-        raise RelightError(f"{path} has the newer format '{header['format']}': update tf_relight to read it.")
-    try:
-        method, config = header["method"], dict(json.loads(header["model"]))
-    except (KeyError, ValueError, TypeError) as error:
-        raise RelightError(f"{path} does not say which network it is for: its header is damaged.") from error
-    for name, tensor in tensors.items():
-        if not _finite(tensor):
-            raise RelightError(f"{path} holds NaN or infinity in '{name}': take other weights.")
-    own = ("format", "method", "model")
-    extra = {key: _decoded(value) for key, value in sorted(header.items()) if key not in own}
-    return StoredWeights(path, method, config, tensors, extra)
 
 
 def load_model(path_or_name: Path | str, method: str | None = None) -> LoadedModel:
@@ -252,28 +188,6 @@ def assign_weights(model: keras.Model, tensors: Mapping[str, np.ndarray], source
         variable.assign(tensors[name].astype(variable.dtype))
 
 
-def resolve(path_or_name: Path | str) -> Path:
-    """Return the weights file that a user means by a path or by a name of the record.
-
-    Raises:
-        RelightError: neither a file nor a known name.
-    """
-    path = Path(path_or_name)
-    if path.suffix == ".index" or ".data-" in path.name or Path(f"{path}.index").is_file():
-        raise RelightError(
-            f"{path} is a checkpoint of a training, which also holds its discriminators and optimisers: give "
-            "the weights.safetensors of the finished run."
-        )
-    if path.is_file():
-        return path
-    if str(path_or_name) in KNOWN:
-        return find(str(path_or_name))
-    if path.exists():
-        raise RelightError(f"{path} is not a file: name the .safetensors file of the weights.")
-    hint = suggest(str(path_or_name), KNOWN)
-    raise RelightError(f"There is no file and no entry of `relight weights` called '{path_or_name}'.{hint}")
-
-
 def _known_method(stored: StoredWeights) -> str:
     if stored.method not in methods.names():
         raise RelightError(f"{stored.path} is for the method '{stored.method}', unknown to this version.")
@@ -293,43 +207,6 @@ def _config_of(stored: StoredWeights) -> BaseModel:
         ) from error
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with path.open("rb") as file:
-            first = file.read(8)
-    except OSError as error:
-        raise RelightError(f"Cannot read the weights {path}: {error.strerror or error}.") from error
-    if not first:
-        raise RelightError(f"{path} is empty: copy or download the weights again.")
-    for magic, kind in OTHER_FORMATS.items():
-        if first.startswith(magic):
-            raise RelightError(f"{path} is {kind}: give the .safetensors file that training writes.")
-    try:
-        with safe_open(path, framework="np") as file:
-            names = list(file.keys())
-            return dict(file.metadata() or {}), {name: _widened(file.get_tensor(name)) for name in names}
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-        raise RelightError(
-            f"{path} is not a whole .safetensors file ({error}): copy or download the weights again."
-        ) from error
-
-
-def _with_sorted_header(content: bytes) -> bytes:
-    """Return a safetensors file with its metadata in alphabetical order.
-
-    The library writes the metadata in random order; files of equal weights would have different hashes.
-    Format: 8 bytes little-endian header length, JSON header padded with spaces to a multiple of 8, tensors.
-    """
-    length = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + length])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + content[8 + length :]
-
-
 def _stored(values: np.ndarray, dtype: StorageType) -> np.ndarray:
     if not np.issubdtype(values.dtype, np.floating):
         return values
@@ -340,26 +217,6 @@ def _stored(values: np.ndarray, dtype: StorageType) -> np.ndarray:
     # A value beyond the range of float16 becomes infinite here and is reported by the caller.
     with np.errstate(over="ignore"):
         return values.astype(dtype)
-
-
-def _widened(values: np.ndarray) -> np.ndarray:
-    return values.astype(np.float32) if values.dtype.name == "bfloat16" else values
-
-
-def _finite(values: np.ndarray) -> bool:
-    values = _widened(values)
-    return not np.issubdtype(values.dtype, np.inexact) or bool(np.isfinite(values).all())
-
-
-def _plain(value: Any) -> Any:
-    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-
-
-def _decoded(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def _listing(names: list[str]) -> str:

@@ -1,7 +1,7 @@
 """Reads PyTorch checkpoints (.pth, .pt, .t7) with numpy only and never executes what is in them.
 
 A checkpoint is a pickle plus raw numbers. Python's own unpickler calls whatever functions a pickle names,
-so a checkpoint from a stranger can run any command. Here `tf_relight.torch_pickle` walks through the
+so a checkpoint from a stranger can run any command. Here `tf_relight.weights.torch_pickle` walks through the
 pickle instead, and refuses everything that is not a plain tensor in plain containers.
 
 Both formats are read: the zip archive (since PyTorch 1.6) and the older stream of pickles.
@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tf_relight.errors import RelightError
-from tf_relight.torch_pickle import MAX_TENSORS, BadFile, Machine, Tensor, storage_key
+from tf_relight.weights.torch_pickle import MAX_TENSORS, BadFile, Machine, Tensor, storage_key
 
 MAX_PICKLE_BYTES = 16 << 20
 MAX_ENTRIES = 3 * MAX_TENSORS

@@ -1,0 +1,1 @@
+"""Weights on disk, without models: what is known, fetched, stored, and PyTorch's files."""
