@@ -17,7 +17,7 @@ import numpy as np
 from export.manifest import CalibrationRecord
 from export.signatures import COEFFICIENTS, IMAGE, LIGHT, takes_light
 from tf_relight.errors import RelightError
-from tf_relight.ranges import brightened
+from tf_relight.rounding.ranges import brightened
 
 if TYPE_CHECKING:
     from tf_relight.contract.card import MethodInfo

@@ -20,7 +20,7 @@ import numpy as np
 
 from export import graph_tools
 from tf_relight.errors import RelightError
-from tf_relight.ranges import Extremes
+from tf_relight.rounding.ranges import Extremes
 
 _CHANNELWISE = ("PAD", "RESIZE_BILINEAR", "MAX_POOL_2D", "AVERAGE_POOL_2D", "RELU")
 _LEAST = 1 / 32

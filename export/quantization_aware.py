@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import keras
 
     from tf_relight.methods.trained import LoadedModel
-    from tf_relight.quantization import Range
+    from tf_relight.rounding.quantization import Range
 
 
 def is_trained(loaded: LoadedModel) -> bool:
@@ -66,7 +66,7 @@ def _with_int8_kernels(content: bytes) -> bytes:
 
     Runtimes round the input of such a convolution to int8, with the range that it has in the picture.
     """
-    from tf_relight.quantization import WEIGHT_STEPS
+    from tf_relight.rounding.quantization import WEIGHT_STEPS
 
     model = graph_tools.unpack(content)
     schema = import_litert("schema_py_generated")
@@ -134,7 +134,7 @@ def fake_quantised(model: Any) -> Iterator[None]:
 
 
 def _int8_layers(model: keras.Model) -> list[Any]:
-    from tf_relight.quantization import Conv2D, Conv2DTranspose, Sum
+    from tf_relight.rounding.quantization import Conv2D, Conv2DTranspose, Sum
 
     kinds = (Conv2D, Conv2DTranspose, Sum)
     return [
@@ -143,7 +143,7 @@ def _int8_layers(model: keras.Model) -> list[Any]:
 
 
 def _ranges(layer: Any) -> tuple[Range, ...]:
-    from tf_relight.quantization import Sum
+    from tf_relight.rounding.quantization import Sum
 
     inputs = layer.sources if isinstance(layer, Sum) else (layer.source,)
     return tuple(each for each in (layer.range, *(inputs or ())) if each is not None)
@@ -151,7 +151,7 @@ def _ranges(layer: Any) -> tuple[Range, ...]:
 
 def _form(layer: Any) -> Callable[..., Any]:
     """Return the layer as a function with fake quantisation; its weights are rounded and constant."""
-    from tf_relight.quantization import Conv2D, Sum
+    from tf_relight.rounding.quantization import Conv2D, Sum
 
     if not layer.range.fixed:
         return _form_in_tail(layer)
@@ -170,7 +170,7 @@ def _form(layer: Any) -> Callable[..., Any]:
 
 def _form_in_tail(layer: Any) -> Callable[..., Any]:
     """Return a layer without fixed ranges as a function; the weights are constant, at the steps of int8."""
-    from tf_relight.quantization import Sum
+    from tf_relight.rounding.quantization import Sum
 
     if isinstance(layer, Sum):
         assert layer.sources is not None
@@ -196,7 +196,7 @@ def _fake_quant(range_: Range) -> Callable[[Any], Any]:
 def _fake_quant_per_channel(kernel: np.ndarray, scale: np.ndarray) -> Any:
     import tensorflow as tf
 
-    from tf_relight.quantization import WEIGHT_STEPS
+    from tf_relight.rounding.quantization import WEIGHT_STEPS
 
     bound = WEIGHT_STEPS * scale
     return tf.quantization.fake_quant_with_min_max_vars_per_channel(kernel, -bound, bound, narrow_range=True)
@@ -205,7 +205,7 @@ def _fake_quant_per_channel(kernel: np.ndarray, scale: np.ndarray) -> Any:
 def _fake_quant_together(kernel: np.ndarray, scale: np.ndarray) -> Any:
     import tensorflow as tf
 
-    from tf_relight.quantization import WEIGHT_STEPS
+    from tf_relight.rounding.quantization import WEIGHT_STEPS
 
     bound = float(WEIGHT_STEPS * scale)
     return tf.quantization.fake_quant_with_min_max_args(kernel, -bound, bound, narrow_range=True)

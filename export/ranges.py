@@ -11,7 +11,7 @@ import numpy as np
 
 from export import graph_tools
 from export.runtimes import held_stderr, import_litert
-from tf_relight.ranges import Extremes, Histogram
+from tf_relight.rounding.ranges import Extremes, Histogram
 
 
 def watch(

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.small_rounding import network, pictures, psnr, uneven_network
-from tf_relight.calibration import calibrate, channel_extremes
-from tf_relight.equalisation import equalise
-from tf_relight.ranges import Extremes, brightened
+from tf_relight.rounding.calibration import calibrate, channel_extremes
+from tf_relight.rounding.equalisation import equalise
+from tf_relight.rounding.ranges import Extremes, brightened
 
 
 def exact(model, image) -> np.ndarray:

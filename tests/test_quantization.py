@@ -11,7 +11,7 @@ from tests.small_rounding import float_twin, network, pictures, psnr, uneven_net
 
 
 def test_short_scales_have_sixteen_bits_and_lose_nothing_of_the_range():
-    from tf_relight.quantization import short_scale
+    from tf_relight.rounding.quantization import short_scale
 
     scales = np.exp(np.random.default_rng(0).uniform(-12, 3, 1000)).astype(np.float32)
     short = np.asarray(short_scale(scales))
@@ -25,7 +25,7 @@ def test_short_scales_have_sixteen_bits_and_lose_nothing_of_the_range():
 def ranges_of_one_layer():
     import keras
 
-    from tf_relight.quantization import Int8, Sum
+    from tf_relight.rounding.quantization import Int8, Sum
 
     int8 = Int8(on=True)
     layer = Sum()
@@ -107,7 +107,7 @@ def test_a_dynamic_tail_has_no_ranges_and_loses_less():
 
 
 def test_steps_of_a_picture_span_it_and_have_one_for_zero():
-    from tf_relight.quantization import _steps_of_picture
+    from tf_relight.rounding.quantization import _steps_of_picture
 
     generator = np.random.default_rng(0)
     values = generator.normal(size=(4, 5, 6, 3)).astype(np.float32) * [[[[1]]], [[[9]]], [[[0]]], [[[1e-3]]]]

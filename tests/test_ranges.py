@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tf_relight.ranges import Extremes, Histogram, brightened
+from tf_relight.rounding.ranges import Extremes, Histogram, brightened
 
 RANDOM = np.random.default_rng(1)
 

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tf_relight.quantization import Conv2D, Range, Sum
+from tf_relight.rounding.quantization import Conv2D, Range, Sum
 
 
 def pad_to_multiple(image: Any, multiple: int) -> Any:

@@ -24,7 +24,7 @@ def test_a_rounding_stage_comes_closer_to_the_float_network_and_keeps_the_ranges
 
     from tf_relight.contract.stage import FOLLOWED, Schedule, Stage
     from tf_relight.methods.relight_model import StepOptions
-    from tf_relight.train import with_rounding
+    from tf_relight.rounding.stage import with_rounding
 
     model = uneven_network(dynamic_tail=20)
     batch = {"image": tf.constant(pictures()), "target": tf.constant(pictures() / 2)}
@@ -47,7 +47,7 @@ def test_a_rounding_stage_comes_closer_to_the_float_network_and_keeps_the_ranges
 
 @pytest.mark.parametrize("tail", [0, 5])
 def test_what_is_followed_can_be_reached(tail):
-    from tf_relight.train import with_rounding
+    from tf_relight.rounding.stage import with_rounding
 
     model = uneven_network(dynamic_tail=tail)
     image = pictures()
@@ -250,7 +250,7 @@ train(smoke(pathlib.Path(sys.argv[1]), *words), progress=False)
 
 
 def test_the_stage_follows_the_network_as_it_was():
-    from tf_relight.train import with_rounding
+    from tf_relight.rounding.stage import with_rounding
 
     method = methods.get("dmshn")
     before = method.stages(method.config(), method.recipe({"perceptual": 0}))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tf_relight.data.source import Source
-from tf_relight.ranges import brightened
+from tf_relight.rounding.ranges import brightened
 
 COUNT = 16
 """Pictures, spread evenly over the source."""

@@ -10,7 +10,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from tf_relight.calibration import calibrate
 from tf_relight.contract.stage import FOLLOWED, Stage
 from tf_relight.layers import (
     Downsample2x,
@@ -22,7 +21,8 @@ from tf_relight.layers import (
 )
 from tf_relight.methods.dmshn import VARIANTS, Config
 from tf_relight.methods.relight_model import Batch, RelightModel
-from tf_relight.quantization import Conv2D, Conv2DTranspose, Int8, Range, Sum
+from tf_relight.rounding.calibration import calibrate
+from tf_relight.rounding.quantization import Conv2D, Conv2DTranspose, Int8, Range, Sum
 
 # -- Blocks --------------------------------------------------------------------------------------------------
 

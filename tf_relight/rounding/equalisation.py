@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from tf_relight.quantization import Conv2D, Conv2DTranspose, Range, Sum
-from tf_relight.ranges import Extremes
+from tf_relight.rounding.quantization import Conv2D, Conv2DTranspose, Range, Sum
+from tf_relight.rounding.ranges import Extremes
 
 STRENGTH = 0.5
 """0 leaves all as it is, 1 makes all ranges of a tensor equal; `export.quantize` says what was tried."""

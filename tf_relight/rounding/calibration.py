@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from tf_relight.equalisation import equalise
-from tf_relight.quantization import Range
-from tf_relight.ranges import Extremes, Histogram
+from tf_relight.rounding.equalisation import equalise
+from tf_relight.rounding.quantization import Range
+from tf_relight.rounding.ranges import Extremes, Histogram
 
 _UNUSED = (0.0, 1.0)
 """The range of a tensor that is 0 on all pictures; every range needs a width."""
