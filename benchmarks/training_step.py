@@ -21,7 +21,7 @@ def ours(size: int, batch: int, precision: str) -> Callable[[], Any]:
     import tensorflow as tf
 
     from tf_relight import methods
-    from tf_relight.methods.relight_model import StepOptions
+    from tf_relight.networks.relight_model import StepOptions
     from tf_relight.training.optimizers import make_optimizers
 
     keras.config.set_dtype_policy(precision)

@@ -36,8 +36,8 @@ from export.runtimes import RUNTIMES
 from export.signatures import signature_name
 from tf_relight.errors import RelightError
 from tf_relight.metrics import psnr, quantise, ssim
+from tf_relight.networks.running import training_size
 from tf_relight.progress import track
-from tf_relight.running import training_size
 
 if TYPE_CHECKING:
     from tf_relight.methods.trained import LoadedModel

@@ -98,7 +98,7 @@ def phone_forms(model: keras.Model) -> Iterator[None]:
     """Give some layers of `model` another form of the same numbers, and take it back at the end."""
     import keras
 
-    from tf_relight.layers import Downsample2x
+    from tf_relight.networks.layers import Downsample2x
 
     forms: dict[type, Callable[[Any, Any], Any]] = {
         Downsample2x: _halve,

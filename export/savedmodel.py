@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from export.signatures import LARGEST_SIZE, LIGHT_LAYOUT, takes_light
 from tf_relight import __version__
 from tf_relight.errors import RelightError
+from tf_relight.networks.running import training_size
 from tf_relight.options import SMALLEST_SIZE
-from tf_relight.running import training_size
 
 if TYPE_CHECKING:
     from export.saved_signatures import Limits, Signature

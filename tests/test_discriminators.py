@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tf_relight.contract.stage import Discriminator
-from tf_relight.discriminators import build_discriminator
+from tf_relight.networks.discriminators import build_discriminator
 
 
 def judge(picture: np.ndarray, **recipe) -> dict:
@@ -54,7 +54,7 @@ def test_norms_train(norm):
 
 
 def test_shadow_regions():
-    from tf_relight.discriminators import VIEWS
+    from tf_relight.networks.discriminators import VIEWS
 
     greys = np.float32([0, 7.5, 15, 100, 140, 255]) / 255
     pictures = np.repeat(greys[None, None, :, None], 3, axis=-1)
@@ -81,7 +81,7 @@ def test_several_scales_judge_smaller_pictures():
 def test_spectral_norm_bounds_the_slope_and_learns():
     import tensorflow as tf
 
-    from tf_relight.discriminators import SpectralConv2D
+    from tf_relight.networks.discriminators import SpectralConv2D
 
     layer = SpectralConv2D(5, 4, name="conv")
     layer.build((None, None, None, 3))
@@ -109,7 +109,7 @@ def trained(norm: str, form: str, *, steps: int, rate: float = 1e-3, blank: bool
 
     from tests.training.toy_models import build_toy_net
     from tf_relight.contract.stage import Adversary, LossTerm, Schedule, Stage
-    from tf_relight.methods.relight_model import StepOptions
+    from tf_relight.networks.relight_model import StepOptions
     from tf_relight.training.optimizers import make_optimizers
 
     keras.utils.set_random_seed(3)

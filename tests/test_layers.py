@@ -12,7 +12,7 @@ def picture(height: int, width: int, channels: int = 2) -> np.ndarray:
 
 @pytest.mark.parametrize("height,width,multiple", [(5, 7, 4), (8, 8, 4), (9, 16, 16)])
 def test_padding_mirrors_like_numpy(height, width, multiple):
-    from tf_relight.layers import crop_like, pad_to_multiple
+    from tf_relight.networks.layers import crop_like, pad_to_multiple
 
     image = picture(height, width)
     padded = np.array(pad_to_multiple(image, multiple))
@@ -23,7 +23,7 @@ def test_padding_mirrors_like_numpy(height, width, multiple):
 
 
 def test_padding_of_one_pixel_repeats_it():
-    from tf_relight.layers import pad_to_multiple
+    from tf_relight.networks.layers import pad_to_multiple
 
     padded = np.array(pad_to_multiple(picture(1, 1), 16))
     assert padded.shape == (1, 16, 16, 2)
@@ -43,7 +43,7 @@ def bilinear_double(x: np.ndarray, axis: int) -> np.ndarray:
 def test_upsampling_is_bilinear_for_known_and_unknown_sizes():
     import tensorflow as tf
 
-    from tf_relight.layers import Upsample2x
+    from tf_relight.networks.layers import Upsample2x
 
     image = picture(5, 3)
     expected = bilinear_double(bilinear_double(image, 1), 2)
@@ -54,7 +54,7 @@ def test_upsampling_is_bilinear_for_known_and_unknown_sizes():
 
 
 def test_downsampling_is_the_mean_of_blocks():
-    from tf_relight.layers import Downsample2x
+    from tf_relight.networks.layers import Downsample2x
 
     image = picture(4, 6)
     expected = image.reshape(1, 2, 2, 3, 2, 2).mean((2, 4))
@@ -63,7 +63,7 @@ def test_downsampling_is_the_mean_of_blocks():
 
 def test_strided_convolution_pads_every_side():
     """Output (i, j) must be centred on input (2i, 2j), which Keras' own padding is not."""
-    from tf_relight.layers import StridedConv2D
+    from tf_relight.networks.layers import StridedConv2D
 
     layer = StridedConv2D(1)
     layer.build((None, None, None, 1))
@@ -77,7 +77,7 @@ def test_strided_convolution_pads_every_side():
 def test_nearest_upsampling_repeats_pixels_for_known_and_unknown_sizes():
     import tensorflow as tf
 
-    from tf_relight.layers import UpsampleNearest2x
+    from tf_relight.networks.layers import UpsampleNearest2x
 
     image = picture(5, 3)
     expected = image.repeat(2, axis=1).repeat(2, axis=2)
@@ -88,7 +88,7 @@ def test_nearest_upsampling_repeats_pixels_for_known_and_unknown_sizes():
 
 
 def test_instance_norm_of_each_channel_of_each_picture():
-    from tf_relight.layers import InstanceNorm
+    from tf_relight.networks.layers import InstanceNorm
 
     image = np.random.default_rng(0).random((2, 6, 5, 3), dtype=np.float32) * [1, 10, 0.1] + [0, 5, -3]
     exact = image.astype(np.float64)
@@ -99,7 +99,7 @@ def test_instance_norm_of_each_channel_of_each_picture():
 
 def test_mean_of_a_large_picture_keeps_its_last_bits():
     """One running float32 sum over 512x512 pixels is off by 1e-5 of the mean; DPR's goldens allow less."""
-    from tf_relight.layers import picture_mean
+    from tf_relight.networks.layers import picture_mean
 
     image = np.random.default_rng(0).random((1, 512, 512, 2), dtype=np.float32)
     exact = image.astype(np.float64).mean((1, 2), keepdims=True)
@@ -107,7 +107,7 @@ def test_mean_of_a_large_picture_keeps_its_last_bits():
 
 
 def test_vector_repeated_over_a_picture():
-    from tf_relight.layers import repeat_over
+    from tf_relight.networks.layers import repeat_over
 
     vector = np.array([1.0, -2.0, 3.0], np.float32).reshape(1, 1, 1, 3)
     found = np.array(repeat_over(vector, np.full((2, 4, 5, 7), np.pi, np.float32)))

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from tf_relight import losses
 from tf_relight.errors import RelightError
+from tf_relight.networks import losses
 
 
 def pictures(*shape: int, seed: int = 0) -> np.ndarray:

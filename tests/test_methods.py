@@ -142,7 +142,7 @@ def test_light_is_estimated_or_refused(method, narrow):
 
 
 def test_gradient_reaches_every_weight_of_each_stage_and_no_other(method, narrow):
-    from tf_relight.methods.relight_model import StepOptions
+    from tf_relight.networks.relight_model import StepOptions
     from tf_relight.training.optimizers import make_optimizers
 
     batch = training_batch(method, 2, 64)

@@ -13,8 +13,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tf_relight import losses, perceptual
 from tf_relight.errors import RelightError
+from tf_relight.networks import losses, perceptual
 from tf_relight.weights import fetch, torch_file
 from tf_relight.weights import record as weights_record
 

@@ -327,7 +327,7 @@ def lpips_alex() -> Distance | None:
     Raises:
         RelightError: a file is there but damaged.
     """
-    from tf_relight.perceptual import lpips_or_none
+    from tf_relight.networks.perceptual import lpips_or_none
 
     distance = lpips_or_none("alex")
     return None if distance is None else lambda a, b: float(distance(a, b)[0])

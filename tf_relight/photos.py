@@ -18,6 +18,7 @@ import numpy as np
 
 from tf_relight import methods
 from tf_relight.errors import RelightError
+from tf_relight.networks.running import run_network, training_size, working_size
 from tf_relight.options import RelightOptions
 from tf_relight.photo.listing import list_pictures
 from tf_relight.photo.picture import Picture, resize
@@ -25,7 +26,6 @@ from tf_relight.photo.reading import read_picture
 from tf_relight.photo.transfer import transfer
 from tf_relight.photo.writing import WRITTEN_SUFFIXES, check_can_write, write_picture
 from tf_relight.progress import track
-from tf_relight.running import run_network, training_size, working_size
 
 if TYPE_CHECKING:
     from tf_relight.methods.trained import LoadedModel

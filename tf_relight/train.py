@@ -172,7 +172,7 @@ def _loss_resources(stages: list[Stage]) -> dict[str, dict[str, Any]]:
     used = {term.loss for stage in stages for term in stage.losses} & {"vgg16", "vgg16_shallow", "vgg19"}
     if not used:
         return {}
-    from tf_relight import perceptual
+    from tf_relight.networks import perceptual
 
     load = {
         "vgg16": perceptual.vgg16_features,

@@ -10,7 +10,7 @@ from export.network import phone_forms, relight_function
 from tests.export.narrow import narrow_model
 from tests.export.rounding import picture, rounding_network
 from tf_relight.errors import RelightError
-from tf_relight.layers import Downsample2x
+from tf_relight.networks.layers import Downsample2x
 
 RANDOM = np.random.default_rng(0)
 

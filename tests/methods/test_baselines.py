@@ -10,7 +10,7 @@ from keras import ops
 
 from tf_relight import methods
 from tf_relight.errors import RelightError
-from tf_relight.methods.relight_model import StepOptions
+from tf_relight.networks.relight_model import StepOptions
 
 NARROW = {
     "pix2pix": {"width": 4, "levels": 2, "blocks": 1},

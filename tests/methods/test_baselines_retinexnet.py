@@ -7,7 +7,7 @@ import pytest
 
 from tf_relight import methods
 from tf_relight.methods.baselines.retinexnet.losses import illumination_smoothness
-from tf_relight.methods.relight_model import StepOptions
+from tf_relight.networks.relight_model import StepOptions
 
 
 def picture(*shape: int, seed: int = 0) -> np.ndarray:

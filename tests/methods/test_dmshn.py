@@ -104,7 +104,7 @@ def test_other_rows_of_table_2():
 
 def test_ssim_term_rewards_likeness():
     """The index is 1 for equal pictures, so its weight must lower the loss where pictures agree."""
-    from tf_relight.losses import LOSSES
+    from tf_relight.networks.losses import LOSSES
 
     picture = np.random.default_rng(0).random((1, 32, 32, 3), dtype=np.float32)
     weight = next(t.weight for t in stages()[1].losses if t.loss == "ssim")

@@ -224,8 +224,8 @@ def test_pictures_too_small_for_a_discriminator_are_refused():
 
 def test_a_discriminator_is_not_taken_for_a_generator(tmp_path, capsys):
     from tf_relight.contract.stage import Discriminator
-    from tf_relight.discriminators import build_discriminator
     from tf_relight.methods.trained import save_weights
+    from tf_relight.networks.discriminators import build_discriminator
 
     judge = build_discriminator(Discriminator(channels=6, width=4, layers=1), "judge")
     path = tmp_path / "judge.safetensors"

@@ -23,7 +23,7 @@ def test_a_rounding_stage_comes_closer_to_the_float_network_and_keeps_the_ranges
     import tensorflow as tf
 
     from tf_relight.contract.stage import FOLLOWED, Schedule, Stage
-    from tf_relight.methods.relight_model import StepOptions
+    from tf_relight.networks.relight_model import StepOptions
     from tf_relight.rounding.stage import with_rounding
 
     model = uneven_network(dynamic_tail=20)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import keras
 
 from tf_relight.contract.stage import Adversary, LossTerm, Schedule, Stage
-from tf_relight.methods.relight_model import RelightModel
+from tf_relight.networks.relight_model import RelightModel
 
 
 class ToyNet(RelightModel):

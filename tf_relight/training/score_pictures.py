@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tf_relight.contract.stage import Stage
-from tf_relight.methods.relight_model import RelightModel
+from tf_relight.networks.relight_model import RelightModel
 from tf_relight.training.summaries import Board
 
 

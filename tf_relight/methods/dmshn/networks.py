@@ -11,7 +11,8 @@ import numpy as np
 from keras import ops
 
 from tf_relight.contract.stage import FOLLOWED, Stage
-from tf_relight.layers import (
+from tf_relight.methods.dmshn import VARIANTS, Config
+from tf_relight.networks.layers import (
     Downsample2x,
     ResidualUnit,
     StridedConv2D,
@@ -19,8 +20,7 @@ from tf_relight.layers import (
     crop_like,
     pad_to_multiple,
 )
-from tf_relight.methods.dmshn import VARIANTS, Config
-from tf_relight.methods.relight_model import Batch, RelightModel
+from tf_relight.networks.relight_model import Batch, RelightModel
 from tf_relight.rounding.calibration import calibrate
 from tf_relight.rounding.quantization import Conv2D, Conv2DTranspose, Int8, Range, Sum
 

@@ -10,7 +10,8 @@ import numpy as np
 from keras import ops
 
 from tf_relight.contract.stage import Stage
-from tf_relight.layers import (
+from tf_relight.methods.dpr import COEFFICIENTS, LEVELS, LIGHT_CHANNELS, Config, level_widths
+from tf_relight.networks.layers import (
     InstanceNorm,
     UpsampleNearest2x,
     crop_like,
@@ -19,11 +20,10 @@ from tf_relight.layers import (
     repeat_over,
     torch_uniform,
 )
-from tf_relight.methods.dpr import COEFFICIENTS, LEVELS, LIGHT_CHANNELS, Config, level_widths
-from tf_relight.methods.relight_model import RelightModel
+from tf_relight.networks.relight_model import RelightModel
+from tf_relight.networks.running import working_size
 from tf_relight.photo.colour import lab_to_rgb, rgb_to_lab
 from tf_relight.photo.picture import resize
-from tf_relight.running import working_size
 
 # -- Blocks --------------------------------------------------------------------------------------------------
 

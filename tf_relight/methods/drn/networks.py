@@ -9,7 +9,9 @@ import numpy as np
 from keras import ops
 
 from tf_relight.errors import RelightError
-from tf_relight.layers import (
+from tf_relight.methods.drn import VARIANTS, Config, Mode
+from tf_relight.methods.drn.polyphase import relight_polyphase
+from tf_relight.networks.layers import (
     ConvInstance,
     ReflectResidual,
     UpConvInstance,
@@ -18,9 +20,7 @@ from tf_relight.layers import (
     picture_mean,
     small_normal_002,
 )
-from tf_relight.methods.drn import VARIANTS, Config, Mode
-from tf_relight.methods.drn.polyphase import relight_polyphase
-from tf_relight.methods.relight_model import RelightModel
+from tf_relight.networks.relight_model import RelightModel
 
 __all__ = ["BPAE", "DRN", "build_model", "relight"]
 

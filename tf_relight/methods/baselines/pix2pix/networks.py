@@ -6,10 +6,10 @@ from typing import Any
 
 import keras
 
-from tf_relight.layers import ConvInstance, ReflectResidual, UpConvInstance
-from tf_relight.methods.baselines.fixed_light import FixedLight, relight
 from tf_relight.methods.baselines.pix2pix import Config
-from tf_relight.methods.relight_model import RelightModel
+from tf_relight.networks.fixed_light import FixedLight, relight
+from tf_relight.networks.layers import ConvInstance, ReflectResidual, UpConvInstance
+from tf_relight.networks.relight_model import RelightModel
 
 __all__ = ["Pix2Pix", "build_model", "relight"]
 

@@ -8,8 +8,8 @@ import numpy as np
 from keras import ops
 
 from tf_relight.errors import RelightError
-from tf_relight.layers import crop_like, pad_to_multiple
-from tf_relight.methods.relight_model import RelightModel
+from tf_relight.networks.layers import crop_like, pad_to_multiple
+from tf_relight.networks.relight_model import RelightModel
 
 
 class FixedLight(RelightModel):

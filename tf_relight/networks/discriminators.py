@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from tf_relight.contract.stage import Discriminator
-from tf_relight.layers import InstanceNorm
+from tf_relight.networks.layers import InstanceNorm
 
 DARKEST = 15 / 255
 """Grey up to which pixels count as shadow. DRN, section 3.3."""

@@ -15,8 +15,8 @@ import numpy as np
 from keras import ops
 
 from tf_relight.contract.stage import Adversary, LossTerm, Stage
-from tf_relight.discriminators import VIEWS, build_discriminator
-from tf_relight.losses import LOSSES, feature_matching, gan_loss
+from tf_relight.networks.discriminators import VIEWS, build_discriminator
+from tf_relight.networks.losses import LOSSES, feature_matching, gan_loss
 
 Gradients = list[Any]
 Batch = dict[str, Any]
