@@ -16,7 +16,7 @@ from tf_relight import cli, methods
 from tf_relight.errors import RelightError
 from tf_relight.methods import trained
 from tf_relight.methods.dpr import official
-from tf_relight.official_weights import fetch_and_import, import_weights, importable
+from tf_relight.methods.official import fetch_and_import, import_weights, importable
 from tf_relight.weights import fetch
 from tf_relight.weights import file as weights
 from tf_relight.weights import record as weights_record

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tf_relight import methods
-from tf_relight.methods.baselines.retinexnet.losses import illumination_smoothness
+from tf_relight.methods.retinexnet.losses import illumination_smoothness
 from tf_relight.networks.relight_model import StepOptions
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tf_relight.commands.printing import print_aligned
 
 if TYPE_CHECKING:
-    from tf_relight.official_weights import Imported
+    from tf_relight.methods.official import Imported
 
 
 def add(commands: Any) -> None:
@@ -88,7 +88,7 @@ def fetch_weights(*, names: Sequence[str]) -> int:
         record_of(name)
     for name in names:
         if record_of(name).imported and not present(name):
-            from tf_relight.official_weights import fetch_and_import
+            from tf_relight.methods.official import fetch_and_import
 
             _print_import(fetch_and_import(name))
         else:
@@ -98,7 +98,7 @@ def fetch_weights(*, names: Sequence[str]) -> int:
 
 def import_official(*, method: str, file: str, allow_unknown: bool) -> int:
     """Convert an official checkpoint and say what was found."""
-    from tf_relight.official_weights import import_weights
+    from tf_relight.methods.official import import_weights
 
     _print_import(import_weights(method, file, allow_unknown=allow_unknown))
     return 0

@@ -16,12 +16,12 @@ METHODS: dict[str, str] = {
     "dpr1024": "tf_relight.methods.dpr",
     "drn": "tf_relight.methods.drn",
     "bpae": "tf_relight.methods.drn",
-    "pix2pix": "tf_relight.methods.baselines.pix2pix",
-    "shadadv": "tf_relight.methods.baselines.pix2pix",
-    "unet": "tf_relight.methods.baselines.unet",
-    "retinexnet": "tf_relight.methods.baselines.retinexnet",
-    "srn": "tf_relight.methods.baselines.srn",
-    "dense_gridnet": "tf_relight.methods.baselines.dense_gridnet",
+    "pix2pix": "tf_relight.methods.pix2pix",
+    "shadadv": "tf_relight.methods.pix2pix",
+    "unet": "tf_relight.methods.unet",
+    "retinexnet": "tf_relight.methods.retinexnet",
+    "srn": "tf_relight.methods.srn",
+    "dense_gridnet": "tf_relight.methods.dense_gridnet",
 }
 
 

@@ -144,7 +144,7 @@ def perceptual_mse(features_a: Tensor, features_b: Tensor) -> Tensor:
 def perceptual_vgg16(prediction: Tensor, target: Tensor, features: Callable[[Tensor], Tensor]) -> Tensor:
     """Return the mean squared difference of VGG-16 features, by default after the last pooling.
 
-    `features` maps pictures in 0..1 to a feature map; `tf_relight.networks.perceptual.vgg16_features()` makes it.
+    `features` maps pictures in 0..1 to a feature map; `perceptual.vgg16_features()` makes it.
     No gradient flows through the features of the target.
 
     Source: L_p of MSR-Net (Das et al., 2021).
@@ -156,7 +156,7 @@ def perceptual_vgg16(prediction: Tensor, target: Tensor, features: Callable[[Ten
 def perceptual_vgg16_shallow(prediction: Tensor, target: Tensor, features: Callable[[Tensor], Any]) -> Tensor:
     """Return the mean squared difference of VGG-16 features, averaged over three depths.
 
-    `features` maps pictures in 0..1 to feature maps; `tf_relight.networks.perceptual.vgg16_shallow_features()` makes
+    `features` maps pictures in 0..1 to feature maps; `perceptual.vgg16_shallow_features()` makes
     it. No gradient flows through the features of the target.
 
     Source: GridDehazeNet (Liu et al., 2019), section 3.4, with the mean over the depths of its release.
@@ -173,7 +173,7 @@ VGG19_WEIGHTS = (1 / 32, 1 / 16, 1 / 8)
 def perceptual_vgg19(prediction: Tensor, target: Tensor, features: Callable[[Tensor], Any]) -> Tensor:
     """Return the weighted mean absolute difference of VGG-19 features at three depths.
 
-    `features` maps pictures in -1..1 to three feature maps; `tf_relight.networks.perceptual.vgg19_features()` makes
+    `features` maps pictures in -1..1 to three feature maps; `perceptual.vgg19_features()` makes
     it. No gradient flows through the features of the target.
 
     Source: DRN, equation 8; taps and weights are those of its release.

@@ -1,1 +1,1 @@
-"""Training for 8 bits: steps and ranges as phone files have them, and the stage that follows the float network."""
+"""Training for 8 bits: steps and ranges as phone files have them, and the stage that follows floats."""

@@ -1,6 +1,6 @@
 """The official DPR checkpoints: which of their tensors the network uses, and what it must answer with them.
 
-Nothing here imports Keras. `tf_relight.official_weights` uses it for `relight weights import`.
+Nothing here imports Keras. `tf_relight.methods.official` uses it for `relight weights import`.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from tf_relight.methods.baselines.retinexnet import VARIANTS, Config
-from tf_relight.methods.baselines.retinexnet.losses import illumination_smoothness
+from tf_relight.methods.retinexnet import VARIANTS, Config
+from tf_relight.methods.retinexnet.losses import illumination_smoothness
 from tf_relight.networks.fixed_light import FixedLight, relight
 from tf_relight.networks.layers import UpsampleNearest2x, crop_like, pad_to_multiple
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tf_relight.methods.baselines.srn import Config, scale_names
+from tf_relight.methods.srn import Config, scale_names
 from tf_relight.networks.fixed_light import FixedLight, relight
 from tf_relight.networks.layers import Downsample2x, Upsample2x
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tf_relight.methods.baselines.unet import Config
+from tf_relight.methods.unet import Config
 from tf_relight.networks.fixed_light import FixedLight, relight
 
 __all__ = ["UNet", "build_model", "relight"]

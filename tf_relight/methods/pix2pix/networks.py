@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from tf_relight.methods.baselines.pix2pix import Config
+from tf_relight.methods.pix2pix import Config
 from tf_relight.networks.fixed_light import FixedLight, relight
 from tf_relight.networks.layers import ConvInstance, ReflectResidual, UpConvInstance
 from tf_relight.networks.relight_model import RelightModel

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tf_relight.methods.baselines.dense_gridnet import Config
+from tf_relight.methods.dense_gridnet import Config
 from tf_relight.networks.fixed_light import FixedLight, relight
 from tf_relight.networks.layers import torch_uniform
 

@@ -1,1 +1,0 @@
-"""Networks that the relighting papers compare with, each retrained for one fixed light; a family a folder."""
