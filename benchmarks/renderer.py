@@ -19,8 +19,8 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")  # before numpy is imported: one core
 
 from benchmarks.timing import write_row  # noqa: E402
-from tf_relight.data.synthetic import Scene  # noqa: E402
-from tf_relight.data.synthetic.heads import Head  # noqa: E402
+from tf_relight.rendering.heads.head import Head  # noqa: E402
+from tf_relight.rendering.scenes.scene import Scene  # noqa: E402
 
 BARS = {256: 190, 512: 45}
 HEAD_SIZES = (128, 256, 512)

@@ -64,7 +64,7 @@ def quickstart(
 
 
 def _render(config: RunConfig, scenes: int, validation_scenes: int) -> None:
-    from tf_relight.data.synthetic.write import render_scenes
+    from tf_relight.rendering.scenes.write import render_scenes
 
     assert config.data.root is not None  # the quickstart's config sets it
     render_scenes(

@@ -8,8 +8,8 @@ import pytest
 from tests.data.test_portraits import Folder
 from tests.data.test_tfrecord import record
 from tf_relight.data.check import check
-from tf_relight.data.tfrecord import write_shard
 from tf_relight.errors import RelightError
+from tf_relight.rendering.tfrecord import write_shard
 
 
 def test_a_whole_folder(vidit):

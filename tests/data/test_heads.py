@@ -9,10 +9,10 @@ from tf_relight.config import DataConfig
 from tf_relight.data import heads, open_source
 from tf_relight.data.pipeline import batches
 from tf_relight.data.source import FormedSource
-from tf_relight.data.synthetic.head_maps import to_dpr
-from tf_relight.data.synthetic.heads import ORIGINAL_LIGHT, Head, head_light
 from tf_relight.errors import RelightError
 from tf_relight.light.spherical_harmonics import shading
+from tf_relight.rendering.heads.head import ORIGINAL_LIGHT, Head, head_light
+from tf_relight.rendering.heads.maps import to_dpr
 
 SIZE = 24
 

@@ -84,7 +84,7 @@ def test_lists_choose_the_pairs(folder):
 
 
 def test_what_the_renderer_writes_is_read(tmp_path):
-    from tf_relight.data.synthetic import render_heads
+    from tf_relight.rendering.heads.write import render_heads
 
     render_heads(tmp_path / "heads", heads=2, validation_heads=1, size=24, layout="dpr")
     config = DataConfig(name="portraits", root=tmp_path / "heads", size=24)

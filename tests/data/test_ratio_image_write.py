@@ -19,10 +19,10 @@ from tf_relight.data.ratio_image_write import (
     read_landmarks,
     render_ratio_images,
 )
-from tf_relight.data.synthetic.head_layouts import dpr_normal_picture
-from tf_relight.data.synthetic.heads import Head
 from tf_relight.errors import RelightError
 from tf_relight.light.light import Light
+from tf_relight.rendering.heads.head import Head
+from tf_relight.rendering.heads.layouts import dpr_normal_picture
 
 SIZE = 96
 NAMES = ("anna", "ben")

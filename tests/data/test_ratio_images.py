@@ -19,12 +19,12 @@ from tf_relight.data.ratio_images import (
     to_dpr_frame,
 )
 from tf_relight.data.source_light import erode_skin, fit_source_light
-from tf_relight.data.synthetic.head_layouts import dpr_normal_picture
 from tf_relight.errors import RelightError
 from tf_relight.light.light import Light
 from tf_relight.light.spherical_harmonics import shading
 from tf_relight.photo.picture import to_u8
 from tf_relight.photo.reading import read_picture
+from tf_relight.rendering.heads.layouts import dpr_normal_picture
 
 SIZE = 96
 LEFT, RIGHT = (Light.from_direction(azimuth, 20).luminance for azimuth in (-60, 60))

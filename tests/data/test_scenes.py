@@ -9,9 +9,11 @@ from tf_relight.config import DataConfig
 from tf_relight.data import open_source, scenes
 from tf_relight.data.cache import cached
 from tf_relight.data.source import PooledSource
-from tf_relight.data.synthetic import Scene, SceneLayers, scene_seed
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import ViditLight
+from tf_relight.rendering.scenes.layers import SceneLayers
+from tf_relight.rendering.scenes.scene import Scene
+from tf_relight.rendering.scenes.write import scene_seed
 
 SIZE = 16
 

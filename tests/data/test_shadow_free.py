@@ -9,9 +9,10 @@ from tf_relight.config import DataConfig, load_config
 from tf_relight.data import open_source
 from tf_relight.data.cache import cached
 from tf_relight.data.exposure_fusion import fuse_folder
-from tf_relight.data.synthetic import Scene, scene_seed
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import ViditLight
+from tf_relight.rendering.scenes.scene import Scene
+from tf_relight.rendering.scenes.write import scene_seed
 from tf_relight.train import _ready_source, _with_data_fields
 
 SIZE = 16

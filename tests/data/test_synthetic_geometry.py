@@ -7,9 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tf_relight.data.synthetic.composition import Composition
-from tf_relight.data.synthetic.materials import SUBSTANCES, Material
-from tf_relight.data.synthetic.primitives import (
+from tf_relight.light.vidit import DIRECTIONS
+from tf_relight.rendering.primitives import (
     SHAPES,
     Primitive,
     make_primitive,
@@ -19,11 +18,12 @@ from tf_relight.data.synthetic.primitives import (
     rotation_y,
     rotation_z,
 )
-from tf_relight.data.synthetic.raycast import NOTHING, Camera, first_hits, lit_by
-from tf_relight.data.synthetic.scenes import compose
-from tf_relight.data.synthetic.textures import fine_noise, tiling
-from tf_relight.data.synthetic.view import RING_REACH, render_view
-from tf_relight.light.vidit import DIRECTIONS
+from tf_relight.rendering.scenes.composition import Composition
+from tf_relight.rendering.scenes.materials import SUBSTANCES, Material
+from tf_relight.rendering.scenes.raycast import NOTHING, Camera, first_hits, lit_by
+from tf_relight.rendering.scenes.scene import compose
+from tf_relight.rendering.scenes.view import RING_REACH, render_view
+from tf_relight.rendering.textures import fine_noise, tiling
 
 
 def inside(solid: Primitive, points: np.ndarray, margin: float = 0.0) -> np.ndarray:

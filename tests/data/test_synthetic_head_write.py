@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from tf_relight.cli import main
-from tf_relight.data.synthetic import head_write
-from tf_relight.data.synthetic.head_write import render_heads
-from tf_relight.data.synthetic.heads import RELIT_LIGHTS, Head
 from tf_relight.errors import RelightError
 from tf_relight.light.spherical_harmonics import shading
+from tf_relight.rendering.heads import write as head_write
+from tf_relight.rendering.heads.head import RELIT_LIGHTS, Head
+from tf_relight.rendering.heads.write import render_heads
 
 SIZE = 64
 SUBJECT = "imgHQ00000"

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tf_relight.data.synthetic.head_lights import DIRECTEDNESS, FIRST_COEFFICIENT, LUMINANCE, sample_light
-from tf_relight.data.synthetic.head_maps import HeadMaps, quadratic_form, to_dpr
-from tf_relight.data.synthetic.heads import PARTS, Head, head_light
-from tf_relight.data.synthetic.surfaces import PortraitCamera, Surface, render_surfaces
 from tf_relight.errors import RelightError
 from tf_relight.light.spherical_harmonics import basis, shading, smallest_shading
+from tf_relight.rendering.heads.head import PARTS, Head, head_light
+from tf_relight.rendering.heads.lights import DIRECTEDNESS, FIRST_COEFFICIENT, LUMINANCE, sample_light
+from tf_relight.rendering.heads.maps import HeadMaps, quadratic_form, to_dpr
+from tf_relight.rendering.heads.surfaces import PortraitCamera, Surface, render_surfaces
 
 SIZE = 48
 

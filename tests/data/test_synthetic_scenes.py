@@ -7,21 +7,22 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tf_relight.data.synthetic import Scene, SceneLayers
-from tf_relight.data.synthetic.assembly import KINDS
-from tf_relight.data.synthetic.raycast import NOTHING
-from tf_relight.data.synthetic.scenes import (
-    LEAST_COVERED,
-    LEAST_LIT,
-    PROBE_SIZE,
-    compose,
-    is_worth_showing,
-)
-from tf_relight.data.synthetic.tone import TABLE_TOP, encode, filmic
-from tf_relight.data.synthetic.view import render_view
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import DIRECTIONS, TEMPERATURES
 from tf_relight.photo.colour import linear_to_srgb, planckian_rgb
+from tf_relight.rendering.scenes.assembly import KINDS
+from tf_relight.rendering.scenes.layers import SceneLayers
+from tf_relight.rendering.scenes.raycast import NOTHING
+from tf_relight.rendering.scenes.scene import (
+    LEAST_COVERED,
+    LEAST_LIT,
+    PROBE_SIZE,
+    Scene,
+    compose,
+    is_worth_showing,
+)
+from tf_relight.rendering.scenes.tone import TABLE_TOP, encode, filmic
+from tf_relight.rendering.scenes.view import render_view
 
 SIZE = 48
 

@@ -13,10 +13,12 @@ from PIL import Image
 
 from tf_relight.config import DataConfig
 from tf_relight.data import open_source
-from tf_relight.data.synthetic import Scene, render_scenes, scene_seed, write
-from tf_relight.data.tfrecord import stored_scenes
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import ALL_LIGHTS
+from tf_relight.rendering.scenes import write
+from tf_relight.rendering.scenes.scene import Scene
+from tf_relight.rendering.scenes.write import render_scenes, scene_seed
+from tf_relight.rendering.tfrecord import stored_scenes
 
 SIZE = 16
 

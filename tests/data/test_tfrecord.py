@@ -12,10 +12,11 @@ from tf_relight.data import open_source
 from tf_relight.data.cache import cached
 from tf_relight.data.pictures import resized
 from tf_relight.data.source import PooledSource
-from tf_relight.data.synthetic import Scene, render_scenes, scene_seed
-from tf_relight.data.tfrecord import SceneRecord, stored_scenes, write_shard
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import ALL_LIGHTS, ViditLight
+from tf_relight.rendering.scenes.scene import Scene
+from tf_relight.rendering.scenes.write import render_scenes, scene_seed
+from tf_relight.rendering.tfrecord import SceneRecord, stored_scenes, write_shard
 
 SIZE = 16
 SHARD = "train/scenes-000000.tfrecord"

@@ -167,7 +167,7 @@ def render_scenes(
     ground_truth: bool,
 ) -> int:
     """Render scenes into a folder."""
-    from tf_relight.data.synthetic.write import render_scenes
+    from tf_relight.rendering.scenes.write import render_scenes
 
     rendered = render_scenes(
         out,
@@ -199,7 +199,7 @@ def render_heads(
     first: int,
 ) -> int:
     """Render portrait heads into a folder."""
-    from tf_relight.data.synthetic.head_write import render_heads
+    from tf_relight.rendering.heads.write import render_heads
 
     rendered = render_heads(
         out,

@@ -22,10 +22,10 @@ from tf_relight.data.portraits import (
     read_portrait_light,
 )
 from tf_relight.data.shards import SHARDS, SPLITS
-from tf_relight.data.tfrecord import StoredScene, stored_scenes
 from tf_relight.data.vidit_layout import SHADOW_FREE, FoundFile, Scene, collect, find_files
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import ALL_LIGHTS, ViditLight
+from tf_relight.rendering.tfrecord import StoredScene, stored_scenes
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")

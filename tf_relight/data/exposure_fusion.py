@@ -21,7 +21,6 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from tf_relight.data.pictures import look, read_rgb
-from tf_relight.data.synthetic.parallel import progress_bar, run
 from tf_relight.data.vidit import choose_files
 from tf_relight.data.vidit_layout import (
     SHADOW_FREE,
@@ -33,6 +32,7 @@ from tf_relight.data.vidit_layout import (
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
 from tf_relight.light.vidit import ALL_LIGHTS, LIGHT_COUNT, ViditLight
+from tf_relight.rendering.parallel import progress_bar, run
 
 SETTINGS_FILE = "fusion.json"
 RECORD = "relight data fuse"

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from tf_relight.data.store import ItemStore
-from tf_relight.data.synthetic.head_maps import HeadMaps
-from tf_relight.data.synthetic.heads import (
+from tf_relight.errors import RelightError
+from tf_relight.rendering.heads.head import (
     FORMAT_VERSION,
     ORIGINAL_LIGHT,
     RELIT_LIGHTS,
@@ -25,8 +25,8 @@ from tf_relight.data.synthetic.heads import (
     head_light,
     head_name,
 )
-from tf_relight.data.synthetic.parallel import progress_bar, run
-from tf_relight.errors import RelightError
+from tf_relight.rendering.heads.maps import HeadMaps
+from tf_relight.rendering.parallel import progress_bar, run
 
 if TYPE_CHECKING:
     from tf_relight.config import DataConfig

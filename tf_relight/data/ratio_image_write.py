@@ -33,16 +33,16 @@ from tf_relight.data.ratio_images import (
     read_normals,
 )
 from tf_relight.data.splits import held_out_groups
-from tf_relight.data.synthetic.head_layouts import DPR_NORMALS
-from tf_relight.data.synthetic.head_write import LISTS
-from tf_relight.data.synthetic.layouts import write_png
-from tf_relight.data.synthetic.parallel import progress_bar, run
-from tf_relight.data.synthetic.write import check_count, claim_folder
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
 from tf_relight.light.files import LARGEST_TEXT, format_light
 from tf_relight.light.light import Light
 from tf_relight.photo.listing import list_pictures
+from tf_relight.rendering.heads.layouts import DPR_NORMALS
+from tf_relight.rendering.heads.write import LISTS
+from tf_relight.rendering.parallel import progress_bar, run
+from tf_relight.rendering.scenes.layouts import write_png
+from tf_relight.rendering.scenes.write import check_count, claim_folder
 
 SETTINGS_FILE = "ratio_images.json"
 FORMAT_VERSION = 1

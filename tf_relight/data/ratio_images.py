@@ -18,13 +18,13 @@ import cv2
 import numpy as np
 
 from tf_relight.data.source_light import fit_source_light
-from tf_relight.data.synthetic.head_lights import FIRST_COEFFICIENT, sample_light
 from tf_relight.errors import RelightError
 from tf_relight.light.directions import rotation_about
 from tf_relight.light.files import HDR_SUFFIXES
 from tf_relight.light.light import Light
 from tf_relight.light.spherical_harmonics import rotate, shading
 from tf_relight.photo.reading import read_picture
+from tf_relight.rendering.heads.lights import FIRST_COEFFICIENT, sample_light
 
 DENOISING = {"h": 5, "hColor": 3, "templateWindowSize": 3, "searchWindowSize": 21}
 """Of `cv2.fastNlMeansDenoisingColored`: a ratio above 1 would make noise visible."""

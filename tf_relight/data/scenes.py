@@ -16,14 +16,14 @@ import numpy as np
 
 from tf_relight.data.source import Part, assemble
 from tf_relight.data.store import ItemStore
-from tf_relight.data.synthetic.layers import SceneLayers
-from tf_relight.data.synthetic.layouts import scene_name
-from tf_relight.data.synthetic.parallel import progress_bar, run
-from tf_relight.data.synthetic.scenes import Scene
-from tf_relight.data.synthetic.write import FORMAT_VERSION, scene_seed
 from tf_relight.data.vidit_scenes import needed_lights
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import DIRECTIONS, LIGHT_COUNT, TEMPERATURES, ViditLight
+from tf_relight.rendering.parallel import progress_bar, run
+from tf_relight.rendering.scenes.layers import SceneLayers
+from tf_relight.rendering.scenes.layouts import scene_name
+from tf_relight.rendering.scenes.scene import Scene
+from tf_relight.rendering.scenes.write import FORMAT_VERSION, scene_seed
 
 if TYPE_CHECKING:
     from tf_relight.config import DataConfig

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tf_relight.data.synthetic import textures
+from tf_relight.rendering import textures
 
 
 @dataclass(frozen=True)

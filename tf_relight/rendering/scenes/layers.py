@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_relight.data.synthetic.tone import encode
 from tf_relight.errors import RelightError, suggest
 from tf_relight.files import atomic_path
 from tf_relight.light.vidit import DIRECTIONS
 from tf_relight.photo.colour import planckian_rgb
+from tf_relight.rendering.scenes.tone import encode
 
 HALF_LIMIT = 60000.0  # below the largest float16
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tf_relight.data.synthetic.composition import Composition
-from tf_relight.data.synthetic.materials import surfaces
-from tf_relight.data.synthetic.primitives import project
-from tf_relight.data.synthetic.raycast import NOTHING, first_hits, lit_by
 from tf_relight.light.vidit import DIRECTIONS
+from tf_relight.rendering.primitives import project
+from tf_relight.rendering.scenes.composition import Composition
+from tf_relight.rendering.scenes.materials import surfaces
+from tf_relight.rendering.scenes.raycast import NOTHING, first_hits, lit_by
 
 RING_REACH = 5.0  # a lamp's light ends at this many ring distances
 NEAREST_FALLOFF = 0.05  # squared distance, relative to the ring's, below which light grows no more

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tf_relight.data.synthetic.assembly import assemble
-from tf_relight.data.synthetic.materials import Material
-from tf_relight.data.synthetic.primitives import Primitive
-from tf_relight.data.synthetic.raycast import Camera, first_hits
 from tf_relight.light.vidit import DIRECTIONS
+from tf_relight.rendering.primitives import Primitive
+from tf_relight.rendering.scenes.assembly import assemble
+from tf_relight.rendering.scenes.materials import Material
+from tf_relight.rendering.scenes.raycast import Camera, first_hits
 
 CAMERA_DISTANCE = (3.2, 6.0)  # metres
 CAMERA_ELEVATION = (8.0, 32.0)  # degrees

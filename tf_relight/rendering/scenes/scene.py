@@ -10,14 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tf_relight.data.synthetic.assembly import KINDS
-from tf_relight.data.synthetic.composition import Composition, draw_composition
-from tf_relight.data.synthetic.layers import SceneLayers
-from tf_relight.data.synthetic.raycast import NOTHING
-from tf_relight.data.synthetic.view import View, render_view
 from tf_relight.errors import RelightError, suggest
 from tf_relight.light.vidit import DIRECTIONS, TEMPERATURES
 from tf_relight.photo.colour import LUMINANCE_WEIGHTS
+from tf_relight.rendering.scenes.assembly import KINDS
+from tf_relight.rendering.scenes.composition import Composition, draw_composition
+from tf_relight.rendering.scenes.layers import SceneLayers
+from tf_relight.rendering.scenes.raycast import NOTHING
+from tf_relight.rendering.scenes.view import View, render_view
 
 PROBE_SIZE = 48  # pixels of the small rendering that judges and exposes a scene
 MAX_TRIES = 64

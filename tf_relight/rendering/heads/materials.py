@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tf_relight.data.synthetic.head_shape import (
+from tf_relight.rendering.heads.shape import (
     HeadShape,
     bump,
     eye_coordinates,

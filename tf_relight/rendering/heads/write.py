@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 
-from tf_relight.data.synthetic.head_layouts import HEAD_LAYOUTS
-from tf_relight.data.synthetic.heads import FORMAT_VERSION, HEADS_PER_SEED, RELIT_LIGHTS, Head, head_name
-from tf_relight.data.synthetic.parallel import progress_bar, run
-from tf_relight.data.synthetic.write import check_count, claim_folder
 from tf_relight.errors import RelightError, suggest
 from tf_relight.files import atomic_path
+from tf_relight.rendering.heads.head import FORMAT_VERSION, HEADS_PER_SEED, RELIT_LIGHTS, Head, head_name
+from tf_relight.rendering.heads.layouts import HEAD_LAYOUTS
+from tf_relight.rendering.parallel import progress_bar, run
+from tf_relight.rendering.scenes.write import check_count, claim_folder
 
 SETTINGS_FILE = "heads.json"
 LISTS = {"train": "train.lst", "validation": "val.lst"}  # DPR's names

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_relight.data.synthetic.heads import ORIGINAL_LIGHT, RELIT_LIGHTS, Head, head_name
-from tf_relight.data.synthetic.layouts import write_png
 from tf_relight.files import atomic_path
 from tf_relight.light.spherical_harmonics import convert
+from tf_relight.rendering.heads.head import ORIGINAL_LIGHT, RELIT_LIGHTS, Head, head_name
+from tf_relight.rendering.scenes.layouts import write_png
 
 DPR_NORMALS = "full_normal_faceRegion_faceBoundary_extend.png"  # as DPR's own renderer names them
 SFSNET_KINDS = ("face", "albedo", "normal", "mask", "depth")

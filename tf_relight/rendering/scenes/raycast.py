@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tf_relight.data.synthetic.primitives import BLAS_THREAD_LIMIT, Primitive
+from tf_relight.rendering.primitives import BLAS_THREAD_LIMIT, Primitive
 
 NOTHING = -1
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_relight.data.synthetic.primitives import project
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
 from tf_relight.light.spherical_harmonics import shading
+from tf_relight.rendering.primitives import project
 
 NORMAL_STEPS = 32767  # a normal's component is kept as a 16-bit number
 GLOSS_LOBE = np.array([1.0, 0.85, 0.85, 0.85, 0.6, 0.6, 0.6, 0.6, 0.6])  # how much a rough mirror keeps

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tf_relight.data.synthetic.materials import Material, draw_material
-from tf_relight.data.synthetic.primitives import (
+from tf_relight.rendering.primitives import (
     SHAPES,
     Primitive,
     make_primitive,
@@ -15,6 +14,7 @@ from tf_relight.data.synthetic.primitives import (
     rotation_y,
     rotation_z,
 )
+from tf_relight.rendering.scenes.materials import Material, draw_material
 
 KINDS = ("yard", "rocks", "street", "room")
 GROUND = {

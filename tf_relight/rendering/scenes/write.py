@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_relight.data.synthetic.layouts import LAYOUTS, scene_name
-from tf_relight.data.synthetic.parallel import progress_bar, run
-from tf_relight.data.synthetic.scenes import Scene
 from tf_relight.errors import RelightError, suggest
 from tf_relight.files import atomic_path
 from tf_relight.light.vidit import DIRECTIONS, ViditLight
+from tf_relight.rendering.parallel import progress_bar, run
+from tf_relight.rendering.scenes.layouts import LAYOUTS, scene_name
+from tf_relight.rendering.scenes.scene import Scene
 
 SETTINGS_FILE = "scenes.json"
 FORMAT_VERSION = 1  # raised when a seed no longer gives the same picture

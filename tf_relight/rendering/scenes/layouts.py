@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tf_relight.data.synthetic.scenes import Scene
 from tf_relight.files import atomic_path
 from tf_relight.light.vidit import ALL_LIGHTS, ViditLight
+from tf_relight.rendering.scenes.scene import Scene
 
 PNG_LEVEL = 1  # higher levels cost as much time as the rendering
 
@@ -97,7 +97,7 @@ def _shard_paths(folder: Path, numbers: Sequence[int], lights: Sequence[ViditLig
 def _write_shard(
     folder: Path, numbers: Sequence[int], lights: Sequence[ViditLight], render: Callable[[int], Scene]
 ) -> None:
-    from tf_relight.data.tfrecord import SceneRecord, write_shard
+    from tf_relight.rendering.tfrecord import SceneRecord, write_shard
 
     def record(number: int) -> SceneRecord:
         scene = render(number)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from tf_relight.data.synthetic import head_hair as hairs
-from tf_relight.data.synthetic import head_shape as shapes
-from tf_relight.data.synthetic.head_lights import sample_light
-from tf_relight.data.synthetic.head_maps import HeadMaps, pack_normals
-from tf_relight.data.synthetic.head_materials import draw_colours, paint_face
-from tf_relight.data.synthetic.surfaces import Fragments, PortraitCamera, Surface, render_surfaces
-from tf_relight.data.synthetic.textures import coarse_noise, fine_noise
 from tf_relight.errors import RelightError
+from tf_relight.rendering.heads import hair as hairs
+from tf_relight.rendering.heads import shape as shapes
+from tf_relight.rendering.heads.lights import sample_light
+from tf_relight.rendering.heads.maps import HeadMaps, pack_normals
+from tf_relight.rendering.heads.materials import draw_colours, paint_face
+from tf_relight.rendering.heads.surfaces import Fragments, PortraitCamera, Surface, render_surfaces
+from tf_relight.rendering.textures import coarse_noise, fine_noise
 
 PARTS = {"face": 1, "ear": 2, "body": 3, "hair": 4}
 FORMAT_VERSION = 1  # raised when a number no longer gives the same picture

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tf_relight.data.synthetic.head_materials import HeadColours
-from tf_relight.data.synthetic.head_shape import HeadShape, curve, skull, smooth_step
+from tf_relight.rendering.heads.materials import HeadColours
+from tf_relight.rendering.heads.shape import HeadShape, curve, skull, smooth_step
 
 STYLES = ("bald", "shaved", "short", "swept", "fringe", "bob", "long", "tied", "afro")
 STYLE_SHARES = (0.06, 0.08, 0.20, 0.17, 0.08, 0.13, 0.15, 0.07, 0.06)

@@ -1,0 +1,1 @@
+"""Draws embedded pictures with exact ground truth, with numpy alone; knows no training."""

@@ -1,0 +1,1 @@
+"""Procedural heads: shape, hair, skin, and their maps under any light."""

@@ -1,0 +1,1 @@
+"""Procedural scenes under the forty lights of VIDIT."""
