@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 
 from benchmarks.timing import write_row
-from tf_relight.config import DataConfig
 from tf_relight.data import open_source
+from tf_relight.data.options import DataConfig
 from tf_relight.data.pipeline import batches, cached
 from tf_relight.data.source import Source
 

@@ -81,8 +81,8 @@ def rendered(info: MethodInfo, size: int, *, count: int = COUNT, seed: int = SEE
     Args:
         size: pixels per side.
     """
-    from tf_relight.config import DataConfig
     from tf_relight.data import open_source
+    from tf_relight.data.options import DataConfig
 
     portraits = takes_light(info)
     config = DataConfig(

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tf_relight import baselines, by_light, data, evaluate, metrics
 from tf_relight.cli import main
-from tf_relight.config import DataConfig
+from tf_relight.data.options import DataConfig
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import ALL_LIGHTS, LIGHT_COUNT, ViditLight
 

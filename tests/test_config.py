@@ -10,14 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tf_relight.config import (
-    DataConfig,
-    RunConfig,
-    TrainConfig,
-    dump_config,
-    load_config,
-    make_data_config,
-)
+from tf_relight.config import RunConfig, TrainConfig, dump_config, load_config, make_data_config
+from tf_relight.data.options import DataConfig
 from tf_relight.errors import RelightError
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))

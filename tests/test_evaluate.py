@@ -152,7 +152,7 @@ def test_affine_baseline_of_grey_pictures_is_finite() -> None:
 @pytest.fixture
 def fake_data(monkeypatch: pytest.MonkeyPatch):
     """Let every dataset be the fake source; returns a config for it."""
-    from tf_relight.config import DataConfig
+    from tf_relight.data.options import DataConfig
 
     monkeypatch.setattr(data, "open_source", lambda config, split: FakeSource(6 if split == "train" else 3))
     return DataConfig(name="folder", size=SIZE)
@@ -268,7 +268,7 @@ def test_methods_with_light_get_the_target_light_and_are_scored_on_the_source_li
 
 
 def test_portrait_weights_are_scored_on_heads(tmp_path: Path) -> None:
-    from tf_relight.config import DataConfig
+    from tf_relight.data.options import DataConfig
 
     method = methods.get("dpr512")
     config = method.config({"width": 2})

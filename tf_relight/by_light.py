@@ -22,7 +22,7 @@ from tf_relight.photo.lettering import FAINT, GRID, INK, PAPER, Colour, font, sh
 from tf_relight.score_table import exact, write_csv
 
 if TYPE_CHECKING:
-    from tf_relight.config import DataConfig
+    from tf_relight.data.options import DataConfig
 
 COLUMNS = ("direction", "temperature", "pictures", "psnr", "input_psnr", "gain")
 """Columns of by_light.csv: psnr, input_psnr (of the unchanged input) and gain in dB, means over pictures."""

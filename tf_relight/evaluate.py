@@ -18,12 +18,12 @@ import numpy as np
 
 from tf_relight import methods, metrics
 from tf_relight.by_light import check_lights, light_number, write_by_light
-from tf_relight.data.luminance import light_luminance
+from tf_relight.data.lightness import light_luminance
 from tf_relight.errors import RelightError
 from tf_relight.score_table import Row, append_row, exact, write_csv
 
 if TYPE_CHECKING:
-    from tf_relight.config import DataConfig
+    from tf_relight.data.options import DataConfig
     from tf_relight.data.source import Source
 
 Relight = Callable[..., np.ndarray]

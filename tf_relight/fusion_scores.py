@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from tf_relight.data.exposure_fusion import FusionJob
 from tf_relight.data.pictures import read_rgb, resized
-from tf_relight.data.vidit_layout import SHADOW_FREE
+from tf_relight.data.vidit.exposure_fusion import FusionJob
+from tf_relight.data.vidit.layout import SHADOW_FREE
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import ALL_LIGHTS
 from tf_relight.metrics import psnr, quantise

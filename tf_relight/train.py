@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tf_relight import methods
-from tf_relight.config import SHADOW_FREE_DATASETS, RunConfig, dump_config
+from tf_relight.config import RunConfig, dump_config
 from tf_relight.contract.stage import FOLLOWED, Stage
+from tf_relight.data.options import SHADOW_FREE_DATASETS
 from tf_relight.data.source import FormedSource, Source
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path

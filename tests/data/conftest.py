@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tf_relight.config import DataConfig
+from tf_relight.data.options import DataConfig
 from tf_relight.light.vidit import ALL_LIGHTS, ViditLight
 
 SIZE = 16

@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
-from tf_relight.data.depth import read_depth
+from tf_relight.data.vidit.depth import read_depth
 from tf_relight.errors import RelightError
 
 DEPTH = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)

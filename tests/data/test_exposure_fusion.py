@@ -11,8 +11,8 @@ import pytest
 from tf_relight.cli import main
 from tf_relight.data import open_source
 from tf_relight.data.check import check
-from tf_relight.data.exposure_fusion import fuse, fuse_folder, parse_weights
 from tf_relight.data.pictures import read_rgb
+from tf_relight.data.vidit.exposure_fusion import fuse, fuse_folder, parse_weights
 from tf_relight.errors import RelightError
 from tf_relight.fusion_scores import match
 from tf_relight.light.vidit import ALL_LIGHTS

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tf_relight.config import DataConfig
 from tf_relight.data import heads, open_source
+from tf_relight.data.options import DataConfig
 from tf_relight.data.pipeline import batches
 from tf_relight.data.source import FormedSource
 from tf_relight.errors import RelightError

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from tf_relight.config import DataConfig
 from tf_relight.data import open_source
-from tf_relight.data.luminance import as_luminance
+from tf_relight.data.lightness import as_luminance
+from tf_relight.data.options import DataConfig
 from tf_relight.data.pipeline import cached
 from tf_relight.data.source import FormedSource, PooledSource
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tf_relight.data.mesh_warp import BORDER_POINTS, build_mesh, deform, inverse_map, warp_map
+from tf_relight.data.portraits.mesh_warp import BORDER_POINTS, build_mesh, deform, inverse_map, warp_map
 from tf_relight.errors import RelightError
 
 SIZE = (160, 200)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tf_relight.data.normal_refinement import (
+from tf_relight.data.portraits.normal_refinement import (
     erode_face,
     fill_normals,
     refine_normals,

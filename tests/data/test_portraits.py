@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_relight.config import DataConfig
 from tf_relight.data import open_source
+from tf_relight.data.options import DataConfig
 from tf_relight.errors import RelightError
 from tf_relight.light.spherical_harmonics import image_map
 

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from tf_relight.cli import main
-from tf_relight.config import DataConfig
 from tf_relight.data import open_source
-from tf_relight.data.ratio_image_write import (
+from tf_relight.data.options import DataConfig
+from tf_relight.data.portraits.ratio_image_write import (
     find_inputs,
     load_portrait,
     read_landmarks,

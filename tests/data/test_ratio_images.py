@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_relight.data.ratio_images import (
+from tf_relight.data.portraits.ratio_images import (
     RatioPortrait,
     denoise,
     has_holes,
@@ -18,7 +18,7 @@ from tf_relight.data.ratio_images import (
     read_normals,
     to_dpr_frame,
 )
-from tf_relight.data.source_light import erode_skin, fit_source_light
+from tf_relight.data.portraits.source_light import erode_skin, fit_source_light
 from tf_relight.errors import RelightError
 from tf_relight.light.light import Light
 from tf_relight.light.spherical_harmonics import shading

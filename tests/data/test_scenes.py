@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tf_relight.config import DataConfig
 from tf_relight.data import open_source, scenes
 from tf_relight.data.cache import cached
+from tf_relight.data.options import DataConfig
 from tf_relight.data.source import PooledSource
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import ViditLight

@@ -5,10 +5,11 @@ import logging
 import numpy as np
 import pytest
 
-from tf_relight.config import DataConfig, load_config
+from tf_relight.config import load_config
 from tf_relight.data import open_source
 from tf_relight.data.cache import cached
-from tf_relight.data.exposure_fusion import fuse_folder
+from tf_relight.data.options import DataConfig
+from tf_relight.data.vidit.exposure_fusion import fuse_folder
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import ViditLight
 from tf_relight.rendering.scenes.scene import Scene

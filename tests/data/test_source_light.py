@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import nnls
 
-from tf_relight.data.source_light import (
+from tf_relight.data.portraits.source_light import (
     SAMPLES,
     erode_skin,
     fit_light,

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tf_relight.config import DataConfig
 from tf_relight.data import open_source
 from tf_relight.data.cache import cached
+from tf_relight.data.options import DataConfig
 from tf_relight.data.pictures import resized
 from tf_relight.data.source import PooledSource
 from tf_relight.errors import RelightError

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from tf_relight.data import open_source
-from tf_relight.data.vidit_layout import collect, find_files
+from tf_relight.data.vidit.layout import collect, find_files
 from tf_relight.errors import RelightError
 
 

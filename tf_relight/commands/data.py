@@ -217,7 +217,7 @@ def render_heads(
 
 def render_ratio_images(*, out: str, **options: Any) -> int:
     """Relight portraits into a folder; those that could not be used are listed at the end."""
-    from tf_relight.data.ratio_image_write import render_ratio_images
+    from tf_relight.data.portraits.ratio_image_write import render_ratio_images
 
     result = render_ratio_images(out, **options)
     print(
@@ -230,7 +230,7 @@ def render_ratio_images(*, out: str, **options: Any) -> int:
 def fuse_scenes(*, root: str, weights: str, size: int | None, track: str, workers: int, compare: bool) -> int:
     """Fuse the scenes of a folder; those that could not be fused are listed at the end."""
     from tf_relight.commands.printing import print_aligned
-    from tf_relight.data.exposure_fusion import fuse_folder, parse_weights
+    from tf_relight.data.vidit.exposure_fusion import fuse_folder, parse_weights
     from tf_relight.fusion_scores import compare_fused, mean_scores
 
     result = fuse_folder(root, weights=parse_weights(weights), size=size, track=track, workers=workers)

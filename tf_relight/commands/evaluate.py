@@ -10,7 +10,7 @@ from tf_relight.commands.printing import report_failures
 from tf_relight.parser import add_set
 
 if TYPE_CHECKING:
-    from tf_relight.config import DataConfig
+    from tf_relight.data.options import DataConfig
 
 
 def add(commands: Any) -> None:

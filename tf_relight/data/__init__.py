@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Literal
 from tf_relight.errors import RelightError, suggest
 
 if TYPE_CHECKING:
-    from tf_relight.config import DataConfig
+    from tf_relight.data.options import DataConfig
     from tf_relight.data.source import Source
 
 DATASETS = {
-    "vidit": "tf_relight.data.vidit",
+    "vidit": "tf_relight.data.vidit.dataset",
     "folder": "tf_relight.data.folder",
-    "portraits": "tf_relight.data.portraits",
+    "portraits": "tf_relight.data.portraits.dataset",
     "scenes": "tf_relight.data.scenes",
     "heads": "tf_relight.data.heads",
     "shards": "tf_relight.data.shards",
@@ -45,6 +45,6 @@ def open_source(
     source = importlib.import_module(DATASETS[data_config.name]).open(data_config, split)
     if channels == "rgb":
         return source
-    from tf_relight.data.luminance import as_luminance
+    from tf_relight.data.lightness import as_luminance
 
     return as_luminance(source)

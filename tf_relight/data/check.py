@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from tf_relight.data.depth import read_depth
 from tf_relight.data.folder import find_pairs
 from tf_relight.data.pictures import Glance, look, read_rgb
-from tf_relight.data.portraits import (
+from tf_relight.data.portraits.dataset import (
     LISTS,
     Portrait,
     find_original,
@@ -22,7 +21,8 @@ from tf_relight.data.portraits import (
     read_portrait_light,
 )
 from tf_relight.data.shards import SHARDS, SPLITS
-from tf_relight.data.vidit_layout import SHADOW_FREE, FoundFile, Scene, collect, find_files
+from tf_relight.data.vidit.depth import read_depth
+from tf_relight.data.vidit.layout import SHADOW_FREE, FoundFile, Scene, collect, find_files
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import ALL_LIGHTS, ViditLight
 from tf_relight.rendering.tfrecord import StoredScene, stored_scenes

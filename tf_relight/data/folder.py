@@ -11,11 +11,11 @@ import numpy as np
 from tf_relight.data.pictures import PICTURE_SUFFIXES, look, read_rgb
 from tf_relight.data.source import Part, files_fingerprint
 from tf_relight.data.splits import choose_split
-from tf_relight.data.vidit_layout import folder_meaning, walk
+from tf_relight.data.vidit.layout import folder_meaning, walk
 from tf_relight.errors import RelightError
 
 if TYPE_CHECKING:
-    from tf_relight.config import DataConfig
+    from tf_relight.data.options import DataConfig
 
 _LOG = logging.getLogger("tf_relight.data")
 

@@ -29,7 +29,7 @@ from tf_relight.rendering.heads.maps import HeadMaps
 from tf_relight.rendering.parallel import progress_bar, run
 
 if TYPE_CHECKING:
-    from tf_relight.config import DataConfig
+    from tf_relight.data.options import DataConfig
 
 FIXED_PAIRS = tuple(combinations(RELIT_LIGHTS, 2))  # the ten pairs that DPR's lists have of a subject
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from tf_relight.data.source import Part, assemble
 from tf_relight.data.store import ItemStore
-from tf_relight.data.vidit_scenes import needed_lights
+from tf_relight.data.vidit.scenes import needed_lights
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import DIRECTIONS, LIGHT_COUNT, TEMPERATURES, ViditLight
 from tf_relight.rendering.parallel import progress_bar, run
@@ -26,7 +26,7 @@ from tf_relight.rendering.scenes.scene import Scene
 from tf_relight.rendering.scenes.write import FORMAT_VERSION, scene_seed
 
 if TYPE_CHECKING:
-    from tf_relight.config import DataConfig
+    from tf_relight.data.options import DataConfig
 
 _PAIRS = {"one_to_one": 1, "any_to_one": LIGHT_COUNT, "any_to_any": LIGHT_COUNT**2}
 

@@ -10,15 +10,15 @@ import numpy as np
 from tf_relight.data.pictures import resized
 from tf_relight.data.source import files_fingerprint
 from tf_relight.data.splits import choose_split
-from tf_relight.data.vidit_layout import Scene
-from tf_relight.data.vidit_samples import ViditSource
-from tf_relight.data.vidit_scenes import Completeness, needed_lights
+from tf_relight.data.vidit.layout import Scene
+from tf_relight.data.vidit.samples import ViditSource
+from tf_relight.data.vidit.scenes import Completeness, needed_lights
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import ViditLight
 from tf_relight.rendering.tfrecord import StoredScene, stored_scenes
 
 if TYPE_CHECKING:
-    from tf_relight.config import DataConfig
+    from tf_relight.data.options import DataConfig
 
 SPLITS = ("train", "validation")
 SHARDS = "[!.]*.tfrecord"

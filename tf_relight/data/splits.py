@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from tf_relight.data.vidit_layout import folder_meaning
+from tf_relight.data.vidit.layout import folder_meaning
 from tf_relight.errors import RelightError
 
 T = TypeVar("T")

@@ -21,7 +21,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from tf_relight.data.mesh_warp import SYMMETRIC, warp_map
+from tf_relight.data.portraits.mesh_warp import SYMMETRIC, warp_map
 from tf_relight.errors import RelightError
 
 OPENING = 7

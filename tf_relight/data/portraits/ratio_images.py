@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tf_relight.data.source_light import fit_source_light
+from tf_relight.data.portraits.source_light import fit_source_light
 from tf_relight.errors import RelightError
 from tf_relight.light.directions import rotation_about
 from tf_relight.light.files import HDR_SUFFIXES

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from tf_relight.data.pictures import look
-from tf_relight.data.vidit_layout import SHADOW_FREE, Scene
+from tf_relight.data.vidit.layout import SHADOW_FREE, Scene
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import ALL_LIGHTS, ViditLight
 

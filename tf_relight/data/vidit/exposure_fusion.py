@@ -21,14 +21,8 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from tf_relight.data.pictures import look, read_rgb
-from tf_relight.data.vidit import choose_files
-from tf_relight.data.vidit_layout import (
-    SHADOW_FREE,
-    Scene,
-    collect,
-    find_files,
-    shadow_free_path,
-)
+from tf_relight.data.vidit.dataset import choose_files
+from tf_relight.data.vidit.layout import SHADOW_FREE, Scene, collect, find_files, shadow_free_path
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
 from tf_relight.light.vidit import ALL_LIGHTS, LIGHT_COUNT, ViditLight

@@ -26,7 +26,7 @@ from tf_relight.light.files import read_light
 from tf_relight.light.spherical_harmonics import image_map
 
 if TYPE_CHECKING:
-    from tf_relight.config import DataConfig
+    from tf_relight.data.options import DataConfig
 
 LISTS = {"train": ("train.lst",), "validation": ("val.lst", "validation.lst", "test.lst")}
 ORIGINALS = ("original", "originals")

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tf_relight.data.splits import choose_split
-from tf_relight.data.vidit_layout import SHADOW_FREE, FoundFile, Scene, collect, find_files
-from tf_relight.data.vidit_samples import ViditSource
-from tf_relight.data.vidit_scenes import Completeness, complete_scenes, needed_lights
+from tf_relight.data.vidit.layout import SHADOW_FREE, FoundFile, Scene, collect, find_files
+from tf_relight.data.vidit.samples import ViditSource
+from tf_relight.data.vidit.scenes import Completeness, complete_scenes, needed_lights
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import LIGHT_COUNT, ViditLight
 
 if TYPE_CHECKING:
-    from tf_relight.config import DataConfig
+    from tf_relight.data.options import DataConfig
 
 _LOG = logging.getLogger("tf_relight.data")
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tf_relight.data.depth import read_depth
 from tf_relight.data.pictures import read_rgb, resized
 from tf_relight.data.source import Part, assemble, files_fingerprint
-from tf_relight.data.vidit_layout import SHADOW_FREE, Scene
-from tf_relight.data.vidit_scenes import Completeness, needed_lights
+from tf_relight.data.vidit.depth import read_depth
+from tf_relight.data.vidit.layout import SHADOW_FREE, Scene
+from tf_relight.data.vidit.scenes import Completeness, needed_lights
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import LIGHT_COUNT, ViditLight
 
 if TYPE_CHECKING:
-    from tf_relight.config import DataConfig
+    from tf_relight.data.options import DataConfig
 
 _PAIRS = {"one_to_one": 1, "any_to_one": LIGHT_COUNT, "any_to_any": LIGHT_COUNT**2}
 

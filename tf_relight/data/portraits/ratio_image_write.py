@@ -6,7 +6,7 @@
     out/NAME/full_normal_faceRegion_faceBoundary_extend.png   the normals, refined where need be
     out/train.lst, val.lst                           pairs: NAME NAME_00.png NAME_01.png
 
-`tf_relight.data.portraits` reads it. What the fit of a face model gives must be brought as files: a normal
+`portraits.dataset` reads it. What the fit of a face model gives must be brought as files: a normal
 map of each portrait and, where the map does not lie on the face yet, landmarks.
 """
 
@@ -22,9 +22,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tf_relight.data.normal_refinement import refine_normals
 from tf_relight.data.pictures import PICTURE_SUFFIXES, read_rgb
-from tf_relight.data.ratio_images import (
+from tf_relight.data.portraits.normal_refinement import refine_normals
+from tf_relight.data.portraits.ratio_images import (
     RatioPortrait,
     has_holes,
     prepare,

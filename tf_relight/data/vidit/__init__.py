@@ -1,0 +1,1 @@
+"""VIDIT: its layouts, scenes, depth, and shadow-free pictures made from it."""
