@@ -229,7 +229,7 @@ def truth_cases(loaded: LoadedModel, size: int, count: int) -> Iterator[TruthCas
     Raises:
         RelightError: `count` is below 1.
     """
-    from tf_relight.config import make_data_config
+    from tf_relight.config.run import make_data_config
     from tf_relight.data import open_source
 
     if count < 1:

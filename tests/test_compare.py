@@ -16,7 +16,7 @@ from tests.small_table import DATA, SMALL, TRAIN, write_table
 from tf_relight import compare, compare_table, methods, metrics
 from tf_relight.cli import main
 from tf_relight.compare_config import load_table
-from tf_relight.config import RunConfig, dump_config
+from tf_relight.config.run import RunConfig, dump_config
 from tf_relight.data import open_source
 from tf_relight.data.options import DataConfig
 from tf_relight.errors import RelightError

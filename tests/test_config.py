@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tf_relight.config import RunConfig, TrainConfig, dump_config, load_config, make_data_config
+from tf_relight.config.run import RunConfig, TrainConfig, dump_config, load_config, make_data_config
 from tf_relight.data.options import DataConfig
 from tf_relight.errors import RelightError
 

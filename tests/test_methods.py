@@ -230,7 +230,7 @@ def test_saved_model_and_tflite_keep_the_numbers(method, narrow, tmp_path):
     [pytest.param(name, marks=[pytest.mark.slow] if name in TWINS else []) for name in methods.names()],
 )
 def test_smoke_config_lowers_the_loss(name, tmp_path):
-    from tf_relight.config import load_config
+    from tf_relight.config.run import load_config
     from tf_relight.train import train
     from tf_relight.training.summaries import read_curve
 

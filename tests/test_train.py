@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tf_relight.config import load_config
+from tf_relight.config.run import load_config
 from tf_relight.errors import RelightError
 
 CONFIGS = Path(__file__).parent.parent / "configs"

@@ -20,7 +20,7 @@ from tf_relight.by_light import check_lights, gain_of, unchanged_psnr_of, write_
 from tf_relight.compare_config import BASELINES, Table, TableRow
 from tf_relight.compare_curves import CURVE, curve_of, draw_curves
 from tf_relight.compare_table import Result, read_result, save_result, write_table
-from tf_relight.config import RunConfig, dump_config, load_config
+from tf_relight.config.run import RunConfig, dump_config, load_config
 from tf_relight.errors import RelightError, suggest
 from tf_relight.evaluate import Distance, evaluate_source, lpips_alex, publish, score_weights
 

@@ -16,8 +16,9 @@ from pydantic import field_validator as check_field
 from pydantic import model_validator as check_model
 
 from tf_relight import methods
-from tf_relight.config import RunConfig, TrainConfig, override, sentence, validate
-from tf_relight.config_file import read_mapping
+from tf_relight.config.file import read_mapping
+from tf_relight.config.mistakes import sentence
+from tf_relight.config.run import RunConfig, TrainConfig, override, validate
 from tf_relight.contract.values import FrozenModel, Interval, Place, Real
 from tf_relight.data.options import DataConfig
 from tf_relight.errors import RelightError, suggest

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tf_relight.config import RunConfig, load_config
+from tf_relight.config.run import RunConfig, load_config
 from tf_relight.errors import RelightError
 from tf_relight.quiet import quiet_tensorflow
 

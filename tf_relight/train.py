@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tf_relight import methods
-from tf_relight.config import RunConfig, dump_config
+from tf_relight.config.run import RunConfig, dump_config
 from tf_relight.contract.stage import FOLLOWED, Stage
 from tf_relight.data.options import SHADOW_FREE_DATASETS
 from tf_relight.data.source import FormedSource, Source

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 
-from tf_relight.config import load_config
+from tf_relight.config.run import load_config
 from tf_relight.data import open_source
 from tf_relight.data.cache import cached
 from tf_relight.data.options import DataConfig

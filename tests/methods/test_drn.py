@@ -116,7 +116,7 @@ def test_shares_must_leave_the_re_renderer_something():
 
 
 def test_one_stage_alone_needs_the_weights_of_those_before(tmp_path):
-    from tf_relight.config import load_config
+    from tf_relight.config.run import load_config
     from tf_relight.train import train
 
     (stage,) = stages_of(only="re_renderer")
@@ -208,7 +208,7 @@ def test_trainings_on_too_small_pictures_end_before_the_data_are_made(tmp_path, 
 def test_pictures_too_small_for_a_discriminator_are_refused():
     from dataclasses import replace
 
-    from tf_relight.config import load_config
+    from tf_relight.config.run import load_config
     from tf_relight.train import _check_side
 
     config = load_config(CONFIGS / "drn_smoke.yaml", ["data.size=16"])

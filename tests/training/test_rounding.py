@@ -9,7 +9,7 @@ import pytest
 
 from tests.small_rounding import float_twin, network, pictures, psnr, uneven_network
 from tf_relight import methods
-from tf_relight.config import load_config
+from tf_relight.config.run import load_config
 from tf_relight.errors import RelightError
 
 SMOKE = Path(__file__).parent.parent.parent / "configs" / "dmshn_smoke.yaml"

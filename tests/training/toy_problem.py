@@ -41,7 +41,7 @@ def make_trainer(
     import tensorflow as tf
 
     from tests.training.toy_models import build_toy_net
-    from tf_relight.config import TrainConfig
+    from tf_relight.config.run import TrainConfig
     from tf_relight.contract.stage import LossTerm, Schedule, Stage
     from tf_relight.training.loop import Trainer
     from tf_relight.training.strategy import Cluster

@@ -110,7 +110,7 @@ def evaluate(
 
 def _evaluation_data(weights: str, asked: dict[str, object], overrides: Sequence[str]) -> DataConfig:
     """Return the data to score on: that of the training, changed by what was asked for."""
-    from tf_relight.config import make_data_config
+    from tf_relight.config.run import make_data_config
     from tf_relight.weights.file import read_weights, resolve
 
     trained = read_weights(resolve(weights)).metadata.get("data")

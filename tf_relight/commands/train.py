@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
 
 def train(*, config: str, overrides: Sequence[str], resume: bool) -> int:
     """Train as a config file says; returns the exit code, as all commands do."""
-    from tf_relight.config import load_config
+    from tf_relight.config.run import load_config
     from tf_relight.train import train
 
     weights = train(load_config(config, overrides), resume=resume)

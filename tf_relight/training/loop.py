@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_relight.config import TrainConfig
+from tf_relight.config.run import TrainConfig
 from tf_relight.contract.stage import Stage
 from tf_relight.data.pipeline import batches, reader_errors
 from tf_relight.data.source import Source

@@ -5,8 +5,6 @@ TensorFlow is not imported here: a mistyped key is answered in a fraction of a s
 
 from __future__ import annotations
 
-import re
-import reprlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,25 +15,13 @@ from pydantic import field_validator as check_field
 from pydantic import model_validator as check_model
 
 from tf_relight import methods
-from tf_relight.config_file import parse_value, read_mapping
+from tf_relight.config.file import parse_value, read_mapping
+from tf_relight.config.mistakes import sentence
 from tf_relight.contract.values import FrozenModel, Interval, Place, Real, Seed, Whole
 from tf_relight.data.options import DataConfig
 from tf_relight.errors import RelightError, suggest
 
 SECTIONS = ("model", "recipe", "data", "train")
-PLAIN_WORDS = {
-    "int_parsing": "should be a whole number",
-    "int_from_float": "should be a whole number",
-    "int_type": "should be a whole number",
-    "float_parsing": "should be a number",
-    "float_type": "should be a number",
-    "bool_parsing": "should be true or false",
-    "bool_type": "should be true or false",
-    "string_type": "should be text (put it in quotes)",
-    "path_type": "should be a path (put it in quotes)",
-    "list_type": "should be a list such as [a, b]",
-}
-"""Pydantic's error types in the words of somebody who writes YAML."""
 
 
 class TrainConfig(FrozenModel):
@@ -235,48 +221,3 @@ def validate(values: dict[str, Any]) -> tuple[RunConfig | None, list[str]]:
         except ValidationError as error:
             mistakes += [sentence(mistake, (section,), known) for mistake in error.errors()]
     return config, mistakes
-
-
-def sentence(mistake: Any, prefix: tuple[str, ...], known: Mapping[str, type[BaseModel]]) -> str:
-    """Return one pydantic error as "dotted.path = value: what is wrong"."""
-    place = (*prefix, *(str(part) for part in mistake["loc"]))
-    path, kind, value = ".".join(place), mistake["type"], mistake["input"]
-    if kind == "missing":
-        return f"{path} is missing: it has no default."
-    if kind == "extra_forbidden":
-        return f"{path}: unknown key.{_suggest_key(place, known)}"
-    if kind in ("model_type", "dict_type"):
-        return f"{path} = {reprlib.repr(value)}: should be a section of keys and values."
-    message = _message(mistake).rstrip(".")
-    end = "" if message.endswith("?") else "."
-    if not path:  # a rule over several sections names them itself
-        return f"{message}{end}"
-    shown = "" if isinstance(value, dict) else f" = {reprlib.repr(value)}"
-    return f"{path}{shown}: {message}{end}"
-
-
-def _message(mistake: Any) -> str:
-    """Return what is wrong with a value, in plain words."""
-    kind, context = mistake["type"], mistake.get("ctx", {})
-    if kind in PLAIN_WORDS:
-        return PLAIN_WORDS[kind]
-    if isinstance(context.get("error"), Exception):
-        return str(context["error"])
-    message = mistake["msg"].removeprefix("Input ")
-    if kind == "literal_error" and isinstance(mistake["input"], str):
-        message += "." + suggest(mistake["input"], re.findall(r"'([^']*)'", context["expected"]))
-    return message
-
-
-def _suggest_key(place: tuple[str, ...], known: Mapping[str, type[BaseModel]]) -> str:
-    """Return a hint for an unknown key: the nearest of its own section, or its twin in another one."""
-    section, key = ".".join(place[:-1]), place[-1]
-    fields = known[section].model_fields if section in known else {}
-    start = f"{section}." if section else ""
-    hint = suggest(key, fields)
-    if hint:
-        return hint.replace("'", f"'{start}", 1)
-    for other, model in known.items():
-        if key in model.model_fields and other != section:
-            return f" Did you mean '{other}.{key}'?" if other else f" Did you mean '{key}', at the top level?"
-    return f" Known: {', '.join(fields)}." if fields else ""

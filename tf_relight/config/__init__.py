@@ -1,0 +1,1 @@
+"""One run's settings, from one file, with every mistake told at once."""
