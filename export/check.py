@@ -35,9 +35,9 @@ from export.reference import (
 from export.runtimes import RUNTIMES
 from export.signatures import signature_name
 from tf_relight.errors import RelightError
-from tf_relight.metrics import psnr, quantise, ssim
 from tf_relight.networks.running import training_size
 from tf_relight.progress import track
+from tf_relight.scoring.metrics import psnr, quantise, ssim
 
 if TYPE_CHECKING:
     from tf_relight.methods.trained import LoadedModel

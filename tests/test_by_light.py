@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_relight import baselines, by_light, data, evaluate, metrics
+from tf_relight import data
 from tf_relight.cli import main
 from tf_relight.data.options import DataConfig
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import ALL_LIGHTS, LIGHT_COUNT, ViditLight
+from tf_relight.scoring import by_light, evaluate, metrics
+from tf_relight.scoring import simple_predictions as baselines
 
 SCENES = DataConfig(name="scenes", size=32, scenes=1, validation_scenes=1, pairing="any_to_one")
 

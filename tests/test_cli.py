@@ -331,7 +331,7 @@ def test_ground_truth_is_rendered_when_asked_for(tmp_path):
 
 
 def test_release_writes_half_precision_and_the_scores(tiny_weights, tmp_path, capsys):
-    from tf_relight.score_table import Row, append_row
+    from tf_relight.scoring.score_table import Row, append_row
     from tf_relight.weights.file import read_weights
 
     append_row(Row("x", "dmshn", "vidit", "validation", "16", 3, {"psnr": 20.5}), tmp_path / "scores")

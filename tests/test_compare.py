@@ -13,15 +13,16 @@ import pytest
 from PIL import Image
 
 from tests.small_table import DATA, SMALL, TRAIN, write_table
-from tf_relight import compare, compare_table, methods, metrics
+from tf_relight import compare, compare_table, methods
 from tf_relight.cli import main
 from tf_relight.compare_config import load_table
 from tf_relight.config.run import RunConfig, dump_config
 from tf_relight.data import open_source
 from tf_relight.data.options import DataConfig
 from tf_relight.errors import RelightError
-from tf_relight.evaluate import Sample, evaluate_source
 from tf_relight.methods.trained import save_weights
+from tf_relight.scoring import metrics
+from tf_relight.scoring.evaluate import Sample, evaluate_source
 from tf_relight.training.loop import TrainingStopped
 from tf_relight.weights import file as weights
 

@@ -11,10 +11,12 @@ import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from tf_relight import baselines, data, evaluate, methods, metrics
+from tf_relight import data, methods
 from tf_relight.errors import RelightError
 from tf_relight.methods import trained
-from tf_relight.score_table import COLUMNS, read_rows
+from tf_relight.scoring import evaluate, metrics
+from tf_relight.scoring import simple_predictions as baselines
+from tf_relight.scoring.score_table import COLUMNS, read_rows
 
 SIZE = 32
 

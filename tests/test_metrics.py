@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from tf_relight import metrics
 from tf_relight.errors import RelightError
+from tf_relight.scoring import metrics
 
 # The demand of the issue; both sides compute in float64, so 1e-9 is met as well.
 TOLERANCE = 1e-6

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
 
-from tf_relight import metrics, report
 from tf_relight.errors import RelightError
-from tf_relight.score_table import COLUMNS, Row, append_row, read_rows
+from tf_relight.scoring import metrics, score_table
+from tf_relight.scoring import sheet as report
+from tf_relight.scoring.score_table import COLUMNS, Row, append_row, read_rows
+from tf_relight.training import curve_plot
 
 
 def _sample(key: str, height: int = 30, width: int = 40) -> SimpleNamespace:
@@ -59,14 +61,14 @@ def _has_colour(path: Path, colour: tuple[int, int, int]) -> bool:
 
 
 def test_curve_draws_score_and_loss(tmp_path: Path) -> None:
-    path = report.curve_plot(_records(40), tmp_path / "curve.png", title="run")
+    path = curve_plot.curve_plot(_records(40), tmp_path / "curve.png", title="run")
     assert Image.open(path).size == (960, 620)
-    assert _has_colour(path, report._BLUE) and _has_colour(path, report._ORANGE)
+    assert _has_colour(path, curve_plot._BLUE) and _has_colour(path, curve_plot._ORANGE)
 
 
 def test_curve_without_validation_draws_only_the_loss(tmp_path: Path) -> None:
-    path = report.curve_plot(_records(4), tmp_path / "curve.png")
-    assert _has_colour(path, report._ORANGE) and not _has_colour(path, report._BLUE)
+    path = curve_plot.curve_plot(_records(4), tmp_path / "curve.png")
+    assert _has_colour(path, curve_plot._ORANGE) and not _has_colour(path, curve_plot._BLUE)
 
 
 @pytest.mark.parametrize(
@@ -79,16 +81,16 @@ def test_curve_without_validation_draws_only_the_loss(tmp_path: Path) -> None:
     ],
 )
 def test_curve_takes_odd_values(tmp_path: Path, records: list[dict[str, float]]) -> None:
-    assert report.curve_plot(records, tmp_path / "curve.png").stat().st_size > 0
+    assert curve_plot.curve_plot(records, tmp_path / "curve.png").stat().st_size > 0
 
 
 def test_reports_refuse_what_cannot_be_drawn(tmp_path: Path) -> None:
     with pytest.raises(RelightError, match="no samples"):
         report.samples_sheet([], tmp_path / "s.png")
     with pytest.raises(RelightError, match="curve is empty"):
-        report.curve_plot([], tmp_path / "c.png")
+        curve_plot.curve_plot([], tmp_path / "c.png")
     with pytest.raises(RelightError, match="change the ending"):
-        report.curve_plot(_records(3), tmp_path / "c.txt")
+        curve_plot.curve_plot(_records(3), tmp_path / "c.txt")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -98,7 +100,7 @@ def test_reports_refuse_what_cannot_be_drawn(tmp_path: Path) -> None:
     st.booleans(),
 )
 def test_axis_holds_all_values_between_its_ticks(values: list[float], logarithmic: bool) -> None:
-    axis = report._Axis.around(values, logarithmic)
+    axis = curve_plot._Axis.around(values, logarithmic)
     assert axis.high > axis.low
     for value in values:
         assert -1e-9 <= axis.share(value) <= 1 + 1e-9
@@ -143,9 +145,9 @@ def test_a_foreign_table_is_left_alone(tmp_path: Path, content: str) -> None:
 
 
 def test_tables_for_reading(tmp_path: Path) -> None:
-    text = report.score_table([_row("a")])
+    text = score_table.score_table([_row("a")])
     assert text.splitlines()[0] == "| " + " | ".join(COLUMNS) + " |"
     console = Console(width=250, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(report.terminal_table([_row("[b]a[/b]", split="-")], title="Scores"))
+    console.print(score_table.terminal_table([_row("[b]a[/b]", split="-")], title="Scores"))
     shown = console.export_text()
     assert "[b]a[/b]" in shown and "20.00" in shown and "n/a" in shown and "split" not in shown

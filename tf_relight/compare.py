@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
-from tf_relight.by_light import check_lights, gain_of, unchanged_psnr_of, write_by_light
 from tf_relight.compare_config import BASELINES, Table, TableRow
 from tf_relight.compare_curves import CURVE, curve_of, draw_curves
 from tf_relight.compare_table import Result, read_result, save_result, write_table
 from tf_relight.config.run import RunConfig, dump_config, load_config
 from tf_relight.errors import RelightError, suggest
-from tf_relight.evaluate import Distance, evaluate_source, lpips_alex, publish, score_weights
+from tf_relight.scoring.by_light import check_lights, gain_of, unchanged_psnr_of, write_by_light
+from tf_relight.scoring.evaluate import Distance, evaluate_source, lpips_alex, publish, score_weights
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -262,8 +262,8 @@ class _Runner:
 
     def baselines(self) -> list[Result]:
         """Return the three simple baselines, fitted to the training split."""
-        from tf_relight.baselines import fit_baselines
         from tf_relight.data import open_source
+        from tf_relight.scoring.simple_predictions import fit_baselines
 
         data, evaluation = self.table.evaluation_data, self.table.config.evaluation
         self.console.rule("Baselines")

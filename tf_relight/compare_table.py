@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tf_relight import metrics
 from tf_relight.compare_config import Published, Table
 from tf_relight.errors import RelightError
-from tf_relight.evaluate import Sample
 from tf_relight.files import atomic_path
 from tf_relight.photo.lettering import FAINT, INK, PAPER, font, shortened, write_sheet
-from tf_relight.score_table import Row, append_row, exact, write_csv
+from tf_relight.scoring import metrics
+from tf_relight.scoring.evaluate import Sample
+from tf_relight.scoring.score_table import Row, append_row, exact, write_csv
 
 MEASURED = ("psnr", "ssim", "lpips_alex_v0.1", "mps", "runtime")
 """Scores of table.csv, keys as in `metrics.TABLE`; metrics.csv has all."""

@@ -14,12 +14,12 @@ from tf_relight.data.check import check
 from tf_relight.data.pictures import read_rgb
 from tf_relight.data.vidit.exposure_fusion import fuse, fuse_folder, parse_weights
 from tf_relight.errors import RelightError
-from tf_relight.fusion_scores import match
 from tf_relight.light.vidit import ALL_LIGHTS
-from tf_relight.metrics import psnr
 from tf_relight.photo.colour import linear_to_srgb, srgb_to_linear
 from tf_relight.rendering.scenes.scene import Scene
 from tf_relight.rendering.scenes.write import render_scenes
+from tf_relight.scoring.fusion_scores import match
+from tf_relight.scoring.metrics import psnr
 
 
 def quiet(root: Path, **options):

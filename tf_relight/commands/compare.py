@@ -44,7 +44,7 @@ def compare(
 
     table = load_table(config, overrides, out)
     from tf_relight.compare import compare
-    from tf_relight.score_table import terminal_table
+    from tf_relight.scoring.score_table import terminal_table
 
     made = compare(table, only=only, restart=restart)
     Console().print(terminal_table([result.row for result in made.results], table.config.title))

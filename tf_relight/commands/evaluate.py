@@ -70,8 +70,8 @@ def evaluate(
     from rich.console import Console
 
     from tf_relight.errors import RelightError
-    from tf_relight.evaluate import evaluate_baselines, evaluate_folders, evaluate_weights
-    from tf_relight.score_table import read_rows, terminal_table
+    from tf_relight.scoring.evaluate import evaluate_baselines, evaluate_folders, evaluate_weights
+    from tf_relight.scoring.score_table import read_rows, terminal_table
 
     if folders is not None:
         given = {"--data": data, "--root": root, "--size": size, "--set": overrides}

@@ -157,7 +157,7 @@ def release_weights(*, weights: str, out: str, scores: str | None) -> int:
 
     from tf_relight.errors import RelightError
     from tf_relight.methods.trained import release_weights
-    from tf_relight.score_table import read_rows
+    from tf_relight.scoring.score_table import read_rows
 
     metadata: dict[str, object] = {}
     if scores is not None:

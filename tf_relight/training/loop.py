@@ -19,8 +19,8 @@ from tf_relight.contract.stage import Stage
 from tf_relight.data.pipeline import batches, reader_errors
 from tf_relight.data.source import Source
 from tf_relight.errors import RelightError
-from tf_relight.metrics import light_angle, psnr, quantise
 from tf_relight.networks.relight_model import RelightModel, StepOptions
+from tf_relight.scoring.metrics import light_angle, psnr, quantise
 from tf_relight.training.average import WeightAverage
 from tf_relight.training.calibration_pictures import CalibrationPictures
 from tf_relight.training.checkpoint import RunCheckpoints

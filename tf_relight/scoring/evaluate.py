@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from tf_relight import methods, metrics
-from tf_relight.by_light import check_lights, light_number, write_by_light
+from tf_relight import methods
 from tf_relight.data.lightness import light_luminance
 from tf_relight.errors import RelightError
-from tf_relight.score_table import Row, append_row, exact, write_csv
+from tf_relight.scoring import metrics
+from tf_relight.scoring.by_light import check_lights, light_number, write_by_light
+from tf_relight.scoring.score_table import Row, append_row, exact, write_csv
 
 if TYPE_CHECKING:
     from tf_relight.data.options import DataConfig
@@ -117,7 +118,7 @@ def evaluate_weights(
     Raises:
         RelightError: wrong weights, mode or data (`by_light` wants VIDIT's lights), or nothing to score.
     """
-    from tf_relight.report import samples_sheet
+    from tf_relight.scoring.sheet import samples_sheet
 
     if by_light:
         check_lights(data, split)
@@ -201,8 +202,8 @@ def evaluate_baselines(
     Raises:
         RelightError: anything wrong with the data.
     """
-    from tf_relight.baselines import fit_baselines
     from tf_relight.data import open_source
+    from tf_relight.scoring.simple_predictions import fit_baselines
 
     predictions = fit_baselines(open_source(data, "train"), limit=limit, progress=progress)
     source = open_source(data, "validation")
@@ -295,8 +296,8 @@ def evaluate_folders(
         RelightError: a folder is missing or empty, two files of one folder share a name, no name is common,
             or not one pair could be scored.
     """
-    from tf_relight.file_pairs import pair_files
     from tf_relight.photo.reading import read_picture
+    from tf_relight.scoring.file_pairs import pair_files
 
     files = pair_files(Path(predictions), Path(targets))
 

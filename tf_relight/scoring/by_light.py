@@ -19,7 +19,7 @@ from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
 from tf_relight.light.vidit import ALL_LIGHTS, DIRECTIONS, LIGHT_COUNT, TEMPERATURES, ViditLight
 from tf_relight.photo.lettering import FAINT, GRID, INK, PAPER, Colour, font, shortened, write_sheet
-from tf_relight.score_table import exact, write_csv
+from tf_relight.scoring.score_table import exact, write_csv
 
 if TYPE_CHECKING:
     from tf_relight.data.options import DataConfig

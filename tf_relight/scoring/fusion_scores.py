@@ -16,9 +16,9 @@ from tf_relight.data.vidit.exposure_fusion import FusionJob
 from tf_relight.data.vidit.layout import SHADOW_FREE
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import ALL_LIGHTS
-from tf_relight.metrics import psnr, quantise
 from tf_relight.photo.colour import linear_to_srgb, srgb_to_linear
-from tf_relight.score_table import write_csv
+from tf_relight.scoring.metrics import psnr, quantise
+from tf_relight.scoring.score_table import write_csv
 
 SCORES_FILE = "compare.csv"
 SIDES = ("fused", "mean of the forty", "N_6500 as it is")

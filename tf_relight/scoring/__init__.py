@@ -1,0 +1,1 @@
+"""Numbers and tables: metrics, evaluation, sheets of samples, simple predictions."""
