@@ -11,11 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from export.picture_codec import claim
-from tf_relight import portraits
 from tf_relight.light import spherical_harmonics as sh
 from tf_relight.light.lamps import AMBIENT_SHARE, NEUTRAL_KELVIN, SOURCE_RADIUS, USUAL_AMBIENT
-from tf_relight.options import COLDEST, WARMEST
 from tf_relight.photo.colour import LUMINANCE_WEIGHTS, XYZ_TO_RGB
+from tf_relight.relighting import portraits
+from tf_relight.relighting.request import COLDEST, WARMEST
 
 _EVERY = 512  # pixels along the long side that are looked at to tell how bright the lit side became
 _DARK = "is dark: its first coefficient is not above 0. Give another light."

@@ -20,7 +20,7 @@ from export import light_graph, picture_graph
 from export.network import relight_function
 from export.picture_codec import Decoded, claim, decode, encode_jpeg, encode_png
 from export.signatures import COEFFICIENTS, IMAGE, LIGHT, RELIT, takes_light
-from tf_relight.options import COLDEST, WARMEST
+from tf_relight.relighting.request import COLDEST, WARMEST
 
 if TYPE_CHECKING:
     from tf_relight.methods.trained import LoadedModel

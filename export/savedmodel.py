@@ -22,7 +22,7 @@ from export.signatures import LARGEST_SIZE, LIGHT_LAYOUT, takes_light
 from tf_relight import __version__
 from tf_relight.errors import RelightError
 from tf_relight.networks.running import training_size
-from tf_relight.options import SMALLEST_SIZE
+from tf_relight.relighting.request import SMALLEST_SIZE
 
 if TYPE_CHECKING:
     from export.saved_signatures import Limits, Signature

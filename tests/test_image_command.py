@@ -83,7 +83,9 @@ def test_every_option_arrives(monkeypatch, capsys):
         seen.update(options, paths=paths, out=out)
         return SimpleNamespace(notes=["a note"], written=["b.png"], failures=[])
 
-    monkeypatch.setitem(sys.modules, "tf_relight.photos", SimpleNamespace(relight_photos=relight_photos))
+    monkeypatch.setitem(
+        sys.modules, "tf_relight.relighting.photos", SimpleNamespace(relight_photos=relight_photos)
+    )
     command = "image a.png c.png -o out --method dpr512 --from left --up 30 --strength .5 --size 256"
     command += " --temperature 3000 --keep-background --sphere"
     assert cli.main(command.split()) == 0

@@ -7,8 +7,8 @@ import pytest
 
 from tf_relight.errors import RelightError
 from tf_relight.light.light import Light
-from tf_relight.light_series import at_most, named_light, named_lights, on_white, once_around
 from tf_relight.photo.picture import Picture
+from tf_relight.relighting.light_series import at_most, named_light, named_lights, on_white, once_around
 
 
 def test_names_of_every_kind(tmp_path):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from tf_relight.errors import RelightError
-from tf_relight.options import RelightOptions
+from tf_relight.relighting.request import RelightOptions
 
 LIGHT = object()
 PORTRAIT, FIXED = SimpleNamespace(light="spherical harmonics"), SimpleNamespace(light="none")

@@ -13,11 +13,11 @@ from PIL import Image
 from tf_relight import methods
 from tf_relight.errors import RelightError
 from tf_relight.networks.running import working_size
-from tf_relight.options import RelightOptions
 from tf_relight.photo.picture import Picture, resize
 from tf_relight.photo.reading import read_picture
 from tf_relight.photo.writing import write_picture
-from tf_relight.photos import plan_outputs, relight, relight_photos, relight_picture
+from tf_relight.relighting.photos import plan_outputs, relight, relight_photos, relight_picture
+from tf_relight.relighting.request import RelightOptions
 
 RNG = np.random.default_rng(0)
 

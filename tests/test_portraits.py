@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image, JpegImagePlugin
 
-from tf_relight import portraits
 from tf_relight.errors import RelightError
 from tf_relight.light.light import Light
-from tf_relight.options import RelightOptions
 from tf_relight.photo.colour import srgb_to_linear
 from tf_relight.photo.faces import Face
 from tf_relight.photo.lightness import lightness
 from tf_relight.photo.picture import Picture
-from tf_relight.photos import relight_picture
-from tf_relight.portraits import PortraitRelighter, network_light, regions
+from tf_relight.relighting import portraits
+from tf_relight.relighting.photos import relight_picture
+from tf_relight.relighting.portraits import PortraitRelighter, network_light, regions
+from tf_relight.relighting.request import RelightOptions
 
 RNG = np.random.default_rng(1)
 LEFT = Light.from_direction(-60, 20)

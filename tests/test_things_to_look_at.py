@@ -13,11 +13,11 @@ from PIL import Image
 
 from tests.films.film_files import write_film
 from tests.portrait_stand_in import grey_photo, lit_side, loaded
-from tf_relight import portraits
 from tf_relight.cli import main
 from tf_relight.errors import RelightError
 from tf_relight.films import face_tracks, video
 from tf_relight.photo.faces import Face
+from tf_relight.relighting import portraits
 from tf_relight.showing import before_after, contact_sheet, turntable
 from tf_relight.showing.before_after import After, Comparison, write_page
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tf_relight.errors import RelightError
     from tf_relight.light.light import Light
     from tf_relight.methods.trained import load_model
-    from tf_relight.photos import relight
+    from tf_relight.relighting.photos import relight
 
 __version__ = "0.1.0"
 __all__ = ["Light", "RelightError", "__version__", "load_model", "methods", "relight"]
@@ -22,7 +22,7 @@ _HOMES = {
     "Light": "tf_relight.light.light",
     "RelightError": "tf_relight.errors",
     "load_model": "tf_relight.weights.file",
-    "relight": "tf_relight.photos",
+    "relight": "tf_relight.relighting.photos",
 }
 """Public name to the module it lives in."""
 

@@ -53,7 +53,7 @@ def quickstart(
     console.rule("3. Score held-out scenes")
     table = _score(config, weights)
     console.rule("4. Relight a photo")
-    from tf_relight.photos import relight_photos
+    from tf_relight.relighting.photos import relight_photos
 
     report = relight_photos([PHOTO], folder / "relit.png", method=config.method, weights=weights)
     if report.failures:

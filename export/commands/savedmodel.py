@@ -49,7 +49,7 @@ def write_savedmodel(
             a limit that is not above 0.
     """
     from tf_relight.errors import RelightError
-    from tf_relight.photos import load_for
+    from tf_relight.relighting.photos import load_for
 
     if max_pixels is not None and max_pixels < 1:
         raise RelightError(f"--max-pixels {max_pixels} is not a number from 1 on.")

@@ -55,7 +55,7 @@ def write_tflite(
     from export.tflite import export_tflite, quantisations_from
     from tf_relight import methods
     from tf_relight.errors import RelightError
-    from tf_relight.photos import load_for
+    from tf_relight.relighting.photos import load_for
 
     # All that is quick to check is checked before TensorFlow is loaded.
     info = methods.get(method).info

@@ -12,13 +12,13 @@ import tensorflow as tf
 
 from export import light_graph, picture_graph, transfer_graph
 from tests.portrait_stand_in import Shader
-from tf_relight import portraits
 from tf_relight.light.light import Light
-from tf_relight.options import RelightOptions
 from tf_relight.photo import colour, lightness, transfer
 from tf_relight.photo.picture import Picture, resize
 from tf_relight.photo.reading import read_picture
-from tf_relight.photos import relight_picture
+from tf_relight.relighting import portraits
+from tf_relight.relighting.photos import relight_picture
+from tf_relight.relighting.request import RelightOptions
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 RANDOM = np.random.default_rng(0)

@@ -15,11 +15,11 @@ from PIL import Image
 from export.savedmodel import WeightsOrigin, export_savedmodel
 from tf_relight.errors import RelightError
 from tf_relight.light.light import Light
-from tf_relight.options import RelightOptions
 from tf_relight.photo.picture import Picture
 from tf_relight.photo.reading import read_picture
-from tf_relight.photos import load_for, relight_picture
-from tf_relight.portraits import PortraitRelighter
+from tf_relight.relighting.photos import load_for, relight_picture
+from tf_relight.relighting.portraits import PortraitRelighter
+from tf_relight.relighting.request import RelightOptions
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 LIGHT = Light.from_direction(60, 20)

@@ -38,7 +38,7 @@ def make_sheet(
     temperature: float | None,
 ) -> int:
     """Write the sheet."""
-    from tf_relight.light_series import named_lights
+    from tf_relight.relighting.light_series import named_lights
     from tf_relight.showing.contact_sheet import contact_sheet
 
     options = options_of(

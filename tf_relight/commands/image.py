@@ -61,7 +61,7 @@ def relight_images(
     Args:
         direction: the other options of `add_light`.
     """
-    from tf_relight.photos import relight_photos
+    from tf_relight.relighting.photos import relight_photos
 
     report = relight_photos(
         paths,

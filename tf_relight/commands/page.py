@@ -52,7 +52,7 @@ def make_page(
     temperature: float | None,
 ) -> int:
     """Write the page."""
-    from tf_relight.light_series import named_lights
+    from tf_relight.relighting.light_series import named_lights
     from tf_relight.showing.before_after import before_after_page
 
     options = options_of(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tf_relight.light.light import Light
-    from tf_relight.options import RelightOptions
+    from tf_relight.relighting.request import RelightOptions
 
 METHOD = "dpr512"
 """What these commands use unless told otherwise."""
@@ -56,7 +56,7 @@ def options_of(
     light: Light | None = None,
 ) -> RelightOptions:
     """Return what `add_change` and the light options were given."""
-    from tf_relight.options import RelightOptions
+    from tf_relight.relighting.request import RelightOptions
 
     return RelightOptions(
         light=light,

@@ -13,12 +13,12 @@ import numpy as np
 from tf_relight.films.face_tracks import Shot, TrackedFace
 from tf_relight.films.film import Frame
 from tf_relight.films.light_path import LightPath
-from tf_relight.options import RelightOptions
 from tf_relight.photo.faces import Face
 from tf_relight.photo.people import person_mask
 from tf_relight.photo.picture import Picture, to_u8
 from tf_relight.photo.transfer import LIGHTNESS_FOOT
-from tf_relight.portraits import CROP_SIDE, WHOLE_SIDE, Place, PortraitRelighter, with_sphere
+from tf_relight.relighting.portraits import CROP_SIDE, WHOLE_SIDE, Place, PortraitRelighter, with_sphere
+from tf_relight.relighting.request import RelightOptions
 
 if TYPE_CHECKING:
     from tf_relight.methods.trained import LoadedModel

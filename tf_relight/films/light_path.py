@@ -22,7 +22,7 @@ import yaml
 from tf_relight.errors import RelightError, suggest
 from tf_relight.light.directions import angles_from
 from tf_relight.light.light import EVEN_CONTRAST, Light
-from tf_relight.light_series import named_light
+from tf_relight.relighting.light_series import named_light
 
 LARGEST_BYTES = 1 << 20
 _WORDS = ("from", "up", "azimuth", "elevation", "light", "temperature", "ambient")

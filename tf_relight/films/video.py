@@ -17,10 +17,10 @@ from tf_relight.films.face_tracks import FaceFinder, Shot
 from tf_relight.films.film import Film, FilmWriter, Frame, check_film_name
 from tf_relight.films.film_relighter import FilmRelighter
 from tf_relight.films.light_path import LightPath
-from tf_relight.options import RelightOptions
 from tf_relight.photo.picture import Picture, to_u8
-from tf_relight.photos import load_for, relight_picture, with_light
 from tf_relight.progress import track
+from tf_relight.relighting.photos import load_for, relight_picture, with_light
+from tf_relight.relighting.request import RelightOptions
 
 if TYPE_CHECKING:
     from tf_relight.methods.trained import LoadedModel

@@ -15,13 +15,13 @@ from PIL import Image
 
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
-from tf_relight.light_series import NamedLight, Relighter, at_most, on_white, prepare
-from tf_relight.options import RelightOptions
 from tf_relight.photo.listing import list_pictures
 from tf_relight.photo.picture import to_u8
 from tf_relight.photo.reading import read_picture
-from tf_relight.photos import load_for, relight_picture
 from tf_relight.progress import track
+from tf_relight.relighting.light_series import NamedLight, Relighter, at_most, on_white, prepare
+from tf_relight.relighting.photos import load_for, relight_picture
+from tf_relight.relighting.request import RelightOptions
 
 TEMPLATE = Path(__file__).with_name("before_after.html")
 SIDE, QUALITY = 1280, 85
@@ -112,7 +112,7 @@ def before_after_page(
             relit = relight_picture(picture, loaded, options)
             versions.append(After(loaded.method.name, to_u8(relit.pixels)))
         else:
-            from tf_relight.portraits import coloured
+            from tf_relight.relighting.portraits import coloured
 
             assert relight is not None
             ball = coloured(light.light, options.temperature).sphere(BALL_SIDE)

@@ -11,13 +11,13 @@ from PIL import Image, ImageDraw
 
 from tf_relight import methods as table
 from tf_relight.errors import RelightError
-from tf_relight.light_series import NamedLight, at_most, on_white, prepare
-from tf_relight.options import RelightOptions
 from tf_relight.photo.lettering import FAINT, INK, PAPER, check_sheet_name, font, shortened, write_sheet
 from tf_relight.photo.picture import Picture, resize, to_u8
 from tf_relight.photo.reading import read_picture
-from tf_relight.photos import load_for, relight_picture
 from tf_relight.progress import track
+from tf_relight.relighting.light_series import NamedLight, at_most, on_white, prepare
+from tf_relight.relighting.photos import load_for, relight_picture
+from tf_relight.relighting.request import RelightOptions
 
 DEFAULT_LIGHTS = "left,right,above,below,rembrandt,butterfly,rim,golden_hour"
 TILE = 320

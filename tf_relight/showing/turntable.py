@@ -8,12 +8,12 @@ import numpy as np
 
 from tf_relight.errors import RelightError
 from tf_relight.light.light import Light
-from tf_relight.light_series import Axis, at_most, on_white, once_around, prepare
-from tf_relight.options import RelightOptions
 from tf_relight.photo.picture import to_u8
 from tf_relight.photo.reading import read_picture
-from tf_relight.photos import check_light, load_for, with_light
 from tf_relight.progress import track
+from tf_relight.relighting.light_series import Axis, at_most, on_white, once_around, prepare
+from tf_relight.relighting.photos import check_light, load_for, with_light
+from tf_relight.relighting.request import RelightOptions
 from tf_relight.showing.animation import check_animation_name, write_animation
 
 FRAMES, FPS, SIDE = 36, 12.0, 720

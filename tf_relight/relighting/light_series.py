@@ -11,8 +11,8 @@ from tf_relight.errors import RelightError, suggest
 from tf_relight.light.directions import SIDES, angles_from
 from tf_relight.light.light import Light
 from tf_relight.light.presets import PRESETS
-from tf_relight.options import RelightOptions
 from tf_relight.photo.picture import Picture, resize
+from tf_relight.relighting.request import RelightOptions
 
 if TYPE_CHECKING:
     from tf_relight.methods.trained import LoadedModel
@@ -92,7 +92,7 @@ def prepare(
         options: all but the light, which each call brings.
     """
     # Imported here: the names of lights need none of it.
-    from tf_relight.portraits import PortraitRelighter
+    from tf_relight.relighting.portraits import PortraitRelighter
 
     relighter = PortraitRelighter(picture, loaded, size=options.size)
     return lambda light: relighter.relight(replace(options, light=light)), relighter.notes

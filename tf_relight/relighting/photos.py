@@ -19,13 +19,13 @@ import numpy as np
 from tf_relight import methods
 from tf_relight.errors import RelightError
 from tf_relight.networks.running import run_network, training_size, working_size
-from tf_relight.options import RelightOptions
 from tf_relight.photo.listing import list_pictures
 from tf_relight.photo.picture import Picture, resize
 from tf_relight.photo.reading import read_picture
 from tf_relight.photo.transfer import transfer
 from tf_relight.photo.writing import WRITTEN_SUFFIXES, check_can_write, write_picture
 from tf_relight.progress import track
+from tf_relight.relighting.request import RelightOptions
 
 if TYPE_CHECKING:
     from tf_relight.methods.trained import LoadedModel
@@ -154,7 +154,7 @@ def relight_picture(picture: Picture, loaded: LoadedModel, options: RelightOptio
     options.check_method(loaded.method.name, loaded.method.info)
     loaded.method.check_mode(options.mode)
     if loaded.method.info.light != "none":
-        from tf_relight.portraits import relight_portrait
+        from tf_relight.relighting.portraits import relight_portrait
 
         return relight_portrait(picture, loaded, options)
     pixels, strength = picture.pixels, options.strength
@@ -224,7 +224,7 @@ def check_light(method: str | None, options: RelightOptions, light_from: Path | 
 def with_light(options: RelightOptions, loaded: LoadedModel, light_from: Path | str | None) -> RelightOptions:
     """Return the options with the light of another photo, if there is one; check them again."""
     if light_from is not None:
-        from tf_relight.portraits import light_of_photo
+        from tf_relight.relighting.portraits import light_of_photo
 
         options = replace(options, light=light_of_photo(light_from, loaded))
     options.check_method(loaded.method.name, loaded.method.info)
@@ -291,7 +291,7 @@ def _relight_file(
         relit = relight_picture(replace(picture, notes=()), loaded, options)
         notes = picture.notes + tuple(f"{source.name}: {note}" for note in relit.notes)
         if options.paper and check_can_write(target) == "JPEG":
-            from tf_relight.portraits import write_as_paper
+            from tf_relight.relighting.portraits import write_as_paper
 
             return notes + write_as_paper(target, relit)
         return notes + write_picture(target, relit)

@@ -21,7 +21,6 @@ from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
 from tf_relight.light.spherical_harmonics import shading
 from tf_relight.networks.running import run_network, training_size
-from tf_relight.options import RelightOptions
 from tf_relight.photo.colour import planckian_rgb
 from tf_relight.photo.faces import Face, find_faces
 from tf_relight.photo.lightness import LightColour, change_lightness, lightness, luminance_ratio
@@ -29,6 +28,7 @@ from tf_relight.photo.people import person_mask
 from tf_relight.photo.picture import Picture, resize, to_u8
 from tf_relight.photo.reading import read_picture
 from tf_relight.photo.transfer import LIGHTNESS_FOOT, transfer
+from tf_relight.relighting.request import RelightOptions
 
 if TYPE_CHECKING:
     from tf_relight.light.light import Light

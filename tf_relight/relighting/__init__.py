@@ -1,0 +1,1 @@
+"""A loaded network on a photo: the request, portraits, folders of photos."""
