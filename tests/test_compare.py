@@ -13,9 +13,11 @@ import pytest
 from PIL import Image
 
 from tests.small_table import DATA, SMALL, TRAIN, write_table
-from tf_relight import compare, compare_table, methods
+from tf_relight import methods
 from tf_relight.cli import main
-from tf_relight.compare_config import load_table
+from tf_relight.comparing import compare
+from tf_relight.comparing import table as compare_table
+from tf_relight.comparing.config import load_table
 from tf_relight.config.run import RunConfig, dump_config
 from tf_relight.data import open_source
 from tf_relight.data.options import DataConfig

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.small_table import DATA, SMALL, write_table
-from tf_relight.compare_config import load_table
+from tf_relight.comparing.config import load_table
 from tf_relight.errors import RelightError
 
 TABLES = sorted((Path(__file__).parent.parent / "configs" / "tables").glob("*.yaml"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_relight.compare_curves import COLOURS, Curve, curve_of, draw_curves
+from tf_relight.comparing.curves import COLOURS, Curve, curve_of, draw_curves
 from tf_relight.errors import RelightError
 
 TEXT = """step,stage,learning_rate,loss,validation_psnr,validation_input_psnr,images_per_second

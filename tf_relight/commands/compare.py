@@ -40,10 +40,10 @@ def compare(
     """Make the table and print it; the exit code is 2 if a row is missing."""
     from rich.console import Console
 
-    from tf_relight.compare_config import load_table
+    from tf_relight.comparing.config import load_table
 
     table = load_table(config, overrides, out)
-    from tf_relight.compare import compare
+    from tf_relight.comparing.compare import compare
     from tf_relight.scoring.score_table import terminal_table
 
     made = compare(table, only=only, restart=restart)

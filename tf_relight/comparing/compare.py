@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
-from tf_relight.compare_config import BASELINES, Table, TableRow
-from tf_relight.compare_curves import CURVE, curve_of, draw_curves
-from tf_relight.compare_table import Result, read_result, save_result, write_table
+from tf_relight.comparing.config import BASELINES, Table, TableRow
+from tf_relight.comparing.curves import CURVE, curve_of, draw_curves
+from tf_relight.comparing.table import Result, read_result, save_result, write_table
 from tf_relight.config.run import RunConfig, dump_config, load_config
 from tf_relight.errors import RelightError, suggest
 from tf_relight.scoring.by_light import check_lights, gain_of, unchanged_psnr_of, write_by_light

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tf_relight.compare_config import Published, Table
+from tf_relight.comparing.config import Published, Table
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
 from tf_relight.photo.lettering import FAINT, INK, PAPER, font, shortened, write_sheet

@@ -1,0 +1,1 @@
+"""Tables of several methods, trained and scored under one budget."""
