@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from export.commands import COMMANDS
-from tf_relight import __version__, cli
-from tf_relight.parser import Parser
+from tf_relight import __version__
+from tf_relight.cli import main as cli
+from tf_relight.cli.parser import Parser
 
 
 def make_parser() -> Parser:

@@ -2,7 +2,7 @@
 
 `relight_scene` and `relight_portrait` take a full-size photo of unknown height and width and run the network
 on a small copy; the change of light is brought to full size by `transfer_graph`.
-Differs from `tf_relight.relighting.portraits`: the whole picture is relit at once, as there for one face that fills it.
+Differs from `relighting.portraits`: the whole picture is relit at once, as there for one face that fills it.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _scaled(shape: Any, scale: Any) -> tuple[Any, Any]:
 
 
 def without_weave(before: Any, after: Any, side: int) -> Any:
-    """Return what the network drew without its fine weave, as `tf_relight.relighting.portraits.without_weave`.
+    """Return what the network drew without its fine weave, as `portraits.without_weave`.
 
     Args:
         before, after: (h, w, 1) lightness 0..1 whose long side is `side`.

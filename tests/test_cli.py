@@ -17,10 +17,11 @@ import pytest
 from PIL import Image
 
 from tf_relight import __version__
-from tf_relight.cli import main, make_parser
-from tf_relight.commands import COMMANDS
-from tf_relight.commands import evaluate as evaluate_command
-from tf_relight.commands import methods as methods_command
+from tf_relight.cli import main
+from tf_relight.cli.commands import COMMANDS
+from tf_relight.cli.commands import evaluate as evaluate_command
+from tf_relight.cli.commands import methods as methods_command
+from tf_relight.cli.main import make_parser
 from tf_relight.errors import RelightError
 
 ROOT = Path(__file__).parent.parent
@@ -174,7 +175,7 @@ def test_errors_become_one_line_and_an_exit_code(monkeypatch, capfd, error, code
         raise error
 
     monkeypatch.setattr(methods_command, "list_methods", fail)
-    monkeypatch.setattr("tf_relight.cli._silence_stdout", lambda: None)
+    monkeypatch.setattr("tf_relight.cli.main._silence_stdout", lambda: None)
     assert main(["methods"]) == code
     assert capfd.readouterr().err == message
 

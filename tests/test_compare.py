@@ -63,7 +63,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
         path.write_bytes(tiny_weights(config.model["width"]))
         return path
 
-    monkeypatch.setattr("tf_relight.train.train", train)
+    monkeypatch.setattr("tf_relight.training.run.train", train)
     return calls
 
 
@@ -235,7 +235,7 @@ def test_a_signal_ends_the_whole_comparison(write, trained, scored, tmp_path, mo
         trained.append((config.output.name, False))
         raise TrainingStopped("Stopped after step 2; continue with --resume.", 2)
 
-    monkeypatch.setattr("tf_relight.train.train", stopped)
+    monkeypatch.setattr("tf_relight.training.run.train", stopped)
     table = load_table(write({"name": "A", **SMALL}, {"name": "B", **SMALL}), output=tmp_path / "out")
     with pytest.raises(RelightError, match="Stopped in row 'A'; the same command goes on") as raised:
         compare.compare(table, progress=False)

@@ -121,7 +121,7 @@ def test_there_are_shipped_tables() -> None:
 def test_mistakes_are_found_without_tensorflow(write) -> None:
     path = write({"name": "A", "method": "dmshm"})
     code = (
-        "import sys; from tf_relight.cli import main; "
+        "import sys; from tf_relight.cli.main import main; "
         f"assert main(['compare', '--config', {str(path)!r}]) == 2; "
         "assert not {'tensorflow', 'keras'} & set(sys.modules)"
     )

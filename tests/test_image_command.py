@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tf_relight import cli
-from tf_relight.commands.light_options import chosen_light
+from tf_relight.cli import main as cli
+from tf_relight.cli.commands.light_options import chosen_light
 from tf_relight.errors import RelightError
 from tf_relight.light.directions import SIDES
 from tf_relight.light.light import Light

@@ -231,7 +231,7 @@ def test_saved_model_and_tflite_keep_the_numbers(method, narrow, tmp_path):
 )
 def test_smoke_config_lowers_the_loss(name, tmp_path):
     from tf_relight.config.run import load_config
-    from tf_relight.train import train
+    from tf_relight.training.run import train
     from tf_relight.training.summaries import read_curve
 
     config = load_config(CONFIGS / f"{name}_smoke.yaml", [f"output={tmp_path / 'run'}"])

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from tests.torch_files import write_checkpoint
-from tf_relight import cli, methods
+from tf_relight import methods
+from tf_relight.cli import main as cli
 from tf_relight.errors import RelightError
 from tf_relight.methods import trained
 from tf_relight.methods.dpr import official

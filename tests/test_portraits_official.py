@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tf_relight import cli
+from tf_relight.cli import main as cli
 from tf_relight.photo.colour import srgb_to_linear
 from tf_relight.photo.lightness import lightness
 from tf_relight.photo.picture import to_u8

@@ -20,7 +20,7 @@ def smoke(folder: Path, *overrides: str):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    from tf_relight.train import train
+    from tf_relight.training.run import train
 
     folder = tmp_path_factory.mktemp("run") / "run"
     train(smoke(folder), progress=False)
@@ -52,14 +52,14 @@ def test_pictures_and_scalars_are_on_the_board(finished):
 
 
 def test_second_run_into_the_same_folder_is_refused(finished):
-    from tf_relight.train import train
+    from tf_relight.training.run import train
 
     with pytest.raises(RelightError, match="--resume"):
         train(smoke(finished), progress=False)
 
 
 def test_finished_run_resumes_to_itself(finished):
-    from tf_relight.train import train
+    from tf_relight.training.run import train
     from tf_relight.weights.file import read_weights
 
     before = read_weights(finished / "weights.safetensors").tensors
@@ -69,7 +69,7 @@ def test_finished_run_resumes_to_itself(finished):
 
 
 def test_init_from_starts_at_those_weights(finished, tmp_path):
-    from tf_relight.train import train
+    from tf_relight.training.run import train
     from tf_relight.training.summaries import read_curve
 
     start = f"train.init_from={finished / 'weights.safetensors'}"
@@ -79,7 +79,7 @@ def test_init_from_starts_at_those_weights(finished, tmp_path):
 
 
 def test_init_from_another_width_is_refused(finished, tmp_path):
-    from tf_relight.train import train
+    from tf_relight.training.run import train
 
     overrides = [f"train.init_from={finished / 'weights.safetensors'}", "model.width=8"]
     with pytest.raises(RelightError, match="width"):
@@ -87,7 +87,7 @@ def test_init_from_another_width_is_refused(finished, tmp_path):
 
 
 def test_tf_config_that_is_not_json_is_one_sentence(tmp_path, monkeypatch):
-    from tf_relight.train import train
+    from tf_relight.training.run import train
 
     monkeypatch.setenv("TF_CONFIG", "{worker:")
     with pytest.raises(RelightError, match="TF_CONFIG is not JSON"):
@@ -95,7 +95,7 @@ def test_tf_config_that_is_not_json_is_one_sentence(tmp_path, monkeypatch):
 
 
 def test_missing_vgg_weights_are_named_before_training(tmp_path, monkeypatch):
-    from tf_relight.train import train
+    from tf_relight.training.run import train
 
     monkeypatch.setenv("TF_RELIGHT_CACHE", str(tmp_path / "cache"))
     with pytest.raises(RelightError, match="vgg16-torchvision"):
@@ -152,7 +152,7 @@ def test_every_config_is_valid_and_short(path):
 
 
 def test_any_to_any_trains_on_pictures_formed_on_the_fly(tmp_path):
-    from tf_relight.train import train
+    from tf_relight.training.run import train
 
     weights = train(smoke(tmp_path / "run", "data.pairing=any_to_any"), progress=False)
     assert weights.exists()
@@ -161,7 +161,7 @@ def test_any_to_any_trains_on_pictures_formed_on_the_fly(tmp_path):
 def test_bfloat16_computes_in_bfloat16_and_keeps_float32_weights(tmp_path):
     import keras
 
-    from tf_relight.train import train
+    from tf_relight.training.run import train
     from tf_relight.weights.file import read_weights
 
     weights = train(smoke(tmp_path / "run", "train.precision=mixed_bfloat16"), progress=False)

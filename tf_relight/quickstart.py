@@ -11,9 +11,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tf_relight.cli.quiet import quiet_tensorflow
 from tf_relight.config.run import RunConfig, load_config
 from tf_relight.errors import RelightError
-from tf_relight.quiet import quiet_tensorflow
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "configs" / "dmshn_quickstart.yaml"
@@ -47,7 +47,7 @@ def quickstart(
     if weights.exists():
         console.print(f"{weights} is there already; delete {folder} to train again.")
     else:
-        from tf_relight.train import train
+        from tf_relight.training.run import train
 
         train(config, resume=(folder / "checkpoints").exists())
     console.rule("3. Score held-out scenes")

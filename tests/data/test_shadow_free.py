@@ -14,7 +14,7 @@ from tf_relight.errors import RelightError
 from tf_relight.light.vidit import ViditLight
 from tf_relight.rendering.scenes.scene import Scene
 from tf_relight.rendering.scenes.write import scene_seed
-from tf_relight.train import _ready_source, _with_data_fields
+from tf_relight.training.run import _ready_source, _with_data_fields
 
 SIZE = 16
 

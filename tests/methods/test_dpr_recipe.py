@@ -54,7 +54,7 @@ def test_parts_can_be_left_out():
 
 def test_released_weights_hold_no_discriminator_and_checkpoints_do(tmp_path):
     from tf_relight.config.run import load_config
-    from tf_relight.train import train
+    from tf_relight.training.run import train
     from tf_relight.weights.file import read_weights
 
     config = load_config(
@@ -79,7 +79,7 @@ def test_released_weights_hold_no_discriminator_and_checkpoints_do(tmp_path):
 def test_the_1024_network_starts_from_the_512_one(tmp_path):
     from tf_relight.config.run import load_config
     from tf_relight.methods.trained import save_weights
-    from tf_relight.train import train
+    from tf_relight.training.run import train
     from tf_relight.weights.file import read_weights
 
     method = methods.get("dpr512")

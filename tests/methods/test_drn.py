@@ -117,7 +117,7 @@ def test_shares_must_leave_the_re_renderer_something():
 
 def test_one_stage_alone_needs_the_weights_of_those_before(tmp_path):
     from tf_relight.config.run import load_config
-    from tf_relight.train import train
+    from tf_relight.training.run import train
 
     (stage,) = stages_of(only="re_renderer")
     assert (stage.name, stage.share) == ("re_renderer", 1.0)
@@ -209,7 +209,7 @@ def test_pictures_too_small_for_a_discriminator_are_refused():
     from dataclasses import replace
 
     from tf_relight.config.run import load_config
-    from tf_relight.train import _check_side
+    from tf_relight.training.run import _check_side
 
     config = load_config(CONFIGS / "drn_smoke.yaml", ["data.size=16"])
     method = methods.get("drn")

@@ -77,7 +77,7 @@ def smoke(folder: Path, *overrides: str):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    from tf_relight.train import train
+    from tf_relight.training.run import train
 
     folder = tmp_path_factory.mktemp("int8")
     steps = ["train.steps=30", "train.log_every=5", "train.validate_every=30", "train.ema=0.5"]
@@ -121,7 +121,7 @@ def test_its_weights_keep_the_ranges_and_lose_little(trained):
 
 
 def test_a_finished_run_resumes_to_itself(trained):
-    from tf_relight.train import train
+    from tf_relight.training.run import train
     from tf_relight.weights.file import read_weights
 
     before = read_weights(trained / "weights.safetensors").tensors
@@ -134,7 +134,7 @@ def test_a_finished_run_resumes_to_itself(trained):
 @pytest.mark.slow
 def test_float_weights_can_start_a_run_that_only_rounds(tmp_path):
     from tf_relight.methods.trained import load_model
-    from tf_relight.train import train
+    from tf_relight.training.run import train
     from tf_relight.training.summaries import read_curve
 
     start = float_weights(tmp_path)
@@ -156,8 +156,8 @@ def float_weights(folder: Path) -> Path:
 @pytest.mark.slow
 def test_a_resumed_run_keeps_the_ranges_it_began_with(tmp_path, monkeypatch):
     from tf_relight.methods.dmshn.networks import DMSHN
-    from tf_relight.train import train
     from tf_relight.training.loop import Trainer, TrainingStopped
+    from tf_relight.training.run import train
     from tf_relight.weights.file import read_weights
 
     begun: list[np.ndarray] = []
@@ -199,7 +199,7 @@ def test_a_resumed_run_keeps_the_ranges_it_began_with(tmp_path, monkeypatch):
 @pytest.mark.parametrize("share,kept", [("1", True), ("0.5", False)])
 def test_ranges_of_weights_that_round_serve_only_until_they_are_trained_without(share, kept, tmp_path):
     from tf_relight.methods.trained import save_weights
-    from tf_relight.train import _initialise
+    from tf_relight.training.run import _initialise
 
     model = network(quantised=True)
     model.calibrate([pictures()])
@@ -226,7 +226,7 @@ import sys, pathlib
 import tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-from tf_relight.train import train
+from tf_relight.training.run import train
 from tests.training.test_rounding import smoke
 words = ["train.quantise=0.5", "train.steps=4", "train.log_every=2", *sys.argv[2:]]
 train(smoke(pathlib.Path(sys.argv[1]), *words), progress=False)

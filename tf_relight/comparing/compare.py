@@ -285,7 +285,7 @@ class _Runner:
         return results
 
     def _train(self, row: TableRow, run: RunConfig) -> None:
-        from tf_relight.train import train
+        from tf_relight.training.run import train
 
         state = _state(row)
         if state == "finished":

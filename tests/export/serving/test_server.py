@@ -16,8 +16,8 @@ from export.serving.model import find_models
 from export.serving.spawned import spawned
 from tests.export.serving.conftest import running
 from tests.export.serving.tiny_model import light_of, picture
+from tf_relight.cli.parser import Parser
 from tf_relight.errors import RelightError
-from tf_relight.parser import Parser
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Callable, Sequence
 
 from tf_relight import __version__
-from tf_relight.commands import COMMANDS
+from tf_relight.cli.commands import COMMANDS
+from tf_relight.cli.parser import Parser
+from tf_relight.cli.quiet import quiet_tensorflow
 from tf_relight.errors import RelightError
-from tf_relight.parser import Parser
-from tf_relight.quiet import quiet_tensorflow
 
 STOPPED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as in a shell."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tf_relight.commands.printing import print_aligned
+from tf_relight.cli.commands.printing import print_aligned
 
 
 def add(commands: Any) -> None:

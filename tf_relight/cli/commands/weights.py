@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tf_relight.commands.printing import print_aligned
+from tf_relight.cli.commands.printing import print_aligned
 
 if TYPE_CHECKING:
     from tf_relight.methods.official import Imported

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tf_relight.commands.relight_options import (
+from tf_relight.cli.commands.relight_options import (
     add_change,
     add_lights,
     add_network,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tf_relight.commands.printing import report_failures
-from tf_relight.parser import add_set
+from tf_relight.cli.commands.printing import report_failures
+from tf_relight.cli.parser import add_set
 
 
 def add(commands: Any) -> None:

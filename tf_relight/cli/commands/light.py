@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tf_relight.commands.light_options import add_direction, chosen_light
-from tf_relight.commands.printing import print_aligned
+from tf_relight.cli.commands.light_options import add_direction, chosen_light
+from tf_relight.cli.commands.printing import print_aligned
 
 SPHERE_SIZE = 256
 

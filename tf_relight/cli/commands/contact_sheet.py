@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tf_relight.commands.relight_options import METHOD, add_change, add_lights, options_of, report
+from tf_relight.cli.commands.relight_options import METHOD, add_change, add_lights, options_of, report
 
 
 def add(commands: Any) -> None:

@@ -5,7 +5,7 @@ Nothing heavy is imported at the top of these modules, so that `--help` stays qu
 
 from __future__ import annotations
 
-from tf_relight.commands import (
+from tf_relight.cli.commands import (
     compare,
     contact_sheet,
     data,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tf_relight.commands.light_options import add_light, chosen_light
-from tf_relight.commands.relight_options import (
+from tf_relight.cli.commands.light_options import add_light, chosen_light
+from tf_relight.cli.commands.relight_options import (
     add_change,
     add_network,
     method_or_default,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tf_relight.commands.printing import report_failures
+from tf_relight.cli.commands.printing import report_failures
 
 
 def add(commands: Any) -> None:
@@ -229,7 +229,7 @@ def render_ratio_images(*, out: str, **options: Any) -> int:
 
 def fuse_scenes(*, root: str, weights: str, size: int | None, track: str, workers: int, compare: bool) -> int:
     """Fuse the scenes of a folder; those that could not be fused are listed at the end."""
-    from tf_relight.commands.printing import print_aligned
+    from tf_relight.cli.commands.printing import print_aligned
     from tf_relight.data.vidit.exposure_fusion import fuse_folder, parse_weights
     from tf_relight.scoring.fusion_scores import compare_fused, mean_scores
 

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from tf_relight.commands.light_options import add_light, chosen_light
-from tf_relight.commands.printing import report_failures
+from tf_relight.cli.commands.light_options import add_light, chosen_light
+from tf_relight.cli.commands.printing import report_failures
 
 
 def add(commands: Any) -> None:

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from tf_relight.commands.printing import report_failures
-from tf_relight.parser import add_set
+from tf_relight.cli.commands.printing import report_failures
+from tf_relight.cli.parser import add_set
 
 if TYPE_CHECKING:
     from tf_relight.data.options import DataConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tf_relight.parser import add_set
+from tf_relight.cli.parser import add_set
 
 
 def add(commands: Any) -> None:
@@ -25,7 +25,7 @@ def add(commands: Any) -> None:
 def train(*, config: str, overrides: Sequence[str], resume: bool) -> int:
     """Train as a config file says; returns the exit code, as all commands do."""
     from tf_relight.config.run import load_config
-    from tf_relight.train import train
+    from tf_relight.training.run import train
 
     weights = train(load_config(config, overrides), resume=resume)
     print(f"Weights: {weights}")

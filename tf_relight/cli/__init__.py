@@ -1,0 +1,1 @@
+"""The `relight` command: shell words become one call."""

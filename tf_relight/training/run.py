@@ -1,0 +1,222 @@
+"""One training run from its config: data, network, trainer, and the weights at the end."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tf_relight import methods
+from tf_relight.config.run import RunConfig, dump_config
+from tf_relight.contract.stage import FOLLOWED, Stage
+from tf_relight.data.options import SHADOW_FREE_DATASETS
+from tf_relight.data.source import FormedSource, Source
+from tf_relight.errors import RelightError
+from tf_relight.files import atomic_path
+from tf_relight.rounding.stage import WITHOUT_ROUNDING, with_rounding
+
+if TYPE_CHECKING:
+    from tf_relight.training.loop import Trainer
+
+
+def train(config: RunConfig, *, resume: bool = False, progress: bool = True) -> Path:
+    """Train as `config` says and return the path of the final weights.
+
+    The run's folder gets config.yaml (resolved), curve.csv, checkpoints/, tensorboard/ and
+    weights.safetensors; with 8-bit rounding also the float network that was followed, `FOLLOWED_WEIGHTS`.
+
+    Raises:
+        RelightError: anything in the config, the data or the folder that the user can mend.
+    """
+    # TensorFlow takes seconds to import, so the config is complete and checked before.
+    import keras
+
+    from tf_relight.training.strategy import make_strategy, read_cluster
+
+    config = _with_data_fields(config)
+    if config.train.quantise is not None:
+        config = config.model_copy(update={"model": {**config.model, "quantised": True}})
+    cluster = read_cluster()
+    strategy = make_strategy(config.train.strategy, config.train.devices, cluster)
+    keras.config.set_dtype_policy(config.train.precision)
+    keras.utils.set_random_seed(config.train.seed)
+    try:
+        if cluster.chief:
+            _open_folder(config, resume=resume)
+        trainer = _make_trainer(config, strategy, cluster, progress)
+        trainer.run(resume=resume, progress=progress)
+        path = config.output / "weights.safetensors"
+        if cluster.chief:
+            _save_result(config, trainer, path)
+        return path
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def _make_trainer(config: RunConfig, strategy: Any, cluster: Any, progress: bool) -> Trainer:
+    from tf_relight.training.loop import Trainer
+
+    method = methods.get(config.method)
+    network, recipe = method.config(config.model), method.recipe(config.recipe)
+    stages = method.stages(network, recipe)
+    if config.train.quantise is not None:
+        stages = with_rounding(stages, config.train.quantise)
+    _check_start(stages, config)
+    shown = progress and cluster.chief
+    with strategy.scope():
+        model = method.build_model(network)
+        _check_side(model, stages, config)
+        resources = _loss_resources(stages)
+        if config.train.init_from is not None:
+            _initialise(model, config, config.train.init_from)
+    return Trainer(
+        model=model,
+        stages=stages,
+        config=config.train,
+        strategy=strategy,
+        cluster=cluster,
+        train_source=_ready_source(config, "train", shown),
+        validation_source=_ready_source(config, "validation", shown),
+        folder=config.output,
+        crop=config.data.crop,
+        resources=resources,
+    )
+
+
+def _check_start(stages: list[Stage], config: RunConfig) -> None:
+    """Refuse a stage whose parts nobody has trained."""
+    trained: set[str] = set()
+    for stage in stages:
+        missing = [part for part in stage.builds_on if part not in trained]
+        if missing and config.train.init_from is None:
+            raise RelightError(
+                f"The stage '{stage.name}' builds on trained {' and '.join(missing)}. Train them first and "
+                "set train.init_from to the weights."
+            )
+        trained |= set(stage.trains)
+
+
+def _check_side(model: Any, stages: list[Stage], config: RunConfig) -> None:
+    """Refuse pictures that are too small for the network or a discriminator, before the data are read."""
+    name = "data.size" if config.data.crop is None else "data.crop"
+    side = config.data.size if config.data.crop is None else config.data.crop
+    if side is None:
+        return
+    if side < model.smallest:
+        raise RelightError(
+            f"{name} {side} is too small for this network, which needs at least {model.smallest} pixels."
+        )
+    for adversary in (adversary for stage in stages for adversary in stage.adversaries):
+        if adversary.network is not None and adversary.network.scores(side) < 1:
+            raise RelightError(
+                f"{name} {side} is too small for the discriminator '{adversary.discriminator}': take larger "
+                f"pictures, or fewer layers (now {adversary.network.layers}) or scales (now "
+                f"{adversary.network.scales}) for it in the recipe."
+            )
+
+
+def _with_data_fields(config: RunConfig) -> RunConfig:
+    """Switch on the fields of the data that the method's batches need."""
+    if "shadow_free" not in methods.get(config.method).info.batch_fields or config.data.shadow_free:
+        return config
+    if config.data.name not in SHADOW_FREE_DATASETS:
+        raise RelightError(
+            f"Method '{config.method}' learns from shadow-free pictures, which the data '{config.data.name}' "
+            f"do not have; set data.name to {' or '.join(SHADOW_FREE_DATASETS)}."
+        )
+    data = config.data.model_copy(update={"shadow_free": True})
+    return config.model_copy(update={"data": data})
+
+
+def _ready_source(config: RunConfig, split: Literal["train", "validation"], progress: bool) -> Source:
+    """Open a split and do its slow work once: decode the pictures, or render the scenes' layers."""
+    from tf_relight.data import open_source
+    from tf_relight.data.pipeline import cached
+
+    info = methods.get(config.method).info
+    source = open_source(config.data, split, info.channels)
+    lacking = set(info.batch_fields) - set(source.fields)
+    if split == "validation":
+        lacking -= {"shadow_free"}  # a stage's own target; without it the stage trains, and is not validated
+    if lacking:
+        raise RelightError(
+            f"Method '{config.method}' needs {', '.join(info.batch_fields)}, but the data "
+            f"'{config.data.name}' have no {' and no '.join(sorted(lacking))}."
+        )
+    if isinstance(source, FormedSource) and source.on_the_fly:
+        source.prepare(progress=progress)
+        return source
+    return cached(source, config.data.cache / split if config.data.cache else None, progress=progress)
+
+
+def _initialise(model: Any, config: RunConfig, start: Path) -> None:
+    import numpy as np
+
+    from tf_relight.methods.trained import assign_weights, check_made_for, tensor_variables
+    from tf_relight.weights.file import read_weights, resolve
+
+    stored, method = read_weights(resolve(start)), methods.get(config.method)
+    asked, tensors, share = config.model, dict(stored.tensors), config.train.quantise
+    if share is not None and not stored.config.get("quantised"):
+        asked = {**asked, **WITHOUT_ROUNDING}
+    if share is not None and (share < 1 or not stored.config.get("quantised")):
+        # There are no ranges, or steps without rounding come first, after which they no longer fit.
+        tensors["ranges"] = np.zeros_like(tensor_variables(model)["ranges"])
+    if stored.method not in method.info.starts_from:
+        check_made_for(stored, config.method, method.config(asked))
+    assign_weights(model, tensors, source=str(stored.path))
+
+
+def _loss_resources(stages: list[Stage]) -> dict[str, dict[str, Any]]:
+    """Load the networks that losses of the recipe look through."""
+    used = {term.loss for stage in stages for term in stage.losses} & {"vgg16", "vgg16_shallow", "vgg19"}
+    if not used:
+        return {}
+    from tf_relight.networks import perceptual
+
+    load = {
+        "vgg16": perceptual.vgg16_features,
+        "vgg16_shallow": perceptual.vgg16_shallow_features,
+        "vgg19": perceptual.vgg19_features,
+    }
+    return {loss: {"features": load[loss]()} for loss in sorted(used)}
+
+
+def _open_folder(config: RunConfig, *, resume: bool) -> None:
+    """Write config.yaml; refuse to mix a new run into an old one."""
+    folder = config.output
+    if (folder / "checkpoints").exists() and not resume:
+        raise RelightError(
+            f"{folder} already holds a run. Continue it with --resume, or choose another place with "
+            "--set output=FOLDER, or delete it."
+        )
+    with atomic_path(folder / "config.yaml") as temporary:
+        temporary.write_text(dump_config(config), encoding="utf-8")
+
+
+def _save_result(config: RunConfig, trainer: Trainer, path: Path) -> None:
+    from tf_relight.methods.trained import save_weights
+    from tf_relight.weights.fetch import sha256_of
+    from tf_relight.weights.file import FOLLOWED_WEIGHTS, read_weights, resolve
+
+    method, start = methods.get(config.method), config.train.init_from
+    followed = trainer.model.attached.get(FOLLOWED)
+    known: dict[str, Any] = {
+        "recipe": method.recipe(config.recipe).model_dump(mode="json"),
+        "data": config.data.model_dump(mode="json", exclude={"root", "cache"}),
+        "train": config.train.model_dump(mode="json", exclude={"init_from", "devices"}),
+        "size": config.data.size,
+        "hardware": f"{platform.machine()}, {os.cpu_count()} cores",
+        "seconds": round(trainer.seconds()),
+        "starts_from": None if start is None else read_weights(resolve(start)).metadata,
+    }
+    scores = trainer.last_scores()
+    if followed is not None:
+        plain = method.config({**config.model, **WITHOUT_ROUNDING})
+        place = path.with_name(FOLLOWED_WEIGHTS)
+        save_weights(followed, place, method=config.method, config=plain, **known)
+        known["follows"] = sha256_of(place)
+    save_weights(
+        trainer.model, path, method=config.method, config=method.config(config.model), scores=scores, **known
+    )
