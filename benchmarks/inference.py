@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.timing import compare
+from export.proof.timing import compare
 
 SIZES = {"dmshn": 256, "stacked_dmshn": 256, "dpr512": 512, "dpr1024": 1024}
 PORTRAITS = ("dpr512", "dpr1024")
@@ -67,8 +67,8 @@ def original(method: str, size: int, best: bool) -> Callable[[], Any]:
 
 def exported(path: Path, method: str, size: int) -> Callable[[], Any]:
     """Return a run of a .tflite file in LiteRT's interpreter."""
-    from export.reference import bench_inputs
-    from export.runtimes import InterpreterRuntime
+    from export.litert.runtimes import InterpreterRuntime
+    from export.proof.reference import bench_inputs
     from export.signatures import signature_name
     from tf_relight import methods
 

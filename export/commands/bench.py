@@ -40,15 +40,15 @@ def bench(
     """Time a folder, print the table and append the row.
 
     Raises:
-        RelightError: as in `export.bench.bench_folder`.
+        RelightError: as in `export.proof.bench.bench_folder`.
     """
     import sys
     from pathlib import Path
 
     from rich.console import Console
 
-    from benchmarks.timing import append_row
-    from export.bench import WIDTH, Options, bench_folder, busy, terminal_table
+    from export.proof.bench import WIDTH, Options, bench_folder, busy, terminal_table
+    from export.proof.timing import append_row
 
     given: dict[str, Any] = {"rounds": rounds, "runtime": runtime, "weights": weights}
     given |= {"sizes": sizes and tuple(sizes), "threads": threads and tuple(threads)}

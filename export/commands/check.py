@@ -51,16 +51,16 @@ def check(
     """Check a folder, print and write the table; 1 when a bound is missed.
 
     Raises:
-        RelightError: as in `export.check.check_folder`.
+        RelightError: as in `export.proof.check.check_folder`.
     """
     import sys
     from pathlib import Path
 
     from rich.console import Console
 
-    from benchmarks.timing import append_row, hardware
-    from export.check import Options, check_folder, store_scores
-    from export.check_table import WIDTH, rows, terminal_table, write_tables
+    from export.proof.check import Options, check_folder, store_scores
+    from export.proof.check_table import WIDTH, rows, terminal_table, write_tables
+    from export.proof.timing import append_row, hardware
 
     given: dict[str, Any] = {"truth": truth, "threads": threads, "weights": weights}
     options = Options(

@@ -27,15 +27,15 @@ def profile(*, target: str, size: int, threads: int, record: bool) -> int:
     """Profile one file, print the tables and append the row if asked.
 
     Raises:
-        RelightError: as in `export.profile.profile`.
+        RelightError: as in `export.proof.profile.profile`.
     """
     import sys
 
     from rich.console import Console
 
-    from benchmarks.timing import append_row
-    from export.profile import profile as profile_target
-    from export.profile import tables
+    from export.proof.profile import profile as profile_target
+    from export.proof.profile import tables
+    from export.proof.timing import append_row
 
     found = profile_target(target, size, threads, progress=True)
     console = Console()

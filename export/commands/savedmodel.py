@@ -55,8 +55,8 @@ def write_savedmodel(
         raise RelightError(f"--max-pixels {max_pixels} is not a number from 1 on.")
     loaded = load_for(method, weights)
 
-    from export.saved_signatures import Limits
-    from export.savedmodel import export_savedmodel, origin_of, read_record
+    from export.saved_model.signatures import Limits
+    from export.saved_model.write import export_savedmodel, origin_of, read_record
 
     folder = export_savedmodel(
         loaded,

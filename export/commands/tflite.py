@@ -52,7 +52,7 @@ def write_tflite(
             or of another method.
     """
     from export.signatures import check_sizes
-    from export.tflite import export_tflite, quantisations_from
+    from export.tflite.write import export_tflite, quantisations_from
     from tf_relight import methods
     from tf_relight.errors import RelightError
     from tf_relight.relighting.photos import load_for
@@ -67,9 +67,9 @@ def write_tflite(
             "weights.safetensors of that run with --weights."
         )
     wanted = quantisations_from([each.strip() for each in quantisation.split(",") if each.strip()])
-    from export.calibration import from_folder
-    from export.manifest import WeightsRecord, read_manifest
-    from export.savedmodel import origin_of
+    from export.int8.calibration import from_folder
+    from export.litert.manifest import WeightsRecord, read_manifest
+    from export.saved_model.write import origin_of
 
     pictures = None if calibration is None else from_folder(info, calibration, max(sides))
     loaded = load_for(method, weights)

@@ -152,7 +152,7 @@ def load(name: str, folder: Path, limits: Limits, max_pixels: int | None = None)
 
 
 def _warm_up(loaded: Any, place: Path) -> None:
-    from export.warmup import FILE, read_warmup, replay
+    from export.saved_model.warmup import FILE, read_warmup, replay
 
     if not (place / FILE).is_file():
         _log.info("%s has no warm-up requests: the first request will be slow.", place)
@@ -168,7 +168,7 @@ def _warm_up(loaded: Any, place: Path) -> None:
 
 
 def _own_limit(place: Path) -> int:
-    from export.savedmodel import read_record
+    from export.saved_model.write import read_record
 
     try:
         return int(read_record(place)["limits"]["max_pixels"])

@@ -40,7 +40,7 @@ def scene(scene_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Expo
 @pytest.fixture(scope="session")
 def portrait(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """DPR 512 that works at 48 pixels."""
-    from export.savedmodel import WeightsOrigin, export_savedmodel
+    from export.saved_model.write import WeightsOrigin, export_savedmodel
 
     loaded = narrow_model("dpr512")
     out = tmp_path_factory.mktemp("portrait")

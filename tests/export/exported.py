@@ -9,8 +9,8 @@ from pathlib import Path
 
 import keras
 
-from export.manifest import FileRecord, WeightsRecord, sha256_of
-from export.tflite import export_tflite
+from export.litert.manifest import FileRecord, WeightsRecord, sha256_of
+from export.tflite.write import export_tflite
 from tf_relight import methods
 from tf_relight.methods.trained import load_model, save_weights
 

@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import timing
-from export import bench
 from export.__main__ import main
-from export.bench import BASE, Options, Timing, bench_folder, busy
-from export.bench_sides import prepare_tflite
-from export.gpu_gate import control_network
-from export.reference import bench_inputs
+from export.proof import bench, timing
+from export.proof.bench import BASE, Options, Timing, bench_folder, busy
+from export.proof.bench_sides import prepare_tflite
+from export.proof.gpu_gate import control_network
+from export.proof.reference import bench_inputs
 from tests.export.exported import exported_copy
 from tf_relight import methods
 from tf_relight.errors import RelightError
@@ -94,8 +93,8 @@ def test_bad_input(tmp_path: Path) -> None:
 def test_a_folder_through_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from export.manifest import read_manifest
-    from export.savedmodel import export_savedmodel, origin_of
+    from export.litert.manifest import read_manifest
+    from export.saved_model.write import export_savedmodel, origin_of
     from tf_relight.methods.trained import load_model
 
     folder = exported_copy("dmshn", tmp_path)

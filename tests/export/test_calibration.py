@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from export import calibration
-from export.calibration import from_folder, rendered
+from export.int8 import calibration
+from export.int8.calibration import from_folder, rendered
 from tf_relight import methods
 from tf_relight.errors import RelightError
 

@@ -11,14 +11,21 @@ import pytest
 
 from export.__main__ import main
 from export.bounds import BOUNDS, TAIL_ROUNDED_ERROR, Bounds, bounds_of
-from export.check import Options, check_folder, store_scores
-from export.check_table import markdown, rows
-from export.file_check import FileCheck, GpuScore, RuntimeScore, TruthScore, misses
-from export.gpu_gate import DRIVER_VARIABLE, why_skipped
-from export.manifest import FileRecord, Manifest, WeightsRecord, read_manifest, sha256_of, write_manifest
-from export.measuring import psnr_of
-from export.reference import keras_function, network_inputs, picture_of, truth_cases
-from export.tflite import export_tflite
+from export.litert.manifest import (
+    FileRecord,
+    Manifest,
+    WeightsRecord,
+    read_manifest,
+    sha256_of,
+    write_manifest,
+)
+from export.proof.check import Options, check_folder, store_scores
+from export.proof.check_table import markdown, rows
+from export.proof.file_check import FileCheck, GpuScore, RuntimeScore, TruthScore, misses
+from export.proof.gpu_gate import DRIVER_VARIABLE, why_skipped
+from export.proof.measuring import psnr_of
+from export.proof.reference import keras_function, network_inputs, picture_of, truth_cases
+from export.tflite.write import export_tflite
 from tests.export.exported import described, exported_copy, small_weights
 from tests.export.rounding import rounding_network
 from tf_relight import methods

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export import graph_tools, ranges
-from export.equalisation import equalise
+from export.int8 import ranges
+from export.int8.equalisation import equalise
+from export.litert import graph_tools
 from tests.export.tiny_network import SIZES, pictures, run, tiny
 from tf_relight.errors import RelightError
 

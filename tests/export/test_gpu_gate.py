@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export import gpu_gate
-from export.gpu_gate import DRIVER_VARIABLE, ask_gpu, control_network, controls, gate_works, why_skipped
-from export.runtimes import open_runtime
+from export.litert.runtimes import open_runtime
+from export.proof import gpu_gate
+from export.proof.gpu_gate import DRIVER_VARIABLE, ask_gpu, control_network, controls, gate_works, why_skipped
 from tf_relight.errors import RelightError
 
 needs_driver = pytest.mark.skipif(why_skipped() is not None, reason=str(why_skipped()))

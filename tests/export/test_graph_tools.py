@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export import graph_tools
-from export.gpu_gate import ask_gpu, why_skipped
-from export.inspection import delegations
-from export.runtimes import InterpreterRuntime
+from export.litert import graph_tools
+from export.litert.inspection import delegations
+from export.litert.runtimes import InterpreterRuntime
+from export.proof.gpu_gate import ask_gpu, why_skipped
 from tests.export.tiny_network import COUNT, SIZES, decibels, pictures, run, tiny
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export.gpu_gate import control_network
-from export.inspection import Delegation, delegations, graphs
-from export.runtimes import held_stderr
+from export.litert.inspection import Delegation, delegations, graphs
+from export.litert.runtimes import held_stderr
+from export.proof.gpu_gate import control_network
 from tf_relight.errors import RelightError
 
 IMAGE_SHAPE = (1, 16, 16, 3)

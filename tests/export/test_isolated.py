@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from export.isolated import Child, ChildFailed, child, in_child, peak_memory
+from export.proof.isolated import Child, ChildFailed, child, in_child, peak_memory
 from tf_relight.errors import RelightError
 
 

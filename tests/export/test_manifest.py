@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from export import manifest
-from export.manifest import FileRecord, Manifest, WeightsRecord, read_manifest, write_manifest
+from export.litert import manifest
+from export.litert.manifest import FileRecord, Manifest, WeightsRecord, read_manifest, write_manifest
 from tf_relight.errors import RelightError
 
 

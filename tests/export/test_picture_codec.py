@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from export import picture_codec
+from export.photo_graph import picture_codec
 from tests.picture_files import orientation_exif, png_bytes
 from tf_relight.photo.reading import read_picture
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from export import light_graph, picture_graph, transfer_graph
+from export.photo_graph import light_graph, picture_graph, transfer_graph
 from tests.portrait_stand_in import Shader
 from tf_relight.light.light import Light
 from tf_relight.photo import colour, lightness, transfer

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import timing
-from export import graph_tools, profile
 from export.__main__ import main
-from export.inspection import graphs
-from export.profile import Part, Profile, profile_tflite
-from export.runtimes import import_litert
-from export.single_operation import operations_alone
+from export.litert import graph_tools
+from export.litert.inspection import graphs
+from export.litert.runtimes import import_litert
+from export.litert.single_operation import operations_alone
+from export.proof import profile, timing
+from export.proof.profile import Part, Profile, profile_tflite
 from tests.export.exported import exported_copy
 from tf_relight.errors import RelightError
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from export.bounds import TAIL_ROUNDED_ERROR
-from export.inspection import delegations, graphs
-from export.quantization_aware import fake_quantised, int8_file, is_trained
-from export.runtimes import CompiledRuntime, InterpreterRuntime
+from export.int8.quantization_aware import fake_quantised, int8_file, is_trained
+from export.litert.inspection import delegations, graphs
+from export.litert.runtimes import CompiledRuntime, InterpreterRuntime
 from export.signatures import IMAGE, RELIT, signature_name
 from tests.export.rounding import picture, rounding_network
 from tf_relight import methods
@@ -33,8 +33,8 @@ def path(loaded, tmp_path_factory) -> Path:
 
 
 def test_everything_between_input_and_output_is_int8(path):
-    from export.graph_tools import unpack
-    from export.runtimes import import_litert
+    from export.litert.graph_tools import unpack
+    from export.litert.runtimes import import_litert
 
     types = import_litert("schema_py_generated").TensorType
     for graph in graphs(path).values():
@@ -54,7 +54,7 @@ def test_all_operations_run_on_xnnpack_in_one_piece(path):
 
 
 def test_pictures_have_steps_of_one_in_255(path):
-    from export.graph_tools import unpack
+    from export.litert.graph_tools import unpack
 
     for subgraph in unpack(path.read_bytes()).subgraphs:
         border = {int(number) for number in (*subgraph.inputs, *subgraph.outputs)}
@@ -109,8 +109,8 @@ def test_networks_that_were_not_trained_for_it_are_refused(tmp_path):
 
 def test_a_dynamic_tail_has_int8_kernels_and_float32_sums(tailed):
     loaded, path = tailed
-    from export.graph_tools import constant, convolutions, unpack
-    from export.runtimes import import_litert
+    from export.litert.graph_tools import constant, convolutions, unpack
+    from export.litert.runtimes import import_litert
 
     types = import_litert("schema_py_generated").TensorType
     model = unpack(path.read_bytes())

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from export import graph_tools, quantize
 from export.bounds import BOUNDS
-from export.inspection import delegations
+from export.int8 import quantize
+from export.litert import graph_tools
+from export.litert.inspection import delegations
 from tests.export.tiny_network import SIZES, decibels, pictures, run, tiny
 
 FREE = replace(BOUNDS["fp16"], size_ratio=None, psnr=0.0)

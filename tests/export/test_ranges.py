@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from export import graph_tools, ranges
+from export.int8 import ranges
+from export.litert import graph_tools
 from tests.export.tiny_network import pictures, run, tiny
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export import graph_tools
-from export.equalisation import equalise
-from export.ranges import extremes
-from export.rounding import Rounder, input_moments, mean_moments, rounded_kernel
+from export.int8.equalisation import equalise
+from export.int8.ranges import extremes
+from export.int8.rounding import Rounder, input_moments, mean_moments, rounded_kernel
+from export.litert import graph_tools
 from tests.export.tiny_network import COUNT, decibels, pictures, run, tiny
 
 RANDOM = np.random.default_rng(4)

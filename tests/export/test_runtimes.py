@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.gpu_gate import control_network
-from export.runtimes import RUNTIMES, RuntimeName, held_stderr, open_runtime
+from export.litert.runtimes import RUNTIMES, RuntimeName, held_stderr, open_runtime
+from export.proof.gpu_gate import control_network
 from tests.export.exported import exported_copy
 from tf_relight.errors import RelightError
 
@@ -73,7 +73,7 @@ def test_wrong_inputs_are_named(
 
 
 def test_only_the_sizes_asked_for_are_prepared(tmp_path: Path) -> None:
-    from export.runtimes import InterpreterRuntime
+    from export.litert.runtimes import InterpreterRuntime
 
     opened = InterpreterRuntime(exported_copy("dpr512", tmp_path) / "dpr512_fp32.tflite")
     assert list(opened.signatures) == ["relight_32", "relight_48"] and len(opened.signatures) == 2

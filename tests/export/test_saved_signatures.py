@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from export.savedmodel import WeightsOrigin, export_savedmodel
+from export.saved_model.write import WeightsOrigin, export_savedmodel
 from tf_relight.errors import RelightError
 from tf_relight.light.light import Light
 from tf_relight.photo.picture import Picture

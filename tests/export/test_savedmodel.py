@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from export import saved_signatures, savedmodel, warmup
 from export.__main__ import main
-from export.reference import weights_path
-from export.savedmodel import WeightsOrigin, export_savedmodel, read_record
+from export.proof.reference import weights_path
+from export.saved_model import signatures as saved_signatures
+from export.saved_model import warmup
+from export.saved_model import write as savedmodel
+from export.saved_model.write import WeightsOrigin, export_savedmodel, read_record
 from tests.export.narrow import narrow_model
 from tf_relight import methods
 from tf_relight.errors import RelightError

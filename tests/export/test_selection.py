@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export.selection import Judge, select
+from export.int8.selection import Judge, select
 from tests.export.tiny_network import pictures, tiny
 
 

@@ -8,15 +8,16 @@ import keras
 import numpy as np
 import pytest
 
-from export import graph_tools, tflite
-from export.calibration import Calibration
-from export.gpu_gate import ask_gpu, why_skipped
-from export.inspection import delegations, graphs
-from export.manifest import read_manifest
+from export.int8.calibration import Calibration
+from export.litert import graph_tools
+from export.litert.inspection import delegations, graphs
+from export.litert.manifest import read_manifest
+from export.litert.runtimes import InterpreterRuntime
 from export.network import relight_function
-from export.runtimes import InterpreterRuntime
+from export.proof.gpu_gate import ask_gpu, why_skipped
 from export.signatures import signature_name
-from export.tflite import export_tflite
+from export.tflite import write as tflite
+from export.tflite.write import export_tflite
 from tests.export.narrow import narrow_model
 from tf_relight import methods
 from tf_relight.errors import RelightError

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from export import warmup
-from export.saved_signatures import Signature
+from export.saved_model import warmup
+from export.saved_model.signatures import Signature
 from tf_relight.errors import RelightError
 
 pytest.importorskip("tensorflow_serving", reason="needs the extra `serve`")

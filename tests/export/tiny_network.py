@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from export import quantize
-from export.calibration import Calibration
-from export.runtimes import InterpreterRuntime
+from export.int8 import quantize
+from export.int8.calibration import Calibration
+from export.litert.runtimes import InterpreterRuntime
 from export.signatures import RELIT, signature_name
 
 SIZES = (16, 24)

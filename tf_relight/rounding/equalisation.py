@@ -19,7 +19,7 @@ from tf_relight.rounding.quantization import Conv2D, Conv2DTranspose, Range, Sum
 from tf_relight.rounding.ranges import Extremes
 
 STRENGTH = 0.5
-"""0 leaves all as it is, 1 makes all ranges of a tensor equal; `export.quantize` says what was tried."""
+"""0 leaves all as it is, 1 makes all ranges of a tensor equal; `export.int8.quantize` says what was tried."""
 _LEAST = 1 / 32
 """Channels are raised at most by 32 to the power of the strength."""
 

@@ -4,7 +4,7 @@ A network is wired once, when it is made: `make_int8(source)` of each layer take
 input and returns that of its output. While `Int8.on` is false, the layers are the usual ones. While it is
 true, every tensor is a whole number of steps times the size of a step, and every layer computes with the
 whole numbers in the way of XNNPACK's int8 kernels. float32 holds these sums exactly, so the outputs are those
-of the file, bit for bit; `export.quantization_aware` writes it. Rounding counts as the identity in gradients.
+of the file, bit for bit; `int8.quantization_aware` writes it. Rounding counts as the identity in gradients.
 
 One range for all pictures costs the layers next to the result most. `Int8.finish` lets the last ones do
 without: their tensors are float32, and a convolution finds the range of its input in each picture.

@@ -18,17 +18,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from export import graph_tools, ranges
 from export.bounds import Bounds
-from export.equalisation import equalise
-from export.rounding import Rounder, input_moments, mean_moments
-from export.runtimes import held_stderr, import_litert
-from export.selection import SCOUTED, Judge, Selected, select
+from export.int8 import ranges
+from export.int8.equalisation import equalise
+from export.int8.rounding import Rounder, input_moments, mean_moments
+from export.int8.selection import SCOUTED, Judge, Selected, select
+from export.litert import graph_tools
+from export.litert.runtimes import held_stderr, import_litert
 from export.signatures import signature_name, size_of
 from tf_relight.errors import RelightError
 
 if TYPE_CHECKING:
-    from export.calibration import Calibration
+    from export.int8.calibration import Calibration
 
 MARGIN, DYNAMIC_MARGIN, HALF_MARGIN = 4.0, 3.0, 6.0
 """dB above the bound that calibration pictures have to reach, for static and dynamic int8 and for float16.

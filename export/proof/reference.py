@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from export.manifest import FileRecord, sha256_of
+from export.litert.manifest import FileRecord, sha256_of
 from export.signatures import COEFFICIENTS, IMAGE, LIGHT, RELIT, takes_light
 from tf_relight.contract.card import MethodInfo
 from tf_relight.errors import RelightError
@@ -21,7 +21,7 @@ from tf_relight.photo.reading import read_picture
 if TYPE_CHECKING:
     from tf_relight.methods.trained import LoadedModel
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 """The repository's own photos."""
 
 DIRECTIONS = ((-60.0, 20.0), (45.0, 0.0))

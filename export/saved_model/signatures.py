@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from export import light_graph, picture_graph
 from export.network import relight_function
-from export.picture_codec import Decoded, claim, decode, encode_jpeg, encode_png
+from export.photo_graph import light_graph, picture_graph
+from export.photo_graph.picture_codec import Decoded, claim, decode, encode_jpeg, encode_png
 from export.signatures import COEFFICIENTS, IMAGE, LIGHT, RELIT, takes_light
 from tf_relight.relighting.request import COLDEST, WARMEST
 

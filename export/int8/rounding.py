@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from export import graph_tools, ranges
-from export.runtimes import import_litert
+from export.int8 import ranges
+from export.litert import graph_tools
+from export.litert.runtimes import import_litert
 
 WINDOWS = 512
 """Places of one picture that are looked at for each convolution."""

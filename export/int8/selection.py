@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export.runtimes import InterpreterRuntime
+from export.litert.runtimes import InterpreterRuntime
 from export.signatures import RELIT, signature_name
 
 if TYPE_CHECKING:
-    from export.calibration import Calibration
+    from export.int8.calibration import Calibration
 
 JUDGED, SCOUTED = 6, 2
 """Calibration pictures that tell how good a file is, and that tell layers apart."""

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from export import graph_tools
+from export.litert import graph_tools
 from tf_relight.errors import RelightError
 from tf_relight.rounding.ranges import Extremes
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from export import graph_tools
-from export.runtimes import held_stderr, import_litert
+from export.litert import graph_tools
+from export.litert.runtimes import held_stderr, import_litert
 from export.signatures import signature_name
 from tf_relight.errors import RelightError
 

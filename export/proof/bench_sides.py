@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from export.isolated import peak_memory
-from export.runtimes import RuntimeName, open_runtime
+from export.litert.runtimes import RuntimeName, open_runtime
+from export.proof.isolated import peak_memory
 from tf_relight.errors import RelightError
 
 Inputs = Mapping[str, np.ndarray]

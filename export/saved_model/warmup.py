@@ -16,7 +16,7 @@ import numpy as np
 from tf_relight.errors import RelightError
 
 if TYPE_CHECKING:
-    from export.saved_signatures import Signature
+    from export.saved_model.signatures import Signature
 
 FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 LARGEST_FLOAT_SIDE = 256  # the file stays small, and a larger one warms nothing more

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from export import graph_tools
-from export.runtimes import import_litert
+from export.litert import graph_tools
+from export.litert.runtimes import import_litert
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from export.bounds import bounds_of
-from export.manifest import (
+from export.litert.manifest import (
     NAME,
     QUANTISATIONS,
     FileRecord,
@@ -43,7 +43,7 @@ from tf_relight import __version__
 from tf_relight.errors import RelightError, suggest
 
 if TYPE_CHECKING:
-    from export.calibration import Calibration
+    from export.int8.calibration import Calibration
     from tf_relight.methods.trained import LoadedModel
 
 SIZES = (256, 384, 512)
@@ -159,7 +159,8 @@ class _Writer:
 
     def content(self, quantisation: Quantisation) -> tuple[bytes, dict[str, Any]]:
         """Return the bytes of a file, and what is particular to its entry in the manifest."""
-        from export import graph_tools, quantization_aware, quantize
+        from export.int8 import quantization_aware, quantize
+        from export.litert import graph_tools
 
         if quantisation == "fp32":
             return graph_tools.compact(self._float32), {}
@@ -211,7 +212,7 @@ class _Writer:
 
     @functools.cached_property
     def _pictures(self) -> Calibration:
-        from export import calibration
+        from export.int8 import calibration
 
         return self._calibration or calibration.rendered(self._loaded.method.info, max(self._sizes))
 
@@ -223,7 +224,7 @@ class _Writer:
 
     @functools.cached_property
     def _float32(self) -> bytes:
-        from export import quantize
+        from export.int8 import quantize
 
         return quantize.convert(self._saved_model, self._names, "fp32")
 
@@ -265,7 +266,7 @@ def _staged(out: Path) -> Iterator[tuple[Path, Callable[[list[str], Manifest], N
 
 def _refuse_custom(path: Path) -> None:
     """Raise RelightError if the file needs operations that LiteRT alone does not have."""
-    from export.inspection import graphs
+    from export.litert.inspection import graphs
 
     custom = sorted(
         {kind for graph in graphs(path).values() for kind in graph.operations if kind.startswith("CUSTOM")}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export.manifest import CalibrationRecord
+from export.litert.manifest import CalibrationRecord
 from export.signatures import COEFFICIENTS, IMAGE, LIGHT, takes_light
 from tf_relight.errors import RelightError
 from tf_relight.rounding.ranges import brightened

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.timing import ratios
-from export.bench_sides import memory, prepare_keras, prepare_savedmodel, prepare_tflite, timed_run
-from export.isolated import Child
-from export.manifest import FileRecord, read_manifest
-from export.reference import Tensors, bench_inputs, bench_photo, weights_path
-from export.runtimes import RUNTIMES, RuntimeName
+from export.litert.manifest import FileRecord, read_manifest
+from export.litert.runtimes import RUNTIMES, RuntimeName
+from export.proof.bench_sides import memory, prepare_keras, prepare_savedmodel, prepare_tflite, timed_run
+from export.proof.isolated import Child
+from export.proof.reference import Tensors, bench_inputs, bench_photo, weights_path
+from export.proof.timing import ratios
 from export.signatures import COEFFICIENTS, IMAGE, LIGHT, signature_name
 from tf_relight import methods
 from tf_relight.errors import RelightError

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.file_check import FileCheck, RuntimeScore
+from export.proof.file_check import FileCheck, RuntimeScore
 from tf_relight.files import atomic_path
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from export.inspection import Delegation, Graph, delegations, graphs
-from export.reference import Case
-from export.runtimes import CompiledRuntime, Runtime, RuntimeName, open_runtime
+from export.litert.inspection import Delegation, Graph, delegations, graphs
+from export.litert.runtimes import CompiledRuntime, Runtime, RuntimeName, open_runtime
+from export.proof.reference import Case
 from export.signatures import RELIT, signature_name
 from tf_relight.errors import RelightError
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from export.runtimes import InterpreterRuntime, import_litert
+from export.litert.runtimes import InterpreterRuntime, import_litert
 from tf_relight.errors import RelightError
 
 MAX_RANK = 4

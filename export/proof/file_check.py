@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from statistics import fmean
 
 from export.bounds import Bounds
-from export.manifest import FileRecord
-from export.measuring import Difference
+from export.litert.manifest import FileRecord
+from export.proof.measuring import Difference
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from export.isolated import in_child
-from export.runtimes import CompiledRuntime, held_stderr
+from export.litert.runtimes import CompiledRuntime, held_stderr
+from export.proof.isolated import in_child
 from tf_relight.errors import RelightError
 
 DRIVER_VARIABLE = "TF_RELIGHT_VULKAN_DRIVER"

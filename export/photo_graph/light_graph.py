@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from export.picture_codec import claim
+from export.photo_graph.picture_codec import claim
 from tf_relight.light import spherical_harmonics as sh
 from tf_relight.light.lamps import AMBIENT_SHARE, NEUTRAL_KELVIN, SOURCE_RADIUS, USUAL_AMBIENT
 from tf_relight.photo.colour import LUMINANCE_WEIGHTS, XYZ_TO_RGB

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from export import graph_tools
-from export.runtimes import held_stderr, import_litert
+from export.litert import graph_tools
+from export.litert.runtimes import held_stderr, import_litert
+from export.litert.single_operation import operations_alone
 from export.signatures import signature_name
-from export.single_operation import operations_alone
 from tf_relight.errors import RelightError
 from tf_relight.progress import track
 
@@ -112,7 +112,7 @@ def profile(target: Path | str, size: int, threads: int = 1, *, progress: bool =
 
 def profile_tflite(path: Path, size: int, threads: int, *, progress: bool = False) -> Profile:
     """Time every operation of a file's signature alone, those that do the same work once."""
-    from export.inspection import graphs
+    from export.litert.inspection import graphs
 
     name, known = signature_name(size), graphs(path)
     if name not in known:

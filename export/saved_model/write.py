@@ -25,7 +25,7 @@ from tf_relight.networks.running import training_size
 from tf_relight.relighting.request import SMALLEST_SIZE
 
 if TYPE_CHECKING:
-    from export.saved_signatures import Limits, Signature
+    from export.saved_model.signatures import Limits, Signature
     from tf_relight.methods.trained import LoadedModel
 
 EXTRA = "assets.extra"
@@ -82,10 +82,10 @@ def export_savedmodel(
     if not SMALLEST_SIZE <= side <= LARGEST_SIZE:
         raise RelightError(f"Size {side} is outside {SMALLEST_SIZE}..{LARGEST_SIZE} pixels.")
     if warmup:
-        from export.warmup import require_serving_api
+        from export.saved_model.warmup import require_serving_api
 
         require_serving_api()
-    from export.saved_signatures import Limits, signatures_for
+    from export.saved_model.signatures import Limits, signatures_for
 
     limits = limits or Limits()
     with _new_version(Path(out) / loaded.method.name, version) as folder:
@@ -96,7 +96,7 @@ def export_savedmodel(
         record = _record(loaded, signatures, origin, side, limits, folder)
         (extra / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         if warmup:
-            from export.warmup import requests_for, write_warmup
+            from export.saved_model.warmup import requests_for, write_warmup
 
             write_warmup(folder, loaded.method.name, requests_for(signatures, side, limits.max_pixels))
     return Path(out) / loaded.method.name / str(version)
@@ -221,7 +221,7 @@ def _record(
     import keras
     import tensorflow as tf
 
-    from export.saved_signatures import MEANINGS, SERVING_DEFAULT
+    from export.saved_model.signatures import MEANINGS, SERVING_DEFAULT
 
     def described(name: str, spec: tf.TensorSpec) -> dict[str, Any]:
         return {"shape": spec.shape.as_list(), "dtype": spec.dtype.name, "meaning": MEANINGS[name]}

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from export.bounds import bounds_of
-from export.file_check import FileCheck, GpuScore, RuntimeScore, TruthScore, misses
-from export.gpu_gate import ask_gpu, gate_works, why_skipped
-from export.isolated import Child, child
-from export.manifest import FileRecord, Manifest, read_manifest, sha256_of, write_manifest
-from export.measuring import difference, inspect_file, measure_file, run_file
-from export.reference import (
+from export.litert.manifest import FileRecord, Manifest, read_manifest, sha256_of, write_manifest
+from export.litert.runtimes import RUNTIMES
+from export.proof.file_check import FileCheck, GpuScore, RuntimeScore, TruthScore, misses
+from export.proof.gpu_gate import ask_gpu, gate_works, why_skipped
+from export.proof.isolated import Child, child
+from export.proof.measuring import difference, inspect_file, measure_file, run_file
+from export.proof.reference import (
     Case,
     TruthCase,
     cases,
@@ -32,7 +33,6 @@ from export.reference import (
     truth_cases,
     weights_path,
 )
-from export.runtimes import RUNTIMES
 from export.signatures import signature_name
 from tf_relight.errors import RelightError
 from tf_relight.networks.running import training_size

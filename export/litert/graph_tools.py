@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from export.runtimes import import_litert
+from export.litert.runtimes import import_litert
 
 IDENTIFIER = b"TFL3"
 CONVOLUTIONS = ("CONV_2D", "TRANSPOSE_CONV")

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from export import graph_tools
-from export.runtimes import held_stderr, import_litert
+from export.litert import graph_tools
+from export.litert.runtimes import held_stderr, import_litert
 from tf_relight.rounding.ranges import Extremes, Histogram
 
 

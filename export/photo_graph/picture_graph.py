@@ -12,8 +12,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from export.light_graph import Colours, check_light, colours, network_light
-from export.transfer_graph import STRIP_PIXELS, blur, in_strips, resize, transfer
+from export.photo_graph.light_graph import Colours, check_light, colours, network_light
+from export.photo_graph.transfer_graph import STRIP_PIXELS, blur, in_strips, resize, transfer
 from tf_relight.photo.colour import LUMINANCE_WEIGHTS, RGB_TO_XYZ, XYZ_TO_RGB
 from tf_relight.photo.transfer import LIGHTNESS_FOOT, SRGB_FOOT
 

@@ -1,0 +1,1 @@
+"""Fewer bits: calibration, ranges, rounding of kernels, and what stays in floats."""

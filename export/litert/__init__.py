@@ -1,0 +1,1 @@
+"""Phone files as things: their runtimes, graphs, and the manifest beside them."""

@@ -1,0 +1,1 @@
+"""Proof of exported files: against Keras, against truth, on delegates, and their speed."""

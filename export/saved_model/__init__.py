@@ -1,0 +1,1 @@
+"""SavedModels from encoded picture to encoded picture."""
