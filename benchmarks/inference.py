@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from export.proof.timing import compare
+from export.timing import compare
 
 SIZES = {"dmshn": 256, "stacked_dmshn": 256, "dpr512": 512, "dpr1024": 1024}
 PORTRAITS = ("dpr512", "dpr1024")

@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from export.proof.timing import write_row
+from export.timing import write_row
 from tf_relight.data import open_source
 from tf_relight.data.options import DataConfig
 from tf_relight.data.pipeline import batches, cached

@@ -18,7 +18,7 @@ import time
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")  # before numpy is imported: one core
 
-from export.proof.timing import write_row  # noqa: E402
+from export.timing import write_row  # noqa: E402
 from tf_relight.rendering.heads.head import Head  # noqa: E402
 from tf_relight.rendering.scenes.scene import Scene  # noqa: E402
 

@@ -15,7 +15,7 @@ import time
 from multiprocessing.connection import Connection
 from typing import Any
 
-from export.proof.timing import write_row
+from export.timing import write_row
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 MEGA = 1024 * 1024

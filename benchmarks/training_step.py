@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from export.proof.timing import compare
+from export.timing import compare
 
 
 def ours(size: int, batch: int, precision: str) -> Callable[[], Any]:

@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from export.proof.timing import interleaved, ratios, write_row
+from export.timing import interleaved, ratios, write_row
 from tf_relight.photo.picture import Picture, resize
 from tf_relight.photo.transfer import transfer
 from tf_relight.photo.writing import write_picture

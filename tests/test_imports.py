@@ -1,9 +1,12 @@
-"""Which module may import which, what the package offers, and that quick commands stay quick."""
+"""Which room may import from which, what the package offers, and that quick commands stay quick.
+
+A room is a folder of the package; the files that lie beside the rooms are the ground and the entries. Imports
+inside functions count like all others.
+"""
 
 from __future__ import annotations
 
 import ast
-import fnmatch
 import subprocess
 import sys
 from functools import cache
@@ -17,64 +20,45 @@ import tf_relight
 ROOT = Path(tf_relight.__file__).parent.parent
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-    for path in sorted((ROOT / "tf_relight").rglob("*.py"))
+    for top in ("tf_relight", "export", "benchmarks")
+    for path in sorted((ROOT / top).rglob("*.py"))
 }
-BASE = ["errors", "files", "colour", "icc", "picture", "image", "transfer", "torch_file", "torch_pickle"]
-LIGHT = ["spherical_harmonics", "directions", "lamps", "light_files", "light_presets", "light"]
-BASE += [*LIGHT, "running", "ranges"]
-NETWORK = ["layers", "quantization", "equalisation", "calibration", "losses", "metrics", "perceptual"]
-
-ALLOWED: dict[str, list[str]] = {
-    "errors": [],
-    **{name: BASE for name in BASE if name != "errors"},
-    "light": [*BASE, "data.lights"],
-    "config": ["errors", "config_file", "methods", "methods.contract", "data", "data.lights"],
-    "config_file": ["errors"],
-    "weights_record": BASE,
-    **{name: [*BASE, *NETWORK, "weights_record"] for name in NETWORK},
-    "discriminators": [*BASE, *NETWORK, "methods.contract"],
-    "methods": ["errors", "methods.contract"],
-    "methods.contract": ["errors"],
-    "methods.relight_model": [*BASE, *NETWORK, "methods.contract", "discriminators"],
-    "data": [*BASE, "config", "data", "data.*"],
-    "data.*": [*BASE, "config", "data", "data.*"],
-    "training": [],
-    "training.*": [*BASE, "config", "losses", "metrics", "methods.contract", "methods.relight_model"]
-    + ["data.pipeline", "data.source", "training.*"],
-    "score_table": [*BASE, "metrics"],
-    "report": [*BASE, "metrics", "score_table", "drawing"],
-    "weights": [*BASE, "methods", "weights_record"],
-    "baselines": [*BASE, "data", "data.source"],
-    "cli": ["", "errors", "quiet", "parser", "commands"],
-    "parser": ["errors"],
-    "quiet": [],
-    "__main__": ["cli"],
-}
-"""Module pattern to the modules it may import, in functions too; others: all but the command line."""
-SHARED_BASELINE = "methods.baselines.fixed_light"
-
-KERAS = [
-    "layers",
-    "quantization",
-    "losses",
-    "metrics",
-    "perceptual",
-    "discriminators",
-    "methods.*.networks",
-    "methods.baselines.fixed_light",
-    "methods.baselines.retinexnet.losses",
-    "methods.relight_model",
-    "training.*",
+FLOORS: list[set[str]] = [
+    {"ground"},
+    {"contract"},
+    {"photo", "weights", "rounding"},
+    {"light"},
+    {"networks"},
+    {"methods", "rendering"},
+    {"data", "relighting"},
+    {"config", "scoring", "films"},
+    {"training", "showing"},
+    {"comparing"},
+    {"cli"},
+    {"entry"},
+    {"export"},
+    {"export.litert"},
+    {"export.int8"},
+    {"export.tflite", "export.photo_graph"},
+    {"export.saved_model"},
+    {"export.proof", "export.serving"},
+    {"export.commands"},
+    {"benchmarks"},
 ]
-"""Modules that may import Keras at their top."""
-KERAS_INSIDE = [*KERAS, "train", "weights", "official_weights", "quickstart", "spherical_harmonics"]
-"""Modules that may import Keras at least inside functions."""
-TENSORFLOW = ["data.*", "training.*", "methods.relight_model"]
-"""The only modules that may import TensorFlow; those of data only inside functions."""
+"""Rooms by floor: each may import from its own room and from lower floors, not from its neighbours."""
+GROUND = {"errors", "files", "progress"}
+ALSO = {("tf_relight.cli.main", "tf_relight"), ("export.__main__", "export.commands")}
+"""The version that `relight --version` prints; the entry of `python -m export`."""
+
+KERAS_TOP = {"networks", "training"}
+"""Rooms that may import Keras at the top of their modules; of methods only `networks.py` and `losses.py`."""
+KERAS_INSIDE = {*KERAS_TOP, "methods", "relighting", "scoring", "entry", "light", "rounding", "export"}
+TENSORFLOW = {"data", "training", "networks", "rendering"}
+"""The only rooms of the package that may import TensorFlow; all but training only inside functions."""
 
 
 class Import(NamedTuple):
-    """One imported name, without the package's own prefix; `inside` a function or not."""
+    """One imported module; `inside` a function or not."""
 
     name: str
     inside: bool
@@ -93,7 +77,7 @@ def _statements(node: ast.AST, inside: bool = False):
 
 @cache
 def imports(module: str) -> list[Import]:
-    """All imports of a module of the package; `from package import submodule` counts as the submodule."""
+    """All imports of a module; `from package import submodule` counts as the submodule."""
     found = []
     for statement, inside in _statements(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
         if isinstance(statement, ast.Import):
@@ -106,52 +90,42 @@ def imports(module: str) -> list[Import]:
     return found
 
 
-def short(module: str) -> str:
-    return module.removeprefix("tf_relight").removeprefix(".")
+def room(module: str) -> str:
+    """The room that a module of the checkout stands in."""
+    top, *inner = module.split(".")
+    if top == "benchmarks" or (top == "export" and not inner):
+        return top
+    folder = bool(inner) and (ROOT / top / inner[0]).is_dir()
+    if top == "export":
+        return f"export.{inner[0]}" if folder else "export"
+    if folder:
+        return inner[0]
+    return "ground" if inner and inner[0] in GROUND else "entry"
 
 
-def matches(module: str, patterns: list[str]) -> bool:
-    return any(fnmatch.fnmatchcase(short(module), pattern) for pattern in patterns)
+def floor(module: str) -> int:
+    return next(number for number, rooms in enumerate(FLOORS) if room(module) in rooms)
 
 
-def rule_of(module: str) -> list[str] | None:
-    """The modules that `module` may import, or None when all but the command line are allowed."""
-    name = short(module)
-    if name in ALLOWED:
-        return ALLOWED[name]
-    parts = name.split(".")
-    if parts[0] == "methods":
-        common = [*BASE, *NETWORK, "methods.contract", "methods.relight_model", SHARED_BASELINE]
-        family = parts[:3] if parts[1] == "baselines" else parts[:2]
-        return [*common, ".".join(family) + "*"]
-    return next((ALLOWED[pattern] for pattern in ALLOWED if fnmatch.fnmatchcase(name, pattern)), None)
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_import_directions(module):
-    own = [each.name for each in imports(module) if each.name.split(".")[0] == "tf_relight"]
-    rule = rule_of(module)
-    for name in own:
-        if rule is not None:
-            assert matches(name, rule), f"{module} must not import {name}"
-        elif name in ("tf_relight.cli.main", "tf_relight.cli.parser") or short(name).startswith("commands"):
-            if short(module).startswith("commands") and name != "tf_relight.cli.main":
-                continue
-            assert short(module) == "train" and name == "tf_relight.cli.main", (
-                f"{module} must not import {name}"
-            )
+def test_every_room_has_a_floor_and_every_floor_is_lived_in():
+    assert {room(module) for module in MODULES} == set().union(*FLOORS)
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_keras_and_tensorflow_stay_in_their_places(module):
-    for name, inside in imports(module):
-        top = name.split(".")[0]
-        if top == "keras":
-            assert matches(module, KERAS_INSIDE if inside else KERAS), f"{module} imports keras"
-            assert not name.startswith("keras.src"), "private"
-        if top == "tensorflow":
-            assert matches(module, TENSORFLOW), f"{module} imports tensorflow"
-            assert inside or short(module).startswith("training."), f"{module} imports tensorflow at its top"
+def test_rooms_import_from_lower_floors_only(module):
+    for name, _ in imports(module):
+        if name in MODULES and room(name) != room(module) and (module, name) not in ALSO:
+            assert floor(name) < floor(module), f"{module} ({room(module)}) must not import {name}"
+
+
+def test_families_of_methods_do_not_know_each_other():
+    for module in MODULES:
+        if not module.startswith("tf_relight.methods.") or module.count(".") < 3:
+            continue
+        family = module.split(".")[2]
+        for name, _ in imports(module):
+            if name.startswith("tf_relight.methods."):
+                assert name.split(".")[2] == family, f"{module} must not import {name}"
 
 
 def test_no_circles():
@@ -161,13 +135,28 @@ def test_no_circles():
         assert module not in path, " -> ".join([*path, module])
         if module in done:
             return
-        for name, inside in imports(module):
-            if name in MODULES and not inside and name != module:
+        for name, _ in imports(module):
+            if name in MODULES and name != module:
                 visit(name, (*path, module))
         done.add(module)
 
     for module in MODULES:
         visit(module, ())
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("tf_relight")])
+def test_keras_and_tensorflow_stay_in_their_places(module):
+    here, last = room(module), module.rpartition(".")[2]
+    for name, inside in imports(module):
+        top = name.split(".")[0]
+        if top == "keras":
+            at_top = here in KERAS_TOP or (here == "methods" and last in ("networks", "losses"))
+            at_top = at_top or (here, last) in {("rounding", "quantization"), ("scoring", "metrics")}
+            assert at_top or (inside and here in KERAS_INSIDE), f"{module} imports keras"
+            assert not name.startswith("keras.src"), "private"
+        if top == "tensorflow":
+            assert here in TENSORFLOW, f"{module} imports tensorflow"
+            assert inside or here == "training", f"{module} imports tensorflow at its top"
 
 
 def test_public_names():
@@ -186,8 +175,8 @@ class Refuse:
         assert name.split(".")[0] not in ("tensorflow", "keras"), name + " was imported"
 sys.meta_path.insert(0, Refuse())
 import tf_relight
-from tf_relight.cli import main
-from tf_relight.commands import COMMANDS
+from tf_relight.cli.main import main
+from tf_relight.cli.commands import COMMANDS
 def run(code, *arguments):
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

@@ -21,7 +21,7 @@ __all__ = ["Light", "RelightError", "__version__", "load_model", "methods", "rel
 _HOMES = {
     "Light": "tf_relight.light.light",
     "RelightError": "tf_relight.errors",
-    "load_model": "tf_relight.weights.file",
+    "load_model": "tf_relight.methods.trained",
     "relight": "tf_relight.relighting.photos",
 }
 """Public name to the module it lives in."""

@@ -1,6 +1,6 @@
 """`python -m tf_relight` is the `relight` command."""
 
-from tf_relight.cli import main
+from tf_relight.cli.main import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

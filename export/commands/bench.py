@@ -48,7 +48,7 @@ def bench(
     from rich.console import Console
 
     from export.proof.bench import WIDTH, Options, bench_folder, busy, terminal_table
-    from export.proof.timing import append_row
+    from export.timing import append_row
 
     given: dict[str, Any] = {"rounds": rounds, "runtime": runtime, "weights": weights}
     given |= {"sizes": sizes and tuple(sizes), "threads": threads and tuple(threads)}

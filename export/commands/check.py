@@ -60,7 +60,7 @@ def check(
 
     from export.proof.check import Options, check_folder, store_scores
     from export.proof.check_table import WIDTH, rows, terminal_table, write_tables
-    from export.proof.timing import append_row, hardware
+    from export.timing import append_row, hardware
 
     given: dict[str, Any] = {"truth": truth, "threads": threads, "weights": weights}
     options = Options(

@@ -35,7 +35,7 @@ def profile(*, target: str, size: int, threads: int, record: bool) -> int:
 
     from export.proof.profile import profile as profile_target
     from export.proof.profile import tables
-    from export.proof.timing import append_row
+    from export.timing import append_row
 
     found = profile_target(target, size, threads, progress=True)
     console = Console()

@@ -321,7 +321,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the test, add the row and return 1 when an answer was lost, crossed or wrong."""
-    from export.proof.timing import append_row
+    from export.timing import append_row
 
     options = make_parser().parse_args(arguments)
     try:

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from tests.data.test_portraits import Folder
-from tests.data.test_tfrecord import record
+from tests.data.portraits.test_dataset import Folder
+from tests.rendering.test_tfrecord import record
 from tf_relight.data.check import check
 from tf_relight.errors import RelightError
 from tf_relight.rendering.tfrecord import write_shard

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from export.network import phone_forms, relight_function
+from tests.export.int8.rounding import picture, rounding_network
 from tests.export.narrow import narrow_model
-from tests.export.rounding import picture, rounding_network
 from tf_relight.errors import RelightError
 from tf_relight.networks.layers import Downsample2x
 

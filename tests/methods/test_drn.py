@@ -184,7 +184,7 @@ def test_modes(drn):
 
 def refused(capsys, *words: object) -> str:
     """The one sentence with which the command line refuses."""
-    from tf_relight.cli import main
+    from tf_relight.cli.main import main
 
     assert main([str(word) for word in words]) == 2
     line = capsys.readouterr().err.strip()

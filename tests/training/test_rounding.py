@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.small_rounding import float_twin, network, pictures, psnr, uneven_network
+from tests.rounding.small_rounding import float_twin, network, pictures, psnr, uneven_network
 from tf_relight import methods
 from tf_relight.config.run import load_config
 from tf_relight.errors import RelightError
