@@ -70,7 +70,7 @@ def bounds_of(
         known = ", ".join(BOUNDS)
         raise RelightError(f"There are no bounds for the quantisation '{quantisation}', only for {known}.")
     bounds = BOUNDS[quantisation]
-    if quantisation == "dynamic_int8" and info.channels == "luminance":
+    if quantisation == "dynamic_int8" and info.picture.kind == "lightness":
         return replace(bounds, psnr=PORTRAIT_DYNAMIC_PSNR, gpu_psnr=PORTRAIT_DYNAMIC_PSNR)
     if quantisation == "static_int8" and quantisation_aware:
         rounded = TAIL_ROUNDED_ERROR if dynamic_tail else 0.0

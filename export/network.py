@@ -11,18 +11,8 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
-from export.signatures import (
-    COEFFICIENTS,
-    ESTIMATED_LIGHT,
-    IMAGE,
-    LIGHT,
-    RELIT,
-    TensorSpec,
-    check_sizes,
-    inputs_of,
-    outputs_of,
-    takes_light,
-)
+from export.signatures import TensorSpec, check_sizes, inputs_of, outputs_of
+from tf_relight.contract.card import COEFFICIENTS, Port
 
 if TYPE_CHECKING:
     import keras
@@ -52,34 +42,45 @@ def relight_function(
     info = loaded.method.info
     if size is not None:
         check_sizes(loaded.method.name, info, (size,))
-    function = (
-        _portrait(loaded.model, size) if takes_light(info) else _scene(loaded.model, size, clip, rounded)
-    )
-    return function, inputs_of(info, size), outputs_of(info, size)
+    return _network(loaded, size, clip, rounded), inputs_of(info, size), outputs_of(info, size)
 
 
-def _scene(model: keras.Model, size: int | None, clip: Clip, rounded: bool) -> Network:
+def _network(loaded: LoadedModel, size: int | None, clip: Clip, rounded: bool) -> Network:
+    model, info = loaded.model, loaded.method.info
+
     def run(**tensors: Any) -> dict[str, Any]:
         import tensorflow as tf
 
+        inputs = {port.name: _from_tensor(port, tensors[port.name]) for port in info.inputs}
         with phone_forms(model) if size else contextlib.nullcontext(), _rounding(model, rounded):
-            relit = model(tensors[IMAGE], training=False)
-        return {RELIT: tf.clip_by_value(relit, 0.0, 1.0) if clip == "plain" else relit}
+            outputs = model.infer(inputs, training=False)
+        made = {port.name: _to_tensor(port, outputs[port.name]) for port in info.outputs}
+        bounded = [port.name for port in info.outputs if port.kind == "srgb" and clip == "plain"]
+        return made | {name: tf.clip_by_value(made[name], 0.0, 1.0) for name in bounded}
 
     return run
 
 
-def _portrait(model: Any, size: int | None) -> Network:
-    def run(**tensors: Any) -> dict[str, Any]:
-        import tensorflow as tf
+def _from_tensor(port: Port, tensor: Any) -> Any:
+    """A light (B, 1, 1, 9 C), colour by colour, becomes (B, 9, C); pictures stay."""
+    import tensorflow as tf
 
-        with phone_forms(model) if size else contextlib.nullcontext():
-            light = tf.reshape(tensors[LIGHT], (-1, COEFFICIENTS))
-            outputs = model.forward(tensors[IMAGE], light, training=False)
-        estimated = tf.reshape(outputs["light"], (-1, 1, 1, COEFFICIENTS))
-        return {RELIT: outputs["output"], ESTIMATED_LIGHT: estimated}
+    if port.kind != "light":
+        return tensor
+    if port.channels == 1:
+        return tf.reshape(tensor, (-1, COEFFICIENTS, 1))
+    return tf.transpose(tf.reshape(tensor, (-1, port.channels, COEFFICIENTS)), (0, 2, 1))
 
-    return run
+
+def _to_tensor(port: Port, value: Any) -> Any:
+    """The way back from `_from_tensor`."""
+    import tensorflow as tf
+
+    if port.kind != "light":
+        return value
+    if port.channels > 1:
+        value = tf.transpose(value, (0, 2, 1))
+    return tf.reshape(value, (-1, 1, 1, COEFFICIENTS * port.channels))
 
 
 @contextlib.contextmanager

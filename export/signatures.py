@@ -5,25 +5,36 @@
                 light (1, 1, 1, 9) spherical harmonics, frame dpr  -> relit (1, H, W, 1) the same L
                                                                       source_light (1, 1, 1, 9)
 
-The light has four dimensions because the GPUs of phones take pictures and nothing else.
+They follow from the ports of a method's card. The light has four dimensions because the GPUs of phones take
+pictures and nothing else; in colour it is (1, 1, 1, 27), nine for red, then green, then blue.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tf_relight.contract.card import MethodInfo
+from tf_relight.contract.card import COEFFICIENTS, MethodInfo, Port
 from tf_relight.errors import RelightError
 
 IMAGE, LIGHT = "image", "light"
 RELIT, ESTIMATED_LIGHT = "relit", "source_light"
 
-COEFFICIENTS = 9
 SRGB, LIGHTNESS = "sRGB", "L of CIE Lab / 100"
 LIGHT_LAYOUT = (
     "nine coefficients in the order 1, y, z, x, xy, yz, 3z^2-1, xz, x^2-y^2; frame dpr: x to the picture's "
     "right, y into the picture, z up; raw, as in DPR's light files"
 )
+COLOUR_LIGHT_LAYOUT = f"three times {LIGHT_LAYOUT}: red, green, blue"
+_MEANING = {
+    "srgb": SRGB,
+    "lightness": LIGHTNESS,
+    "normal": "unit normals: x right, y up, z toward the camera",
+    "albedo": "albedo",
+    "shading": "shading",
+    "mask": "mask",
+    "features": "features",
+}
+_RANGE = {kind: {"normal": ", -1..1", "features": ""}.get(kind, ", 0..1") for kind in _MEANING}
 LARGEST_SIZE = 4096
 """Pixels per side; above it no phone has the memory."""
 _PREFIX = "relight_"
@@ -44,36 +55,23 @@ class TensorSpec:
     dtype: str = "float32"
 
 
-def takes_light(info: MethodInfo) -> bool:
-    """Whether the method's networks have the input `light`."""
-    return info.light != "none"
-
-
-def colour_space(info: MethodInfo) -> str:
-    """Return what the channels of `image` and `relit` are."""
-    return SRGB if info.channels == "rgb" else LIGHTNESS
-
-
 def inputs_of(info: MethodInfo, size: int | None = None) -> tuple[TensorSpec, ...]:
     """Return the inputs of a method's network.
 
     Args:
         size: side of the square picture in pixels, with a batch of 1; None leaves batch and sides open.
     """
-    picture = TensorSpec(IMAGE, _picture_shape(info, size), f"{colour_space(info)}, 0..1")
-    if not takes_light(info):
-        return (picture,)
-    return picture, TensorSpec(LIGHT, _light_shape(size), LIGHT_LAYOUT)
+    return tuple(_spec(port, size) for port in info.inputs)
 
 
 def outputs_of(info: MethodInfo, size: int | None = None) -> tuple[TensorSpec, ...]:
     """Return the outputs of a method's network; `size` as in `inputs_of`."""
-    picture = TensorSpec(RELIT, _picture_shape(info, size), f"{colour_space(info)}, 0..1")
-    if not takes_light(info):
-        return (picture,)
-    return picture, TensorSpec(
-        ESTIMATED_LIGHT, _light_shape(size), f"the picture's own light: {LIGHT_LAYOUT}"
-    )
+    return tuple(_spec(port, size) for port in info.outputs)
+
+
+def colour_space(info: MethodInfo) -> str:
+    """Return what the channels of the picture are."""
+    return _MEANING[info.picture.kind]
 
 
 def signature_name(size: int) -> str:
@@ -111,9 +109,12 @@ def check_sizes(method: str, info: MethodInfo, sizes: tuple[int, ...]) -> None:
         raise RelightError(f"Size {twice} is given twice. Give it once.")
 
 
-def _picture_shape(info: MethodInfo, size: int | None) -> tuple[int | None, ...]:
-    return None if size is None else 1, size, size, 3 if info.channels == "rgb" else 1
-
-
-def _light_shape(size: int | None) -> tuple[int | None, ...]:
-    return None if size is None else 1, 1, 1, COEFFICIENTS
+def _spec(port: Port, size: int | None) -> TensorSpec:
+    batch = None if size is None else 1
+    if port.kind == "light":
+        own = "the picture's own light: " if port.name == ESTIMATED_LIGHT else ""
+        layout = LIGHT_LAYOUT if port.channels == 1 else COLOUR_LIGHT_LAYOUT
+        return TensorSpec(port.name, (batch, 1, 1, COEFFICIENTS * port.channels), f"{own}{layout}")
+    return TensorSpec(
+        port.name, (batch, size, size, port.channels), f"{_MEANING[port.kind]}{_RANGE[port.kind]}"
+    )

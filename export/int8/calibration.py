@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from export.litert.manifest import CalibrationRecord
-from export.signatures import COEFFICIENTS, IMAGE, LIGHT, takes_light
+from export.signatures import IMAGE, LIGHT
+from tf_relight.contract.card import COEFFICIENTS
 from tf_relight.errors import RelightError
 from tf_relight.rounding.ranges import brightened
 
@@ -84,7 +85,7 @@ def rendered(info: MethodInfo, size: int, *, count: int = COUNT, seed: int = SEE
     from tf_relight.data import open_source
     from tf_relight.data.options import DataConfig
 
-    portraits = takes_light(info)
+    portraits = info.takes_light
     config = DataConfig(
         name="heads" if portraits else "scenes",
         size=min(size, LARGEST_RENDERED),
@@ -129,13 +130,13 @@ def from_folder(info: MethodInfo, folder: Path | str, size: int, *, most: int = 
         _input(info, resized(_middle(read_rgb(path)), size).astype(np.float32) / np.float32(255))
         for path in paths
     )
-    lights = tuple(_lights(len(pictures))) if takes_light(info) else None
+    lights = tuple(_lights(len(pictures))) if info.takes_light else None
     return Calibration("folder", pictures, lights, SEED)
 
 
 def _input(info: MethodInfo, picture: np.ndarray) -> np.ndarray:
     """(S, S, 3) sRGB 0..1 to what the network sees."""
-    if info.channels == "rgb":
+    if info.picture.kind == "srgb":
         return picture
     from tf_relight.photo.lightness import lightness
 

@@ -21,9 +21,10 @@ from export.litert.runtimes import RUNTIMES, RuntimeName
 from export.proof.bench_sides import memory, prepare_keras, prepare_savedmodel, prepare_tflite, timed_run
 from export.proof.isolated import Child
 from export.proof.reference import Tensors, bench_inputs, bench_photo, weights_path
-from export.signatures import COEFFICIENTS, IMAGE, LIGHT, signature_name
+from export.signatures import IMAGE, LIGHT, signature_name
 from export.timing import ratios
 from tf_relight import methods
+from tf_relight.contract.card import COEFFICIENTS
 from tf_relight.errors import RelightError
 from tf_relight.progress import track
 

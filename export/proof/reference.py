@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from export.litert.manifest import FileRecord, sha256_of
-from export.signatures import COEFFICIENTS, IMAGE, LIGHT, RELIT, takes_light
-from tf_relight.contract.card import MethodInfo
+from export.signatures import IMAGE, LIGHT, RELIT
+from tf_relight.contract.card import COEFFICIENTS, MethodInfo
 from tf_relight.errors import RelightError
 from tf_relight.photo.colour import lab_to_rgb, rgb_to_lab
 from tf_relight.photo.listing import list_pictures
@@ -148,10 +148,10 @@ def network_inputs(info: MethodInfo, image: np.ndarray, light: np.ndarray | None
         image: (H, W, 3) float32 sRGB 0..1.
         light: (9,) coefficients, frame dpr, for methods that take one.
     """
-    if info.channels == "luminance":
+    if info.picture.kind == "lightness":
         image = np.clip(rgb_to_lab(image)[..., :1] / np.float32(100.0), 0.0, 1.0)
     inputs = {IMAGE: np.ascontiguousarray(image[None], np.float32)}
-    if takes_light(info):
+    if info.takes_light:
         assert light is not None
         inputs[LIGHT] = np.asarray(light, np.float32).reshape(1, 1, 1, COEFFICIENTS)
     return inputs
@@ -160,7 +160,7 @@ def network_inputs(info: MethodInfo, image: np.ndarray, light: np.ndarray | None
 def picture_of(info: MethodInfo, image: np.ndarray, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return the relit picture (H, W, 3) float32 sRGB 0..1 that the network's outputs stand for."""
     relit = np.asarray(outputs[RELIT], np.float32)[0]
-    if info.channels == "rgb":
+    if info.picture.kind == "srgb":
         return np.clip(relit, 0.0, 1.0)
     lab = rgb_to_lab(image)
     lab[..., 0] = 100.0 * relit[..., 0]
@@ -235,7 +235,7 @@ def truth_cases(loaded: LoadedModel, size: int, count: int) -> Iterator[TruthCas
     if count < 1:
         raise RelightError(f"--truth {count} asks for no pictures: give a number from 1 on.")
     info = loaded.method.info
-    name = "heads" if takes_light(info) else "scenes"
+    name = "heads" if info.takes_light else "scenes"
     trained = loaded.metadata.get("data")
     values: dict[str, Any] = {}
     if isinstance(trained, dict) and trained.get("name") == name:
@@ -250,13 +250,13 @@ def truth_cases(loaded: LoadedModel, size: int, count: int) -> Iterator[TruthCas
         index = min(number * step + number % step, len(source) - 1)
         sample = source.read(index)
         image = sample["image"].astype(np.float32) / np.float32(255.0)
-        light = sample["target_light"] if takes_light(info) else None
+        light = sample["target_light"] if info.takes_light else None
         inputs = network_inputs(info, image, light)
         yield TruthCase(source.key(index), image, sample["target"], inputs)
 
 
 def _lights(info: MethodInfo) -> list[tuple[str, np.ndarray | None]]:
-    if not takes_light(info):
+    if not info.takes_light:
         return [("", None)]
     from tf_relight.light.light import Light
     from tf_relight.relighting.portraits import network_light

@@ -19,7 +19,8 @@ import tensorflow as tf
 from export.network import relight_function
 from export.photo_graph import light_graph, picture_graph
 from export.photo_graph.picture_codec import Decoded, claim, decode, encode_jpeg, encode_png
-from export.signatures import COEFFICIENTS, IMAGE, LIGHT, RELIT, takes_light
+from export.signatures import IMAGE, LIGHT, RELIT
+from tf_relight.contract.card import COEFFICIENTS
 from tf_relight.relighting.request import COLDEST, WARMEST
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def signatures_for(loaded: LoadedModel, side: int, limits: Limits) -> list[Signa
         side: long side in pixels at which the network works on picture files.
     """
     network = _network(loaded)
-    if not takes_light(loaded.method.info):
+    if not loaded.method.info.takes_light:
         return _scene_signatures(network, side, limits)
     return _portrait_signatures(network, side, limits)
 

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.signatures import LARGEST_SIZE, LIGHT_LAYOUT, takes_light
+from export.signatures import LARGEST_SIZE, LIGHT_LAYOUT
 from tf_relight import __version__
 from tf_relight.errors import RelightError
 from tf_relight.networks.running import training_size
@@ -243,7 +243,7 @@ def _record(
             }
             for each in signatures
         },
-        "differs_from_relight_image": list(DIFFERENCES if takes_light(info) else DIFFERENCES[:2]),
+        "differs_from_relight_image": list(DIFFERENCES if info.takes_light else DIFFERENCES[:2]),
         "fingerprint": {
             "saved_model_checksum": fingerprint.saved_model_checksum,
             "graph_def_program_hash": fingerprint.graph_def_program_hash,
@@ -252,6 +252,6 @@ def _record(
         },
         "versions": {"tf_relight": __version__, "tensorflow": tf.__version__, "keras": keras.__version__},
     }
-    if takes_light(info):
+    if info.takes_light:
         record["light"] = {"layout": LIGHT_LAYOUT, "use": LIGHT_USE}
     return record

@@ -37,7 +37,6 @@ from export.signatures import (
     inputs_of,
     outputs_of,
     signature_name,
-    takes_light,
 )
 from tf_relight import __version__
 from tf_relight.errors import RelightError, suggest
@@ -201,7 +200,7 @@ class _Writer:
                 for size in self._sizes
             },
             colour_space=colour_space(info),
-            light_layout=LIGHT_LAYOUT if takes_light(info) else None,
+            light_layout=LIGHT_LAYOUT if info.takes_light else None,
             versions=_versions(),
             **details,
         )

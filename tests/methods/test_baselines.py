@@ -133,16 +133,16 @@ def test_srn_adds_the_squared_errors_of_three_scales():
         height, width = target.shape[1] // 2, target.shape[2] // 2
         target = target.reshape(2, height, 2, width, 2, 3).mean((2, 4))
     assert float(loss) == pytest.approx(expected, rel=1e-5)
-    assert set(terms) == {"output_l2", "output_2_l2", "output_4_l2"}
+    assert set(terms) == {"relit_l2", "relit_2_l2", "relit_4_l2"}
 
 
 def test_srn_keeps_the_size_of_pictures_that_do_not_divide():
     model = made("srn")
     batch = {"image": picture(1, 20, 9, 3), "target": picture(1, 20, 9, 3, seed=1)}
     outputs = model.compute(batch, training=False)
-    assert outputs["output"].shape == (1, 20, 9, 3)
-    assert outputs["output_4"].shape == outputs["target_4"].shape == (1, 8, 4, 3)
-    np.testing.assert_allclose(outputs["output"], model(batch["image"]), atol=1e-6)
+    assert outputs["relit"].shape == (1, 20, 9, 3)
+    assert outputs["relit_4"].shape == outputs["target_4"].shape == (1, 8, 4, 3)
+    np.testing.assert_allclose(outputs["relit"], model(batch["image"]), atol=1e-6)
 
 
 def test_a_scale_of_srn_gets_no_gradient_through_the_one_above():

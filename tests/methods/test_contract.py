@@ -3,42 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.toys import TOYS
 from tf_relight import methods
+from tf_relight.contract.card import Port
+from tf_relight.contract.stage import FIELDS
 from tf_relight.errors import RelightError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
-NARROW = {
-    "dmshn": {"width": 4},
-    "stacked_dmshn": {"width": 4},
-    "dpr512": {"width": 4},
-    "dpr1024": {"width": 4, "size": 1024},
-    "drn": {"width": 4, "levels": 2, "blocks": 1},
-    "bpae": {"width": 4, "levels": 2, "blocks": 1, "network": "bpae"},
-    "pix2pix": {"width": 4, "levels": 2, "blocks": 1},
-    "shadadv": {"width": 4, "levels": 2, "blocks": 1, "variant": "shadadv"},
-    "unet": {"width": 4, "levels": 2},
-    "retinexnet": {"width": 8, "layers": 1},
-    "srn": {"width": 4, "blocks": 1, "scales": 2},
-    "dense_gridnet": {"width": 4, "rows": 2, "columns": 4, "dense_layers": 1, "growth": 4},
-}
-"""Config values that make a method small enough for a quick test."""
-
-RECIPES = {
-    "dmshn": {"perceptual": 0.0},
-    "stacked_dmshn": {"perceptual": 0.0},
-    "drn": {"perceptual": 0.0},
-    "dense_gridnet": {"perceptual": 0.0},
-}
-"""Recipe values for training without official weights of other networks."""
-
 TWINS = ("stacked_dmshn", "dpr1024", "bpae", "shadadv")
 """Methods whose blocks and losses are those of another one that trains in the quick tests."""
+
+
+PUBLISHED = methods.names()
+methods.METHODS.update(TOYS)
 
 
 @pytest.fixture(params=methods.names())
@@ -51,43 +33,58 @@ def narrow(method):
     import keras
 
     keras.utils.set_random_seed(3)
-    return method.build_model(method.config(NARROW[method.name]))
+    return method.build_model(method.small_config())
+
+
+def recipe(method):
+    """A recipe that needs no official weights of other networks."""
+    wanted = {"perceptual": 0.0} if "perceptual" in method.recipe_class.model_fields else {}
+    return method.recipe(wanted)
 
 
 def pictures(*shape: int) -> np.ndarray:
     return np.random.default_rng(5).random(shape, dtype=np.float32)
 
 
-def lights(count: int, method) -> np.ndarray | None:
-    """As many lights near those of training data, or None for a method whose light is fixed."""
-    if method.info.light == "none":
-        return None
-    directed = np.random.default_rng(6).normal(0, 0.3, (count, 8))
-    return np.concatenate([np.full((count, 1), 0.8), directed], axis=1).astype(np.float32)
+def lights(count: int, channels: int = 1) -> np.ndarray:
+    """As many lights (count, 9, C) near those of training data."""
+    directed = np.random.default_rng(6).normal(0, 0.3, (count, 8, channels))
+    ambient = np.full((count, 1, channels), 0.8)
+    return np.concatenate([ambient, directed], axis=1).astype(np.float32)
+
+
+def value(port: Port, count: int, height: int, width: int) -> np.ndarray:
+    """What goes through a port, with a batch axis."""
+    if port.kind == "light":
+        return lights(count, port.channels)
+    return pictures(count, height, width, port.channels)
 
 
 def inputs(method, count: int, height: int, width: int) -> dict[str, np.ndarray]:
-    """What the network takes, by name."""
-    if method.info.light == "none":
-        return {"image": pictures(count, height, width, 3)}
-    return {"luminance": pictures(count, height, width, 1), "light": lights(count, method)}
+    """What the networks take, by name."""
+    return {port.name: value(port, count, height, width) for port in method.info.inputs}
 
 
-def run(model, given: dict) -> Any:
-    """Call a network: those with one input take it bare."""
-    return model(next(iter(given.values())) if len(given) == 1 else given, training=False)
+def run(model, given: dict) -> dict[str, np.ndarray]:
+    """What the networks give, by name."""
+    return {name: np.array(value) for name, value in model.infer(given, training=False).items()}
 
 
-def training_batch(method, count: int, size: int) -> dict[str, np.ndarray]:
-    channels = 1 if method.info.channels == "luminance" else 3
-    return {
-        name: lights(count, method) if "light" in name else pictures(count, size, size, channels)
-        for name in method.info.batch_fields
-    }
-
-
-def test_every_method_has_a_narrow_config_here():
-    assert set(NARROW) == set(methods.names())
+def training_batch(method, stages, count: int, size: int) -> dict[str, np.ndarray]:
+    """A batch with what the stages need, in the form that the pipeline gives."""
+    info = method.info
+    light = info.light or info.source_light
+    channels = {"picture": info.picture.channels, "mask": 1, "depth": 1}
+    made = {}
+    for name in method.needs(stages):
+        kind = FIELDS[name]
+        if kind == "light":
+            made[name] = lights(count, 1 if light is None else light.channels)
+        elif kind == "normal":
+            made[name] = pictures(count, size, size, 3) * 2 - 1
+        else:
+            made[name] = pictures(count, size, size, channels.get(kind, 3))
+    return made
 
 
 def test_card_is_complete(method):
@@ -102,14 +99,36 @@ def test_default_config_has_the_recorded_number_of_parameters(method):
 
 
 @pytest.mark.parametrize("height,width", [(64, 64), (70, 58)])
-def test_output_has_the_shape_of_the_input(method, narrow, height, width):
+def test_networks_give_what_the_card_says(method, narrow, height, width):
     given = inputs(method, 2, height, width)
-    assert run(narrow, given).shape == next(iter(given.values())).shape
+    outputs = run(narrow, given)
+    for port in method.info.outputs:
+        assert outputs[port.name].shape == value(port, 2, height, width).shape, port.name
+
+
+def test_predict_is_the_network_for_one_picture(method, narrow):
+    given = inputs(method, 1, 40, 48)
+    found = method.predict(narrow, **{name: array[0] for name, array in given.items()})
+    expected = run(narrow, given)
+    for port in method.info.outputs:
+        bound = (expected[port.name].min() - 1e-4, expected[port.name].max() + 1e-4)
+        # The averaged views of DRN are clipped; compiled, float32 sums in another order.
+        np.testing.assert_allclose(found[port.name], np.clip(expected[port.name][0], *bound), atol=1e-4)
+
+
+def test_predict_refuses_what_the_card_does_not_have(method, narrow):
+    given = {name: array[0] for name, array in inputs(method, 1, 40, 48).items()}
+    with pytest.raises(RelightError, match="takes image.*not"):
+        method.predict(narrow, **given, nonsense=np.zeros(3))
+    with pytest.raises(RelightError, match="takes 'image' as .* of shape"):
+        method.predict(narrow, **{**given, "image": given["image"][..., 0]})
+    if method.info.light is not None:
+        with pytest.raises(RelightError, match="takes 'light' as light of shape"):
+            method.predict(narrow, **{**given, "light": np.zeros((3, 9), np.float32)})
 
 
 def one_light(method) -> np.ndarray | None:
-    found = lights(1, method)
-    return None if found is None else found[0]
+    return None if method.info.light is None else lights(1, method.info.light.channels)[0]
 
 
 def test_relit_picture_lies_in_range(method, narrow):
@@ -120,24 +139,41 @@ def test_relit_picture_lies_in_range(method, narrow):
 
 
 def test_another_light_gives_another_picture(method, narrow):
-    if method.info.light == "none":
+    if not method.info.takes_light:
         with pytest.raises(RelightError, match="takes no light"):
             method.relight(narrow, pictures(32, 32, 3), np.zeros(9))
         return
     with pytest.raises(RelightError, match="needs a light"):
         method.relight(narrow, pictures(32, 32, 3))
-    first, second = (method.relight(narrow, pictures(64, 48, 3), light) for light in lights(2, method))
+    with pytest.raises(RelightError, match="light of shape"):
+        method.relight(narrow, pictures(32, 32, 3), np.zeros((3, 9)))
+    both = lights(2, method.info.light.channels)
+    first, second = (method.relight(narrow, pictures(64, 48, 3), light) for light in both)
     assert np.abs(first - second).max() > 1e-3
 
 
+def test_colour_of_a_light_reaches_networks_that_know_colour(method, narrow):
+    if method.info.light is None:
+        return
+    warm = lights(1, 1)[0] * np.float32([1.2, 1.0, 0.6])
+    if method.info.light.channels == 1:
+        with pytest.raises(RelightError, match="light of shape"):
+            method.relight(narrow, pictures(32, 32, 3), warm)
+        return
+    grey = method.relight(narrow, pictures(32, 32, 3), warm.mean(axis=1))
+    tinted = method.relight(narrow, pictures(32, 32, 3), warm)
+    assert (tinted - grey)[..., 0].mean() > 0 > (tinted - grey)[..., 2].mean()
+
+
 def test_light_is_estimated_or_refused(method, narrow):
-    if method.info.light == "none":
+    port = method.info.source_light
+    if port is None:
         with pytest.raises(RelightError, match="does not estimate light"):
             method.estimate_light(narrow, pictures(32, 32, 3))
         return
     image = pictures(70, 58, 3)
     light = method.estimate_light(narrow, image)
-    assert light.shape == (9,) and light.dtype == np.float32 and np.isfinite(light).all()
+    assert light.shape == (9, port.channels) and light.dtype == np.float32 and np.isfinite(light).all()
     assert np.abs(light - method.estimate_light(narrow, 0.5 * image)).max() > 1e-4
 
 
@@ -145,9 +181,8 @@ def test_gradient_reaches_every_weight_of_each_stage_and_no_other(method, narrow
     from tf_relight.networks.relight_model import StepOptions
     from tf_relight.training.optimizers import make_optimizers
 
-    batch = training_batch(method, 2, 64)
-    recipe = method.recipe(RECIPES.get(method.name))
-    stages = method.stages(method.config(NARROW[method.name]), recipe)
+    stages = method.stages(method.small_config(), recipe(method))
+    batch = training_batch(method, stages, 2, 64)
     narrow.attach_networks(stages)
     for stage in stages:
         narrow.prepare_stage(stage, make_optimizers(stage, 10), StepOptions())
@@ -155,9 +190,13 @@ def test_gradient_reaches_every_weight_of_each_stage_and_no_other(method, narrow
         gradients, _ = narrow.model_gradients(batch, 1.0)
         assert len(gradients) == len(trained)
         assert all(float(np.abs(gradient).max()) > 0 for gradient in gradients)
+        frozen = {v.path for name in stage.inference for v in narrow.find_part(name).variables}
         before = {v.path: v.numpy() for v in narrow.variables}
         narrow.train_step(batch)
-        # The running statistics of batch normalisation move whatever a stage trains.
+        # Running statistics move whatever a stage trains, but in parts that run as after training.
+        for variable in narrow.variables:
+            if variable.path in frozen:
+                np.testing.assert_array_equal(before[variable.path], variable.numpy(), variable.path)
         for variable in narrow.trainable_variables:
             moved = not np.array_equal(before[variable.path], variable.numpy())
             assert moved == (id(variable) in trained), variable.path
@@ -181,15 +220,19 @@ def test_checkpoint_holds_every_variable(method, narrow, tmp_path):
         np.testing.assert_array_equal(variable.numpy(), value, err_msg=variable.path)
 
 
+def same(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> None:
+    assert first.keys() == second.keys()
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, second[name], err_msg=name)
+
+
 def test_saved_weights_load_to_the_same_network(method, narrow, tmp_path):
     from tf_relight.methods.trained import load_model, save_weights
 
-    path = save_weights(
-        narrow, tmp_path / "w.safetensors", method=method.name, config=method.config(NARROW[method.name])
-    )
+    path = save_weights(narrow, tmp_path / "w.safetensors", method=method.name, config=method.small_config())
     loaded = load_model(path, method=method.name)
     given = inputs(method, 1, 32, 48)
-    np.testing.assert_array_equal(np.array(run(narrow, given)), np.array(run(loaded.model, given)))
+    same(run(narrow, given), run(loaded.model, given))
 
 
 def test_keras_file_loads_to_the_same_network(method, narrow, tmp_path):
@@ -198,36 +241,45 @@ def test_keras_file_loads_to_the_same_network(method, narrow, tmp_path):
     narrow.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     given = inputs(method, 1, 32, 48)
-    np.testing.assert_array_equal(np.array(run(narrow, given)), np.array(run(loaded, given)))
+    same(run(narrow, given), run(loaded, given))
 
 
-def test_saved_model_and_tflite_keep_the_numbers(method, narrow, tmp_path):
+def test_exported_files_keep_the_numbers(method, narrow, tmp_path):
+    """As SavedModel and as .tflite file, by the signatures that follow from the card."""
     import keras
     import tensorflow as tf
 
-    given = inputs(method, 1, 32, 48)
-    expected = np.array(run(narrow, given))
+    from export.network import relight_function
+    from tf_relight.methods.trained import LoadedModel
+
+    loaded = LoadedModel(narrow, method, method.small_config(), {})
+    size = 2 * max(method.info.size_multiple, 24 // method.info.size_multiple * method.info.size_multiple)
+    function, taken, given = relight_function(loaded, size)
+    values = {spec.name: pictures(*spec.shape) for spec in taken}
+    expected = {name: np.asarray(value) for name, value in function(**values).items()}
+    assert {spec.name: spec.shape for spec in given} == {name: e.shape for name, e in expected.items()}
+
     archive = keras.export.ExportArchive()
     archive.track(narrow)
-    signature = [{name: tf.TensorSpec(value.shape, tf.float32, name=name) for name, value in given.items()}]
-    archive.add_endpoint("relight", lambda given: {"relit": run(narrow, given)}, signature)
+    signature = [{spec.name: tf.TensorSpec(spec.shape, tf.float32, name=spec.name) for spec in taken}]
+    archive.add_endpoint("relight", lambda tensors: function(**tensors), signature)
     archive.write_out(tmp_path / "saved", verbose=False)
     served = tf.saved_model.load(str(tmp_path / "saved")).signatures["relight"]
-    relit = served(**{name: tf.constant(value) for name, value in given.items()})["relit"]
-    assert np.abs(relit.numpy() - expected).max() <= 1e-5
+    found = served(**{name: tf.constant(value) for name, value in values.items()})
+    for name, array in expected.items():
+        assert np.abs(found[name].numpy() - array).max() <= 1e-5, name
 
-    content = tf.lite.TFLiteConverter.from_saved_model(
-        str(tmp_path / "saved"), signature_keys=["relight"]
-    ).convert()
-    interpreter = tf.lite.Interpreter(model_content=content)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "saved"), signature_keys=["relight"])
+    interpreter = tf.lite.Interpreter(model_content=converter.convert())
     # float32 sums in another order: some 1e-6 for these depths; 1e-4 is the bound of the export.
-    relit = interpreter.get_signature_runner("relight")(**given)["relit"]
-    assert np.abs(relit - expected).max() <= 1e-4
+    found = interpreter.get_signature_runner("relight")(**values)
+    for name, array in expected.items():
+        assert np.abs(found[name] - array).max() <= 1e-4, name
 
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[pytest.mark.slow] if name in TWINS else []) for name in methods.names()],
+    [pytest.param(name, marks=[pytest.mark.slow] if name in TWINS else []) for name in PUBLISHED],
 )
 def test_smoke_config_lowers_the_loss(name, tmp_path):
     from tf_relight.config.run import load_config

@@ -121,17 +121,19 @@ def test_full_size_goldens(folder, networks, size):
     check(name, "output", found["output"][0, ..., 0], gold["outputL"], OUTPUT)
     check(name, "source light", found["light"][0], gold["pred_sh"], OUTPUT)
     check_features(model, name, gold, "", luminance, gold["sh"][None])
-    traced = methods.get(f"dpr{size}").networks.relight_luminance(model, luminance[0, ..., 0], gold["sh"])
-    check(name, "output, traced", traced, gold["outputL"], OUTPUT)
+    given = {"image": luminance[0], "light": gold["sh"][:, None]}
+    traced = methods.get(f"dpr{size}").predict(model, **given)
+    check(name, "output, traced", traced["relit"][..., 0], gold["outputL"], OUTPUT)
 
 
 def test_goldens_in_8_bits(folder, networks):
     name = "dpr512_full_lights_uint8"
     gold = golden(folder, name)
-    luminance = gold["inputL_uint8"].astype(np.float32) / 255
-    relight = methods.get("dpr512").networks.relight_luminance
+    lightness = (gold["inputL_uint8"].astype(np.float32) / 255)[..., None]
+    predict = methods.get("dpr512").predict
     for number, (light, expected) in enumerate(zip(gold["sh"], gold["outputL_uint8"], strict=True)):
-        found = (relight(networks[512], luminance, light) * np.float32(255)).astype(np.uint8)
+        relit = predict(networks[512], image=lightness, light=light[:, None])["relit"][..., 0]
+        found = (relit * np.float32(255)).astype(np.uint8)
         differing = np.mean(found != expected)
         print(f"{name:32} light {number}: {differing:.1e} of the pixels differ")
         assert np.abs(found.astype(int) - expected).max() <= 1
@@ -162,7 +164,7 @@ def test_stored_answers_agree_with_the_golden_file(reference_data):
 def test_the_demo_reproduces_the_official_pictures(folder, networks, tmp_path, number):
     image = cv2.imread(str(folder / "obama.jpg"))[..., ::-1]
     light = np.loadtxt(folder / "example_light" / f"rotate_light_0{number}.txt") * 0.7
-    paper = methods.get("dpr512").networks.relight_paper
+    paper = methods.get("dpr512").relight_paper
     relit = paper(networks[512], np.ascontiguousarray(image), light.astype(np.float32))
     cv2.imwrite(str(tmp_path / "relit.jpg"), relit[..., ::-1])
     ours = cv2.imread(str(tmp_path / "relit.jpg")).astype(float)

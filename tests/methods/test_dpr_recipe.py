@@ -32,9 +32,9 @@ def test_skip_training_is_a_switch():
 def test_losses_and_weights():
     first, *_, last = stages_of()
     assert [(t.loss, t.prediction, t.target, t.weight) for t in last.losses] == [
-        ("l1", "output", "target", 1.0),
-        ("gradient", "output", "target", 1.0),
-        ("l2", "light", "light", 1.0),
+        ("l1", "relit", "target", 1.0),
+        ("gradient", "relit", "target", 1.0),
+        ("l2", "source_light", "light", 1.0),
         ("l2", "features", "original_features", 0.5),
     ]
     assert len(first.losses) == 3

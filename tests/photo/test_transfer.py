@@ -177,8 +177,8 @@ def test_bad_arguments():
 MEMORY = """
 import resource, sys
 import numpy as np
-from tf_relight.image import resize
-from tf_relight.transfer import transfer
+from tf_relight.photo.picture import resize
+from tf_relight.photo.transfer import transfer
 full = np.tile(np.linspace(0, 1, 4000, dtype=np.float32)[None, :, None], (3000, 1, 3))
 low = resize(full, (384, 512))
 transfer(low, low, low)

@@ -14,17 +14,19 @@ import pytest
 
 from tests.training.toy_models import build_toy_gan, gan_stages
 from tests.training.toy_problem import NoiseSource, largest_difference, make_trainer, weights_of
-from tf_relight.contract.stage import Adversary, Discriminator, LossTerm, Schedule, Stage
+from tf_relight.contract.stage import Adversary, Check, Discriminator, LossTerm, Schedule, Stage
 from tf_relight.errors import RelightError
 
 ROOT = Path(__file__).parent.parent.parent
+
+CHECKS = (Check("psnr"),)
 
 
 def two_stages() -> list[Stage]:
     curve = Schedule(1e-3, 1e-4, kind="cosine")
     return [
-        Stage("first", 0.5, (LossTerm("l2"),), curve),
-        Stage("second", 0.5, (LossTerm("l1"), LossTerm("ssim", -5e-3)), curve),
+        Stage("first", 0.5, (LossTerm("l2"),), curve, CHECKS),
+        Stage("second", 0.5, (LossTerm("l1"), LossTerm("ssim", -5e-3)), curve, CHECKS),
     ]
 
 
@@ -104,8 +106,8 @@ def test_validation_uses_the_switches_of_its_stage(tmp_path):
 
     still = Schedule(1e-12, kind="constant")
     stages = [
-        Stage("halved", 0.5, (LossTerm("l2"),), still, switches={"halve": True}),
-        Stage("whole", 0.5, (LossTerm("l2"),), still),
+        Stage("halved", 0.5, (LossTerm("l2"),), still, CHECKS, switches={"halve": True}),
+        Stage("whole", 0.5, (LossTerm("l2"),), still, CHECKS),
     ]
     model = SwitchedNet(4, name="switched")
     model.build((None, None, None, 3))

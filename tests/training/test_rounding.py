@@ -60,7 +60,7 @@ def test_what_is_followed_can_be_reached(tail):
     assert followed.min() < 0
     np.testing.assert_array_equal(reachable, followed if tail else np.clip(followed, 0, 1))
     assert psnr(outputs["unrounded"], followed) > 100 and psnr(outputs["rounded"], reachable) < 70
-    assert set(model.compute({"image": image}, training=False)) == {"output"}
+    assert set(model.compute({"image": image}, training=False)) == {"relit"}
 
 
 def recipe():

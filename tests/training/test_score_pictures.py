@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.training.toy_problem import NoiseSource, make_trainer
-from tf_relight.contract.stage import Adversary, Discriminator, LossTerm, Schedule, Stage
+from tf_relight.contract.stage import Adversary, Check, Discriminator, LossTerm, Schedule, Stage
 from tf_relight.training.score_pictures import score_map
 
 
@@ -33,7 +33,16 @@ def stage() -> list[Stage]:
         Adversary("judge", 0.1, condition="image", network=small),
         Adversary("shadows", 0.1, view="shadow_region", form="log", network=Discriminator(1, 2, 1)),
     )
-    return [Stage("only", 1.0, (LossTerm("l1"),), Schedule(1e-2, kind="constant"), adversaries=judges)]
+    return [
+        Stage(
+            "only",
+            1.0,
+            (LossTerm("l1"),),
+            Schedule(1e-2, kind="constant"),
+            (Check("psnr"),),
+            adversaries=judges,
+        )
+    ]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +82,7 @@ def test_sheets_are_read_back_from_the_events(tmp_path):
     np.testing.assert_array_equal(rows[:, 32:48], sample["target"])
     judge = trainer.stages[0].adversaries[1]
     batch = {name: (array / 255).astype(np.float32)[None] for name, array in sample.items()}
-    output = trainer.model.compute(batch, training=False)["output"]
+    output = trainer.model.compute(batch, training=False)["relit"]
     for column, picture in ((3, output), (4, batch["target"])):
         (scores,) = trainer.model.scores(judge, picture, batch)
         expected = 255 * score_map(np.asarray(scores)[0], "log", (16, 16))

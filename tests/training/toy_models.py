@@ -5,9 +5,12 @@ The adversarial one tests the trainer's GAN side before a GAN method exists.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import keras
 
-from tf_relight.contract.stage import Adversary, LossTerm, Schedule, Stage
+from tf_relight.contract.stage import Adversary, Check, LossTerm, Schedule, Stage
 from tf_relight.networks.relight_model import RelightModel
 
 
@@ -47,7 +50,15 @@ class SwitchedNet(ToyNet):
         return output / 2 if self.halve else output
 
 
-class ToyDiscriminator(keras.layers.Layer):
+@dataclass(frozen=True)
+class Judge:
+    """What a ToyDiscriminator is made of: nothing to choose."""
+
+    def scores(self, side):
+        return (side - 1) // 2 - 2
+
+
+class ToyDiscriminator(keras.Model):
     """Two convolutions; returns scores and the features below them."""
 
     def __init__(self, **kwargs):
@@ -55,7 +66,7 @@ class ToyDiscriminator(keras.layers.Layer):
         self.first = keras.layers.Conv2D(4, 3, strides=2, activation="leaky_relu", name="first")
         self.last = keras.layers.Conv2D(1, 3, name="last")
 
-    def build(self, input_shape):
+    def build(self, input_shape=None):
         self.first.build((None, None, None, 6))
         self.last.build((None, None, None, 4))
 
@@ -67,14 +78,14 @@ class ToyDiscriminator(keras.layers.Layer):
 class ToyGAN(RelightModel):
     """One convolution against a conditional discriminator."""
 
+    own_discriminators: ClassVar = {Judge: lambda spec, name: ToyDiscriminator(name=name)}
+
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.generator = keras.layers.Conv2D(3, 3, padding="same", name="generator")
-        self.judge = ToyDiscriminator(name="judge")
 
     def build(self, input_shape):
         self.generator.build((None, None, None, 3))
-        self.judge.build((None, None, None, 6))
 
     def call(self, image, training=None):
         return self.generator(image)
@@ -87,7 +98,11 @@ def build_toy_gan() -> ToyGAN:
 
 
 def gan_stages(optimizer: str = "sgd", rate: float = 0.05) -> list[Stage]:
-    adversary = Adversary("judge", weight=0.1, condition="image", feature_matching=0.5)
+    adversary = Adversary("judge", Judge(), weight=0.1, condition="image", feature_matching=0.5)
     curve = Schedule(rate, rate / 10, kind="linear")
     losses = (LossTerm("l1"),)
-    return [Stage("adversarial", 1.0, losses, curve, optimizer=optimizer, adversaries=(adversary,))]
+    return [
+        Stage(
+            "adversarial", 1.0, losses, curve, (Check("psnr"),), optimizer=optimizer, adversaries=(adversary,)
+        )
+    ]

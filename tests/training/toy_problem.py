@@ -42,7 +42,7 @@ def make_trainer(
 
     from tests.training.toy_models import build_toy_net
     from tf_relight.config.run import TrainConfig
-    from tf_relight.contract.stage import LossTerm, Schedule, Stage
+    from tf_relight.contract.stage import Check, LossTerm, Schedule, Stage
     from tf_relight.training.loop import Trainer
     from tf_relight.training.strategy import Cluster
 
@@ -53,7 +53,8 @@ def make_trainer(
     defaults = {"steps": 10, "batch_size": 4, "log_every": 2, "checkpoint_every": 3, "validate_every": 4}
     return Trainer(
         model=model,
-        stages=stages or [Stage("only", 1.0, (LossTerm("l2"),), Schedule(1e-2, 1e-3, kind="cosine"))],
+        stages=stages
+        or [Stage("only", 1.0, (LossTerm("l2"),), Schedule(1e-2, 1e-3, kind="cosine"), (Check("psnr"),))],
         config=TrainConfig(**{**defaults, "picture_every": 4, **train}),
         strategy=strategy,
         cluster=cluster or Cluster(),

@@ -36,6 +36,7 @@ def batches(
     worker: int = 0,
     workers: int = 1,
     replicas: int = 1,
+    prepare: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]] = dict,
 ) -> tf.data.Dataset:
     """Batches without end; what a batch holds is a pure function of (seed, step).
 
@@ -53,6 +54,7 @@ def batches(
         worker: number of this process, 0..workers-1.
         workers: number of processes that train together.
         replicas: devices of this process; the dataset yields their slices one after the other.
+        prepare: makes of each sample what the networks take; see `fields.network_fields`.
 
     Returns:
         Dataset of dicts by field name: pictures (b,H,W,3) float32 0..1, other float fields unchanged, integer
@@ -66,7 +68,9 @@ def batches(
     import tensorflow as tf
 
     slice_size = batch_size // (workers * replicas)
-    read = functools.partial(_read_slice, source, sample_order(len(source), seed, shuffle), seed, crop)
+    read = functools.partial(
+        _read_slice, source, sample_order(len(source), seed, shuffle), seed, crop, prepare
+    )
     example = read(range(start_step * batch_size, start_step * batch_size + 1))
     names = list(example)
     dtypes = [tf.as_dtype(example[name].dtype) for name in names]
@@ -145,13 +149,18 @@ def _check(
 
 
 def _read_slice(
-    source: Source, order: Callable[[int], int], seed: int, crop: int | None, numbers: range
+    source: Source,
+    order: Callable[[int], int],
+    seed: int,
+    crop: int | None,
+    prepare: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]],
+    numbers: range,
 ) -> dict[str, np.ndarray]:
     """Stack the samples of some global numbers, cropped and checked."""
     samples = []
     for g in numbers:
         index = order(g)
-        sample = source.read(index)
+        sample = prepare(source.read(index))
         _check_finite(sample, source, index)
         samples.append(_cropped(sample, crop, seed, g, source, index))
     try:

@@ -69,7 +69,7 @@ def relight_video(
     options = with_light(options, loaded, light_from)
     notes: list[str] = list(source.notes)
     relighter: FilmRelighter | _FrameByFrame
-    if loaded.method.info.light == "none":
+    if not loaded.method.info.takes_light:
         relighter = _FrameByFrame(loaded, options)
     else:
         shots = find_shots(source, progress=progress)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tf_relight.contract.card import COEFFICIENTS
 from tf_relight.errors import RelightError
 from tf_relight.light import spherical_harmonics as sh
 from tf_relight.light.directions import direction
@@ -108,3 +109,19 @@ def colour_tint(colour: Sequence[float]) -> np.ndarray:
 
 def _at_luminance_1(tint: np.ndarray) -> np.ndarray:
     return tint / (tint @ LUMINANCE)
+
+
+def light_as(light: np.ndarray, channels: int) -> np.ndarray:
+    """Return a light (9,), (9, 1) or (9, 3) with so many channels: grey repeats, colour becomes its grey.
+
+    Raises:
+        RelightError: another shape.
+    """
+    light = light[:, None] if light.ndim == 1 else light
+    if light.shape not in ((COEFFICIENTS, 1), (COEFFICIENTS, 3)):
+        raise RelightError(f"A light has the shape (9,), (9, 1) or (9, 3), not {light.shape}.")
+    if light.shape[1] == channels:
+        return light
+    if channels == 1:
+        return (light @ LUMINANCE[:, None]).astype(light.dtype)
+    return np.repeat(light, channels, axis=1)

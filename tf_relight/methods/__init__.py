@@ -6,8 +6,8 @@ to METHODS. The contract test, the command line, the trainer and the README's zo
 
 from __future__ import annotations
 
-from tf_relight.contract.method import Method
 from tf_relight.errors import RelightError, suggest
+from tf_relight.methods.method import Method
 
 METHODS: dict[str, str] = {
     "dmshn": "tf_relight.methods.dmshn",

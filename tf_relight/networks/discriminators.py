@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 from keras import ops
 
-from tf_relight.contract.stage import Discriminator
+from tf_relight.contract.stage import Discriminator, NetworkSpec
+from tf_relight.errors import RelightError
 from tf_relight.networks.layers import InstanceNorm
 
 DARKEST = 15 / 255
@@ -160,14 +161,39 @@ class MultiScale(keras.Model):
         return {name: [each[name] for each in found] for name in ("scores", "features")}
 
 
-def build_discriminator(recipe: Discriminator, name: str) -> PatchGAN | MultiScale:
-    """Return the built network that a stage's adversary asks for."""
+def build_patchgan(spec: Discriminator, name: str) -> PatchGAN | MultiScale:
+    """Return one PatchGAN, or several on smaller and smaller pictures."""
 
     def judge(name: str) -> PatchGAN:
-        return PatchGAN(recipe.channels, recipe.width, recipe.layers, recipe.norm, recipe.padding, name=name)
+        return PatchGAN(spec.channels, spec.width, spec.layers, spec.norm, spec.padding, name=name)
 
-    scales = [f"scale{i + 1}" for i in range(recipe.scales)]
-    network = judge(name) if recipe.scales == 1 else MultiScale([judge(scale) for scale in scales], name=name)
+    scales = [f"scale{i + 1}" for i in range(spec.scales)]
+    return judge(name) if spec.scales == 1 else MultiScale([judge(scale) for scale in scales], name=name)
+
+
+BUILDERS: dict[type, Callable[[Any, str], keras.Model]] = {Discriminator: build_patchgan}
+"""Kind of spec to what makes a network of it; see `Adversary`."""
+
+
+def build_discriminator(
+    spec: NetworkSpec, name: str, own: Mapping[type, Callable[[Any, str], keras.Model]] | None = None
+) -> keras.Model:
+    """Return the built network that a stage's adversary asks for.
+
+    It maps pictures (B, H, W, C) to {"scores": maps (B, h, w, 1), "features": what lies below them}, each
+    perhaps in a list, one for each scale.
+
+    Args:
+        own: builders of one network alone, asked first.
+
+    Raises:
+        RelightError: nobody knows how to make it.
+    """
+    builder = (own or {}).get(type(spec)) or BUILDERS.get(type(spec))
+    if builder is None:
+        known = ", ".join(kind.__name__ for kind in (*BUILDERS, *(own or {})))
+        raise RelightError(f"'{name}' is a {type(spec).__name__}, which is no discriminator. Known: {known}.")
+    network = builder(spec, name)
     network.build()
     return network
 

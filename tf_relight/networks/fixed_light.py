@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from keras import ops
 
 from tf_relight.errors import RelightError
@@ -59,20 +58,3 @@ class FixedLight(RelightModel):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), **self.settings}
-
-
-def relight(model: FixedLight, image: np.ndarray, light: None = None) -> np.ndarray:
-    """Relight one picture (H, W, 3) sRGB 0..1 in one pass; the result is clipped to 0..1.
-
-    The network's light is fixed, so there is none to give.
-
-    Raises:
-        RelightError: the picture is too small for the network.
-    """
-    small = min(image.shape[:2])
-    if small < model.smallest:
-        raise RelightError(
-            f"The picture has a side of {small} pixels, this network needs at least {model.smallest}."
-        )
-    output = model.predict_on_batch(image[None].astype("float32"))
-    return np.clip(np.asarray(output)[0], 0.0, 1.0)

@@ -187,12 +187,21 @@ def perceptual_vgg19(prediction: Tensor, target: Tensor, features: Callable[[Ten
     return _total(parts)
 
 
-def gan_loss(scores: Tensor, real: bool, form: GanForm = "lsgan", generator: bool = False) -> Tensor:
+def gan_loss(
+    scores: Tensor,
+    real: bool,
+    form: GanForm = "lsgan",
+    generator: bool = False,
+    labels: Tensor | None = None,
+) -> Tensor:
     """Return the adversarial loss of discriminator scores (raw, no sigmoid) that should read `real`.
 
     `scores` is one tensor or a nest of tensors, one per discriminator scale; the losses of a nest are
     summed. With `generator=True` the scores are those of generated pictures and the generator is scored;
     this matters for "hinge" alone, where the generator maximises the plain score.
+
+    `labels` (B,) says for each picture whether its scores should read real (1) or not (0), in place of
+    `real`; every score of a picture is compared with that picture's own label.
 
     Forms: "lsgan" is the squared distance to 1 or 0, "log" the cross entropy of the original GAN (in the
     non-saturating form for the generator), "hinge" max(0, 1 -+ score).
@@ -203,6 +212,8 @@ def gan_loss(scores: Tensor, real: bool, form: GanForm = "lsgan", generator: boo
     if generator and not real:
         raise RelightError("The generator wants its pictures judged real: call gan_loss with real=True.")
     tensors = [_float32(score) for score in keras.tree.flatten(scores)]
+    if labels is not None:
+        return _total([_labelled(score, _float32(labels), form) for score in tensors])
     if form == "lsgan":
         parts = [ops.mean(ops.square(score - (1.0 if real else 0.0))) for score in tensors]
     elif form == "log":
@@ -214,6 +225,17 @@ def gan_loss(scores: Tensor, real: bool, form: GanForm = "lsgan", generator: boo
     else:
         raise RelightError(f"Unknown GAN loss '{form}': use 'lsgan', 'log' or 'hinge'.")
     return _total(parts)
+
+
+def _labelled(score: Tensor, labels: Tensor, form: GanForm) -> Tensor:
+    """The loss of one tensor of scores (B, ...) whose pictures have labels (B,) of their own."""
+    # A label (B,) beside scores (B, 1) would broadcast to (B, B), each score against each label.
+    label = ops.reshape(labels, (-1, *([1] * (len(score.shape) - 1))))
+    if form == "lsgan":
+        return ops.mean(ops.square(score - label))
+    if form == "log":
+        return ops.mean(label * ops.softplus(-score) + (1.0 - label) * ops.softplus(score))
+    return ops.mean(label * ops.relu(1.0 - score) + (1.0 - label) * ops.relu(1.0 + score))
 
 
 def feature_matching(features_a: Tensor, features_b: Tensor) -> Tensor:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,12 @@ def working_size(size: tuple[int, int], long_side: int) -> tuple[int, int]:
 def training_size(loaded: LoadedModel) -> int:
     """Return the long side, in pixels, of the pictures the weights were trained on."""
     return int(loaded.metadata.get("size") or loaded.method.info.native_size)
+
+
+def run_once(model: Any, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the named outputs of a model for one picture and its other inputs, none with a batch axis."""
+    outputs = model.predict_on_batch({name: value[None] for name, value in inputs.items()})
+    return {name: np.asarray(value, np.float32)[0] for name, value in outputs.items()}
 
 
 def run_network(network: Callable[[], np.ndarray]) -> np.ndarray:

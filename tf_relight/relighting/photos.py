@@ -153,7 +153,7 @@ def relight_picture(picture: Picture, loaded: LoadedModel, options: RelightOptio
     options = options or RelightOptions()
     options.check_method(loaded.method.name, loaded.method.info)
     loaded.method.check_mode(options.mode)
-    if loaded.method.info.light != "none":
+    if loaded.method.info.takes_light:
         from tf_relight.relighting.portraits import relight_portrait
 
         return relight_portrait(picture, loaded, options)
@@ -215,7 +215,7 @@ def check_light(method: str | None, options: RelightOptions, light_from: Path | 
     if method is not None:
         methods.get(method).check_mode(options.mode)
         info = methods.get(method).info
-        if light_from is not None and info.light == "none":
+        if light_from is not None and not info.takes_light:
             raise RelightError(f"Method '{method}' takes no light. Leave out --light-from.")
         if light_from is None:
             options.check_method(method, info)

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ import numpy as np
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
 from tf_relight.light.spherical_harmonics import shading
+from tf_relight.methods.method import light_input
 from tf_relight.networks.running import run_network, training_size
 from tf_relight.photo.colour import planckian_rgb
 from tf_relight.photo.faces import Face, find_faces
@@ -168,7 +169,13 @@ class PortraitRelighter:
 
     def _run(self, before: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         method, model = self.loaded.method, self.loaded.model
-        return run_network(lambda: method.networks.relight_luminance(model, before, coefficients))
+        port = method.info.light
+        assert port is not None
+        inputs: dict[str, Any] = {
+            method.info.picture.name: np.asarray(before, np.float32)[..., None],
+            port.name: light_input(port, coefficients),
+        }
+        return run_network(lambda: method.predict(model, **inputs)["relit"][..., 0])
 
     def _of_people(self, rows: slice, columns: slice, window: np.ndarray | None) -> Place:
         if window is None:
@@ -305,8 +312,8 @@ def relight_as_paper(pixels: np.ndarray, loaded: LoadedModel, light: Light) -> n
     Differs from `PortraitRelighter`: whole picture squeezed to a square, 8-bit Lab, no transfer to full size.
     """
     coefficients = np.asarray(light.luminance * DEMO_FACTOR, np.float32)
-    image, networks = to_u8(pixels), loaded.method.networks
-    relit = run_network(lambda: networks.relight_paper(loaded.model, image, coefficients))
+    image, method = to_u8(pixels), loaded.method
+    relit = run_network(lambda: method.relight_paper(loaded.model, image, coefficients))
     return relit.astype(np.float32) / 255
 
 

@@ -75,7 +75,7 @@ class RelightOptions:
         Args:
             name: of the method, for the sentence.
         """
-        if info.light != "none":
+        if info.takes_light:
             if self.light is None:
                 raise RelightError(
                     f"Method '{name}' needs a light. Give --from (left, right, above, ...), --azimuth and "

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from tf_relight import methods
-from tf_relight.data.lightness import light_luminance
 from tf_relight.errors import RelightError
+from tf_relight.light.lamps import light_as
 from tf_relight.scoring import metrics
 from tf_relight.scoring.by_light import check_lights, light_number, write_by_light
+from tf_relight.scoring.own_checks import OwnChecks, own_checks
 from tf_relight.scoring.score_table import Row, append_row, exact, write_csv
 
 if TYPE_CHECKING:
@@ -169,12 +170,12 @@ def score_weights(
         methods.get(read_weights(resolve(weights)).method).check_mode(mode)
     loaded = load_model(weights, method)
     source = open_source(data, split)
-    takes_light = loaded.method.info.light != "none"
+    light = loaded.method.info.light
     scores = evaluate_source(
         lambda image, light=None: loaded.method.relight(loaded.model, image, light, mode=mode),
         source,
-        read_light=(lambda image: loaded.method.estimate_light(loaded.model, image)) if takes_light else None,
-        with_light=takes_light,
+        checks=own_checks(loaded),
+        light_channels=None if light is None else light.channels,
         limit=limit,
         keep=keep,
         lpips=lpips,
@@ -223,8 +224,8 @@ def evaluate_source(
     *,
     limit: int | None = None,
     timed: bool = True,
-    with_light: bool = False,
-    read_light: Callable[[np.ndarray], np.ndarray] | None = None,
+    light_channels: int | None = None,
+    checks: OwnChecks | None = None,
     keep: int | Sequence[int] = 0,
     lpips: Distance | Literal["auto"] | None = "auto",
     progress: bool = True,
@@ -237,16 +238,16 @@ def evaluate_source(
     Args:
         relight: for example `lambda image: method.relight(model, image)` or a baseline.
         timed: measure the runtime: batch 1, warm, until the result is in host memory.
-        with_light: call `relight(image, target_light)`.
-        read_light: the network's estimate of a picture's light (9,), scored as `light_degrees` where the data
-            has the true one.
+        light_channels: of the light that the network takes; then `relight(image, target_light)` is called,
+            with a light (9, C).
+        checks: scores of the other outputs that a network gives.
         keep: how many of the first pictures to return as samples, or the numbers of those to return.
         lpips: a distance, None for no LPIPS, "auto" for AlexNet v0.1 if its official weights are here.
 
     Raises:
         RelightError: the source has no targets, is empty, or not one picture could be scored.
     """
-    needed = {"image", "target", "target_light"} if with_light else {"image", "target"}
+    needed = {"image", "target"} | ({"target_light"} if light_channels is not None else set())
     lacking = needed - set(source.fields)
     if lacking:
         raise RelightError(f"The data has no {' and no '.join(sorted(lacking))}, so nothing can be scored.")
@@ -258,7 +259,9 @@ def evaluate_source(
     def pair(index: int) -> Pair:
         sample = source.read(index)
         image = sample["image"].astype(np.float32) / np.float32(255.0)
-        given = (image, light_luminance(sample["target_light"])) if with_light else (image,)
+        given: tuple[np.ndarray, ...] = (image,)
+        if light_channels is not None:
+            given = (image, light_as(sample["target_light"], light_channels))
         if timed and not seconds:
             relight(*given)  # the first call traces, compiles and fills caches
         start = time.perf_counter()
@@ -267,14 +270,15 @@ def evaluate_source(
         if index in kept:
             samples.append(Sample(source.key(index), sample["image"], output, sample["target"]))
         known = {"input_psnr": metrics.psnr(sample["image"], sample["target"]), "light": light_number(sample)}
-        if read_light is not None and "light" in sample:
-            known["light_degrees"] = metrics.light_angle(read_light(image), light_luminance(sample["light"]))
+        if checks is not None:
+            known |= checks.scores(image, sample)
         return Pair(output, sample["target"], known)
 
     tasks = [(source.key(index), lambda index=index: pair(index)) for index in range(count)]
     keys, pictures, sizes, failures = _score_all(tasks, _distance(lpips), progress, title)
     runtime = statistics.median(seconds) if timed else None
-    mean = metrics.mean_scores(pictures) | {"runtime": runtime}
+    own = () if checks is None else checks.columns
+    mean = metrics.mean_scores(pictures, own) | {"runtime": runtime}
     return Scores(keys, pictures, mean, _common(sizes), failures, tuple(samples))
 
 
@@ -380,7 +384,8 @@ def publish(row: Row, scores: Scores, out: Path | str | None) -> Row:
     name = "_".join(re.sub(r"[^A-Za-z0-9.-]+", "-", part) for part in row.identity if part != "-")
     cells: list[dict[str, str]] = []
     for key, picture in zip(scores.keys, scores.pictures, strict=True):
-        measured = {column: exact(picture[column]) for column in metrics.TABLE if column != "runtime"}
+        columns = [column for column in row.scores if column in picture and column != "runtime"]
+        measured = {column: exact(picture[column]) for column in columns}
         cells.append({"picture": key} | measured)
     write_csv(Path(out) / "pictures" / f"{name}.csv", list(cells[0]), cells)
     return row

@@ -13,13 +13,14 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 
 from tf_relight.errors import RelightError
+from tf_relight.light.lamps import light_as
 
 TABLE = (
     "psnr",
@@ -130,15 +131,43 @@ def rmse_s(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray | None =
 
 
 def light_angle(prediction: np.ndarray, truth: np.ndarray) -> float:
-    """Return the angle in degrees, 0..180, between the main directions of two lights (9,) of frame "dpr".
+    """Return the angle in degrees, 0..180, between the main directions of two lights of frame "dpr".
 
-    The main direction is that of coefficients 1 to 3. A light without one is 90 degrees off.
+    The main direction is that of coefficients 1 to 3 of the grey light: of a coloured one its luminance. A
+    light without one is 90 degrees off.
+
+    Args:
+        prediction, truth: (9,), (9, 1) or (9, 3).
+
+    Raises:
+        RelightError: another shape.
     """
-    a, b = (np.asarray(light, np.float64).reshape(-1)[1:4] for light in (prediction, truth))
+    a, b = (light_as(np.asarray(light, np.float64), 1)[1:4, 0] for light in (prediction, truth))
     lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
     if lengths < 1e-12:
         return 90.0
     return float(np.degrees(np.arccos(np.clip(a @ b / lengths, -1.0, 1.0))))
+
+
+def normal_angle(prediction: np.ndarray, truth: np.ndarray, mask: np.ndarray | None = None) -> float:
+    """Return the mean angle in degrees between two normal maps (H, W, 3), of any length but 0.
+
+    Pixels count where both normals have a length, and where the mask (H, W) is true.
+
+    Raises:
+        RelightError: maps of other shapes, or no pixel that counts.
+    """
+    a, b = (np.asarray(each, np.float64) for each in (prediction, truth))
+    if a.shape != b.shape or a.ndim != 3 or a.shape[2] != 3:
+        raise RelightError(f"Normal maps need one shape (H, W, 3), not {a.shape} and {b.shape}.")
+    lengths = np.linalg.norm(a, axis=2) * np.linalg.norm(b, axis=2)
+    counts = lengths > 1e-9
+    if mask is not None:
+        counts &= _check_mask(mask, a)
+    if not counts.any():
+        raise RelightError("The normal maps have no pixel with a direction to compare.")
+    cosines = (a * b).sum(axis=2)[counts] / lengths[counts]
+    return float(np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0))).mean())
 
 
 def mps(ssim_score: float, lpips_score: float | None) -> float | None:
@@ -177,10 +206,15 @@ def score(
     }
 
 
-def mean_scores(rows: Iterable[Mapping[str, float | None]]) -> dict[str, float | None]:
+def mean_scores(
+    rows: Iterable[Mapping[str, float | None]], more: Sequence[str] = ()
+) -> dict[str, float | None]:
     """Return the mean of each column of `TABLE` over pictures; None where any picture has none.
 
     A mean over only some of the pictures would not compare with another row, so it is not made.
+
+    Args:
+        more: columns of a method's own checks beside those of the table.
 
     Raises:
         RelightError: no rows.
@@ -189,7 +223,7 @@ def mean_scores(rows: Iterable[Mapping[str, float | None]]) -> dict[str, float |
     if not rows:
         raise RelightError("There is no picture to score.")
     means: dict[str, float | None] = {}
-    for column in TABLE:
+    for column in (*TABLE, *more):
         values = [row.get(column) for row in rows]
         known = [value for value in values if value is not None]
         means[column] = sum(known) / len(known) if len(known) == len(values) else None

@@ -30,7 +30,8 @@ _SCORES: dict[str, tuple[str, str]] = {
 }
 _IDENTITY = ("run", "method", "data", "split", "size")
 COLUMNS = (*_IDENTITY, "pictures", *(column for column, _ in _SCORES.values()), "parameters")
-"""Columns of metrics.csv. psnr in dB, light_degrees in degrees, runtime_s in seconds per picture."""
+"""Columns of every metrics.csv. psnr in dB, light_degrees in degrees, runtime_s in seconds per picture.
+Scores that only some methods have, such as normal_degrees, stand before the last one where a row has them."""
 
 NOT_MEASURED = "n/a"
 
@@ -71,10 +72,18 @@ class Row:
         return (self.run, self.method, self.data, self.split, self.size)
 
 
+def columns_of(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return the columns of a table of these rows: `COLUMNS`, and scores of some methods' own checks."""
+    own = dict.fromkeys(name for row in rows for name in row.scores if name not in _SCORES)
+    return (*COLUMNS[:-1], *own, COLUMNS[-1])
+
+
 def score_table(rows: Sequence[Row]) -> str:
     """Return the rows as a Markdown table, ending with a line break."""
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "|".join(_rule(column) for column in COLUMNS) + "|"]
-    lines += ["| " + " | ".join(text.replace("|", "\\|") for text in _readable(row)) + " |" for row in rows]
+    columns = columns_of(rows)
+    lines = ["| " + " | ".join(columns) + " |", "|" + "|".join(_rule(column) for column in columns) + "|"]
+    for row in rows:
+        lines.append("| " + " | ".join(text.replace("|", "\\|") for text in _readable(row, columns)) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -88,13 +97,14 @@ def terminal_table(rows: Sequence[Row], title: str = "") -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    texts = [dict(zip(COLUMNS, _readable(row), strict=True)) for row in rows]
+    columns = columns_of(rows)
+    texts = [dict(zip(columns, _readable(row, columns), strict=True)) for row in rows]
     shared = [name for name in (*_IDENTITY[2:], "pictures") if len({text[name] for text in texts}) == 1]
     facts = [f"{name} {texts[0][name]}" for name in shared if texts[0][name] != "-"]
     heading = ", ".join([title] * bool(title) + facts)
     table = Table(title=escape(heading), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     shown = []
-    for name in COLUMNS:
+    for name in columns:
         measured = any(text[name] not in (NOT_MEASURED, "-") for text in texts)
         if name in shared or name in _SECONDARY or not (measured or name == "lpips_alex_v0.1"):
             continue
@@ -122,7 +132,7 @@ def read_rows(out: Path | str) -> list[Row]:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             cells = list(reader)
-            if {"light_degrees", *(reader.fieldnames or ())} == set(COLUMNS):
+            if {"light_degrees", *(reader.fieldnames or ())} >= set(COLUMNS):
                 return [_from_cells(row) for row in cells]
     except (OSError, ValueError, TypeError) as error:
         raise RelightError(f"Cannot read {path} ({error}): move it away, then run again.") from error
@@ -145,8 +155,9 @@ def append_row(row: Row, out: Path | str) -> list[Row]:
         rows[places[0]] = row
     else:
         rows.append(row)
-    table = [dict(zip(COLUMNS, _cells(each), strict=True)) for each in rows]
-    write_csv(folder / "metrics.csv", COLUMNS, table)
+    columns = columns_of(rows)
+    table = [dict(zip(columns, _cells(each, columns), strict=True)) for each in rows]
+    write_csv(folder / "metrics.csv", columns, table)
     with atomic_path(folder / "metrics.md") as temporary:
         temporary.write_text(score_table(rows), encoding="utf-8")
     return rows
@@ -169,14 +180,20 @@ def exact(value: float | None) -> str:
     return NOT_MEASURED if value is None else f"{value:.7g}"
 
 
-def _cells(row: Row) -> list[str]:
-    scores = [exact(row.scores.get(key)) for key in _SCORES]
+def _cells(row: Row, columns: Sequence[str]) -> list[str]:
+    scores = [exact(row.scores.get(key)) for key in _keys(columns)]
     return [*row.identity, str(row.pictures), *scores, _count(row.parameters)]
+
+
+def _keys(columns: Sequence[str]) -> list[str]:
+    """The keys of the scores in the order of a table's columns."""
+    return [*_SCORES, *columns[len(COLUMNS) - 1 : -1]]
 
 
 def _from_cells(cells: Mapping[str, str]) -> Row:
     # Tables of version 0.1 have no column of angles.
     scores = {key: _number(cells.get(column, NOT_MEASURED)) for key, (column, _) in _SCORES.items()}
+    scores |= {name: _number(text) for name, text in cells.items() if name not in COLUMNS}
     parameters = _number(cells["parameters"])
     return Row(
         run=cells["run"],
@@ -190,10 +207,10 @@ def _from_cells(cells: Mapping[str, str]) -> Row:
     )
 
 
-def _readable(row: Row) -> list[str]:
+def _readable(row: Row, columns: Sequence[str]) -> list[str]:
     scores = []
-    for key, (_, form) in _SCORES.items():
-        value = row.scores.get(key)
+    for key in _keys(columns):
+        value, (_, form) = row.scores.get(key), _SCORES.get(key, ("", ".4g"))
         scores.append(NOT_MEASURED if value is None else format(value, form))
     parameters = "-" if row.parameters is None else f"{row.parameters:,}"
     return [*row.identity, str(row.pictures), *scores, parameters]

@@ -88,7 +88,7 @@ def before_after_page(
     if not sources:
         raise RelightError("No photos were given. Name picture files or folders.")
     loaded = load_for(method, weights)
-    takes_light = loaded.method.info.light != "none"
+    takes_light = loaded.method.info.takes_light
     wanted: list[NamedLight | None] = [*lights] if takes_light else [None]
     if not wanted:
         raise RelightError("Name at least one light, for example --lights left,right,rembrandt.")

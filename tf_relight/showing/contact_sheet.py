@@ -70,7 +70,7 @@ def contact_sheet(
     jobs = [
         (name, light)
         for name in method_names
-        for light in (lights if table.get(name).info.light != "none" else [None])
+        for light in (lights if table.get(name).info.takes_light else [None])
     ]
     columns = 1 + max(1, len(lights))
     if columns * len(method_names) * size[0] * size[1] > MOST_PIXELS:
@@ -89,7 +89,7 @@ def _check(lights: Sequence[NamedLight], names: Sequence[str], tile: int) -> Non
         raise RelightError(f"The method '{twice}' is given twice.")
     if not SMALLEST_TILE <= tile <= LARGEST_TILE:
         raise RelightError(f"A tile of {tile} pixels is outside {SMALLEST_TILE}..{LARGEST_TILE}.")
-    if not lights and any(table.get(name).info.light != "none" for name in names):
+    if not lights and any(table.get(name).info.takes_light for name in names):
         raise RelightError("Name at least one light, for example --lights left,right,rembrandt.")
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,19 @@ from tf_relight.data.pipeline import batches, reader_errors
 from tf_relight.data.source import Source
 from tf_relight.errors import RelightError
 from tf_relight.networks.relight_model import RelightModel, StepOptions
-from tf_relight.scoring.metrics import light_angle, psnr, quantise
+from tf_relight.scoring.metrics import psnr, quantise
+from tf_relight.scoring.scores import check_value
 from tf_relight.training.average import WeightAverage
 from tf_relight.training.calibration_pictures import CalibrationPictures
 from tf_relight.training.checkpoint import RunCheckpoints
+from tf_relight.training.early_check import check_stages
 from tf_relight.training.optimizers import make_optimizers
 from tf_relight.training.score_pictures import ScoreSheets
 from tf_relight.training.strategy import Cluster, replicas_per_worker
 from tf_relight.training.summaries import Board, Curve, StepProgress
 
 SAMPLE_ROWS = 4
+_LOG = logging.getLogger("tf_relight.training")
 
 
 class TrainingStopped(RelightError):
@@ -78,6 +82,7 @@ class Trainer:
         train_source, validation_source: samples as `data.source` describes; validation may be None.
         folder: the run's folder; gets `checkpoints/`, `tensorboard/` and `curve.csv`.
         resources: options of losses that need more than pictures, {loss: {option: value}}.
+        fields: makes of a source's sample what the networks take, such as lights (9, C).
     """
 
     model: RelightModel
@@ -90,6 +95,7 @@ class Trainer:
     folder: Path
     crop: int | None = None
     resources: dict[str, dict[str, Any]] = field(default_factory=dict)
+    fields: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]] = dict
 
     def __post_init__(self) -> None:
         config = self.config
@@ -113,6 +119,7 @@ class Trainer:
             cluster=self.cluster,
         )
         self._stop_signal: int | None = None
+        self._unvalidated: set[str] = set()
 
     # -- the run ---------------------------------------------------------------------------------------------
 
@@ -126,10 +133,17 @@ class Trainer:
             RelightError: the loss is no longer a number, the disk is full, or the checkpoint does not fit.
             TrainingStopped: SIGINT or SIGTERM; a checkpoint was written first.
         """
+        check_stages(
+            self.model,
+            self.stages,
+            self._dataset(0).element_spec,
+            strategy=self.strategy,
+            resources=self.resources,
+        )
         step = self._restore() if resume else 0
         if step == 0:
             self._begin(self._spans[0])
-        self._curve = Curve(self.folder / "curve.csv", step)
+        self._curve = Curve(self.folder / "curve.csv", step, _columns(self.stages))
         self._board = Board(self.folder / "tensorboard", chief=self.cluster.chief)
         visible = progress and self.cluster.chief
         try:
@@ -218,16 +232,18 @@ class Trainer:
                 worker=context.input_pipeline_id,
                 workers=context.num_input_pipelines,
                 replicas=replicas_per_worker(self.strategy, self.cluster),
+                prepare=self.fields,
             )
 
         return self.strategy.distribute_datasets_from_function(per_worker)
 
     def last_scores(self) -> dict[str, float]:
         """Return the newest validation scores of the curve, with the step they were taken at."""
-        rows = [row for row in self._curve.rows if row["validation_psnr"]]
+        columns = _columns(self.stages)
+        rows = [row for row in self._curve.rows if any(row.get(column) for column in columns)]
         if not rows:
             return {}
-        names = ("step", "loss", "validation_psnr", "validation_input_psnr", "validation_light_degrees")
+        names = ("step", "loss", *_columns(self.stages))
         return {name: float(rows[-1][name]) for name in names if rows[-1].get(name)}
 
     def seconds(self) -> float:
@@ -298,7 +314,7 @@ class Trainer:
         clock.restart()
 
     def _validate(self, step: int, span: StageSpan) -> dict[str, float | None]:
-        """Mean PSNR of 8-bit results on held-out samples, and the error of the light that the model reads.
+        """Mean of the stage's checks on held-out samples, and the PSNR of the unchanged input.
 
         The samples are spread evenly over the split. Inputs that already show the target are left out of the
         PSNR of the unchanged input, which would be infinite. Every worker computes them, so nobody waits.
@@ -309,34 +325,73 @@ class Trainer:
             last or step // every != (step - config.log_every) // every
             for every in (config.validate_every, config.picture_every)
         )
-        if source is None or not (score or show) or span.stage.target not in source.fields:
+        if source is None or not (score or show) or not self._can_validate(span.stage, source):
             return {}
         count = min(len(source), config.validation_pictures)
-        results, unchanged, angles, rows = [], [], [], []
+        found: dict[str, list[float]] = {}
+        rows = []
         sheets = ScoreSheets(self.model, span.stage)
         with self._average.applied() if self._average is not None else contextlib.nullcontext():
             for row, index in enumerate(np.linspace(0, len(source) - 1, count).round().astype(int)):
-                sample = source.read(int(index))
-                batch = {name: tf.constant(_scaled(array)[None]) for name, array in sample.items()}
-                outputs = self._forward(batch)
-                output = np.clip(outputs["output"].numpy()[0], 0.0, 1.0)
-                target = sample[span.stage.target]
-                results.append(psnr(quantise(output), target))
-                if not np.array_equal(sample["image"], target):
-                    unchanged.append(psnr(sample["image"], target))
-                if "light" in outputs and "light" in sample:
-                    angles.append(light_angle(outputs["light"].numpy()[0], sample["light"]))
+                sample = {name: _scaled(a) for name, a in self.fields(source.read(int(index))).items()}
+                batch = {name: tf.constant(array[None]) for name, array in sample.items()}
+                outputs = {name: value.numpy()[0] for name, value in self._forward(batch).items()}
+                for column, value in _scores(span.stage, outputs, sample):
+                    found.setdefault(column, []).append(value)
                 if row < SAMPLE_ROWS:
-                    rows.append([_scaled(sample["image"]), output, _scaled(target)])
+                    rows.append(_shown(span.stage, outputs, sample))
                     if show:
-                        sheets.add(batch, outputs)
-        self._board.pictures(step, "validation: input, output, target", rows)
+                        sheets.add(batch, {name: value[None] for name, value in outputs.items()})
+        if rows[0]:
+            self._board.pictures(step, "validation: input, output, target", rows)
         sheets.write(self._board, step)
-        return {
-            "validation_psnr": float(np.mean(results)),
-            "validation_input_psnr": float(np.mean(unchanged)) if unchanged else None,
-            "validation_light_degrees": float(np.mean(angles)) if angles else None,
-        }
+        return {column: float(np.mean(values)) for column, values in found.items()}
+
+    def _can_validate(self, stage: Stage, source: Source) -> bool:
+        """Whether the data hold what the stage's checks compare with; says once where they do not."""
+        lacking = {check.target for check in stage.checks} - set(source.fields)
+        if lacking == {check.target for check in stage.checks}:
+            if stage.name not in self._unvalidated:
+                self._unvalidated.add(stage.name)
+                what = (
+                    f"the validation data have no {' and no '.join(sorted(lacking))}"
+                    if lacking
+                    else "it has no checks"
+                )
+                _LOG.warning("The stage '%s' is not validated: %s.", stage.name, what)
+            return False
+        return True
+
+
+def _columns(stages: list[Stage]) -> list[str]:
+    """The columns of the curve that the checks of some stages fill."""
+    columns = [f"validation_{check.column}" for stage in stages for check in stage.checks]
+    if "validation_psnr" in columns:
+        columns.insert(columns.index("validation_psnr") + 1, "validation_input_psnr")
+    return list(dict.fromkeys(columns))
+
+
+def _scores(
+    stage: Stage, outputs: dict[str, np.ndarray], sample: dict[str, np.ndarray]
+) -> Iterator[tuple[str, float]]:
+    """Yield (column, value) of each check that the sample has the truth for."""
+    for check in stage.checks:
+        value = check_value(check, outputs, sample)
+        if value is None:
+            continue
+        yield f"validation_{check.column}", value
+        if check.column == "psnr" and not np.array_equal(sample["image"], sample[check.target]):
+            yield "validation_input_psnr", psnr(quantise(sample["image"]), quantise(sample[check.target]))
+
+
+def _shown(stage: Stage, outputs: dict[str, np.ndarray], sample: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """Input, output and target of the stage's first check between pictures; nothing where it has none."""
+    for check in stage.checks:
+        output = np.asarray(outputs[check.prediction])
+        target = sample.get(check.target)
+        if output.ndim == 3 and target is not None and output.shape == target.shape == sample["image"].shape:
+            return [sample["image"], np.clip(output, 0.0, 1.0), target]
+    return []
 
 
 def _scaled(array: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -48,13 +49,22 @@ class StageCurve(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def make_optimizers(stage: Stage, steps: int) -> dict[str, keras.optimizers.Optimizer]:
-    """Return {"model": optimiser, "<discriminator>": optimiser} for `steps` steps of `stage`."""
+    """Return {"model": optimiser, "<discriminator>": optimiser} for `steps` steps of `stage`.
+
+    Where biases learn faster they have one of their own, "biases".
+    """
     names = ["model", *(adversary.discriminator for adversary in stage.adversaries)]
-    return {name: _make(stage, steps, name) for name in names}
+    made = {name: _make(stage, steps, name) for name in names}
+    if stage.bias_rate != 1.0:
+        made["biases"] = _make(stage, steps, "biases", stage.bias_rate)
+    return made
 
 
-def _make(stage: Stage, steps: int, name: str) -> keras.optimizers.Optimizer:
-    rate = StageCurve(stage.learning_rate, steps)
+def _make(stage: Stage, steps: int, name: str, factor: float = 1.0) -> keras.optimizers.Optimizer:
+    plan, final = stage.learning_rate, stage.learning_rate.final
+    if factor != 1.0:
+        plan = replace(plan, initial=factor * plan.initial, final=None if final is None else factor * final)
+    rate = StageCurve(plan, steps)
     if stage.optimizer == "sgd":
         return keras.optimizers.SGD(rate, name=f"{name}_optimizer")
     kind = keras.optimizers.Adam if stage.optimizer == "adam" else keras.optimizers.AdamW

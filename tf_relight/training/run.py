@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tf_relight import methods
 from tf_relight.config.run import RunConfig, dump_config
 from tf_relight.contract.stage import FOLLOWED, Stage
+from tf_relight.data.fields import network_fields
 from tf_relight.data.options import SHADOW_FREE_DATASETS
 from tf_relight.data.source import FormedSource, Source
 from tf_relight.errors import RelightError
@@ -81,6 +83,7 @@ def _make_trainer(config: RunConfig, strategy: Any, cluster: Any, progress: bool
         folder=config.output,
         crop=config.data.crop,
         resources=resources,
+        fields=functools.partial(network_fields, info=method.info),
     )
 
 
@@ -108,17 +111,16 @@ def _check_side(model: Any, stages: list[Stage], config: RunConfig) -> None:
             f"{name} {side} is too small for this network, which needs at least {model.smallest} pixels."
         )
     for adversary in (adversary for stage in stages for adversary in stage.adversaries):
-        if adversary.network is not None and adversary.network.scores(side) < 1:
+        if adversary.network.scores(side) < 1:
             raise RelightError(
                 f"{name} {side} is too small for the discriminator '{adversary.discriminator}': take larger "
-                f"pictures, or fewer layers (now {adversary.network.layers}) or scales (now "
-                f"{adversary.network.scales}) for it in the recipe."
+                "pictures, or fewer layers or scales for it in the recipe."
             )
 
 
 def _with_data_fields(config: RunConfig) -> RunConfig:
     """Switch on the fields of the data that the method's batches need."""
-    if "shadow_free" not in methods.get(config.method).info.batch_fields or config.data.shadow_free:
+    if "shadow_free" not in _needs(config) or config.data.shadow_free:
         return config
     if config.data.name not in SHADOW_FREE_DATASETS:
         raise RelightError(
@@ -129,19 +131,27 @@ def _with_data_fields(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"data": data})
 
 
+def _needs(config: RunConfig) -> tuple[str, ...]:
+    """The fields of the training batches."""
+    method = methods.get(config.method)
+    return method.needs(method.stages(method.config(config.model), method.recipe(config.recipe)))
+
+
 def _ready_source(config: RunConfig, split: Literal["train", "validation"], progress: bool) -> Source:
     """Open a split and do its slow work once: decode the pictures, or render the scenes' layers."""
     from tf_relight.data import open_source
     from tf_relight.data.pipeline import cached
 
-    info = methods.get(config.method).info
-    source = open_source(config.data, split, info.channels)
-    lacking = set(info.batch_fields) - set(source.fields)
-    if split == "validation":
-        lacking -= {"shadow_free"}  # a stage's own target; without it the stage trains, and is not validated
+    method = methods.get(config.method)
+    inputs = {port.batch_field for port in method.info.inputs if port.in_batches}
+    needs = _needs(config)
+    grey = method.info.picture.kind == "lightness"
+    source = open_source(config.data, split, "luminance" if grey else "rgb")
+    # A validation also does with less: a stage whose target is missing there is trained, and not validated.
+    lacking = (set(needs) if split == "train" else inputs) - set(source.fields)
     if lacking:
         raise RelightError(
-            f"Method '{config.method}' needs {', '.join(info.batch_fields)}, but the data "
+            f"Method '{config.method}' needs {', '.join(needs)}, but the data "
             f"'{config.data.name}' have no {' and no '.join(sorted(lacking))}."
         )
     if isinstance(source, FormedSource) and source.on_the_fly:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,35 +16,32 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
 
-CURVE_COLUMNS = (
-    "step",
-    "stage",
-    "learning_rate",
-    "loss",
-    "validation_psnr",
-    "validation_input_psnr",
-    "validation_light_degrees",
-    "images_per_second",
-)
-"""Columns that a run has no figure for stay empty."""
+CURVE_COLUMNS = ("step", "stage", "learning_rate", "loss", "images_per_second")
+"""Columns of every curve. Before the last one stand those of the stages' checks, "validation_<column>" each;
+what a run has no figure for stays empty."""
 
 
 class Curve:
     """The learning curve of a run in `curve.csv`: one row per logging step."""
 
-    def __init__(self, path: Path, start_step: int) -> None:
-        """Open the curve; rows after `start_step` come from a run that was cut off and are dropped."""
+    def __init__(self, path: Path, start_step: int, scores: Sequence[str] = ()) -> None:
+        """Open the curve; rows after `start_step` come from a run that was cut off and are dropped.
+
+        Args:
+            scores: the columns of the checks.
+        """
         self.path = path
+        self._columns = (*CURVE_COLUMNS[:-1], *scores, CURVE_COLUMNS[-1])
         self.rows = [row for row in read_curve(path) if int(row["step"]) <= start_step]
 
     def add(self, **values: Any) -> None:
         """Add a row and write the file."""
-        self.rows.append({name: _text(values.get(name)) for name in CURVE_COLUMNS})
+        self.rows.append({name: _text(values.get(name)) for name in self._columns})
         with (
             atomic_path(self.path) as temporary,
             temporary.open("w", newline="", encoding="utf-8") as handle,
         ):
-            writer = csv.DictWriter(handle, CURVE_COLUMNS)
+            writer = csv.DictWriter(handle, self._columns, extrasaction="ignore")
             writer.writeheader()
             writer.writerows(self.rows)
 
@@ -59,7 +56,7 @@ def read_curve(path: Path) -> list[dict[str, str]]:
         return []
     with path.open(newline="", encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))
-    if rows and set(CURVE_COLUMNS) - {"validation_light_degrees"} - set(rows[0]):
+    if rows and set(CURVE_COLUMNS) - set(rows[0]):
         raise RelightError(f"{path} is not a learning curve of this toolkit; move it away and run again.")
     return rows
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.__main__ import main
 from export import timing
+from export.__main__ import main
 from export.proof import bench
 from export.proof.bench import BASE, Options, Timing, bench_folder, busy
 from export.proof.bench_sides import prepare_tflite

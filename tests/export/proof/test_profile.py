@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from export import timing
 from export.__main__ import main
 from export.litert import graph_tools
 from export.litert.inspection import graphs
 from export.litert.runtimes import import_litert
 from export.litert.single_operation import operations_alone
-from export import timing
 from export.proof import profile
 from export.proof.profile import Part, Profile, profile_tflite
 from tests.export.exported import exported_copy

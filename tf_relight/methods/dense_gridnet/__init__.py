@@ -9,7 +9,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from tf_relight.contract.card import MethodInfo, PublishedScore
-from tf_relight.contract.stage import LossTerm, Schedule, Stage
+from tf_relight.contract.stage import Check, LossTerm, Schedule, Stage
 from tf_relight.contract.values import FrozenModel
 
 _VALIDATION = "VIDIT one-to-one validation, 45 scenes, 1024 px"
@@ -21,10 +21,10 @@ VARIANTS: dict[str, MethodInfo] = {
         year=2019,
         link="https://arxiv.org/abs/1908.03245",
         task="one-to-one",
-        light="none",
         native_size=1024,
         size_multiple=4,
         parameters=958_051,
+        small={"width": 4, "rows": 2, "columns": 4, "dense_layers": 1, "growth": 4},
         weights_licence="no official relighting weights exist",
         published=(PublishedScore(_VALIDATION, "Dense-GridNet", 16.67, 0.2811, 0.3691, "MSR-Net, table 1"),),
     ),
@@ -70,7 +70,9 @@ def stages(config: Config, recipe: Recipe) -> list[Stage]:
         kind="step" if count else "constant",
         drops=tuple((i + 1) / (count + 1) for i in range(count)),
     )
-    return [Stage("reconstruction", 1.0, tuple(term for term in terms if term.weight > 0), rate)]
+    return [
+        Stage("reconstruction", 1.0, tuple(term for term in terms if term.weight > 0), rate, (Check("psnr"),))
+    ]
 
 
 def weight_map(config: Config) -> dict[str, str]:

@@ -8,10 +8,8 @@ import keras
 from keras import ops
 
 from tf_relight.methods.dense_gridnet import Config
-from tf_relight.networks.fixed_light import FixedLight, relight
+from tf_relight.networks.fixed_light import FixedLight
 from tf_relight.networks.layers import torch_uniform
-
-__all__ = ["DenseGridNet", "build_model", "relight"]
 
 # -- Blocks --------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from tf_relight.contract.card import MethodInfo, PublishedScore
-from tf_relight.contract.stage import LossTerm, Schedule, Stage
+from tf_relight.contract.stage import Check, LossTerm, Schedule, Stage
 from tf_relight.contract.values import FrozenModel
 
 _VALIDATION = "VIDIT one-to-one validation, 45 scenes, 1024 px"
@@ -26,10 +26,10 @@ _DMSHN = MethodInfo(
     year=2021,
     link="https://arxiv.org/abs/2107.06125",
     task="one-to-one",
-    light="none",
     native_size=1024,
     size_multiple=16,
     parameters=5_424_393,
+    small={"width": 4},
     default_weights="dmshn-scenes-256-v2",
     weights_licence="no official relighting weights exist; ours are Apache-2.0",
     published=(
@@ -54,6 +54,9 @@ VARIANTS: dict[str, MethodInfo] = {
         ),
     ),
 }
+
+CHECKS = (Check("psnr"),)
+"""What every stage is validated by."""
 
 
 class Config(FrozenModel):
@@ -126,21 +129,22 @@ def stages(config: Config, recipe: Recipe) -> list[Stage]:
         recipe.learning_rate, recipe.final_learning_rate, kind=recipe.schedule, warmup=recipe.warmup
     )
     if recipe.loss == "mse":
-        return [Stage("reconstruction", 1.0, (LossTerm("l2"),), rate)]
+        return [Stage("reconstruction", 1.0, (LossTerm("l2"),), rate, CHECKS)]
     if recipe.loss == "csl":
         options = {"diagonal_only": recipe.diagonal_sobel_only}
         terms = (LossTerm("l2"), LossTerm("advanced_sobel", recipe.sobel, options=options))
-        return [Stage("combined_sobel", 1.0, terms, rate)]
+        return [Stage("combined_sobel", 1.0, terms, rate, CHECKS)]
     combined = (
         LossTerm("l1", recipe.l1),
         LossTerm("ssim", recipe.ssim),
         LossTerm("vgg16", recipe.perceptual),
         LossTerm("tv", recipe.total_variation),
     )
+    used = tuple(term for term in combined if term.weight != 0)
     restart = Schedule(recipe.second_learning_rate, recipe.final_learning_rate, kind=recipe.schedule)
     return [
-        Stage("reconstruction", recipe.first_stage, (LossTerm("l2"),), rate),
-        Stage("combined", 1.0 - recipe.first_stage, tuple(t for t in combined if t.weight != 0), restart),
+        Stage("reconstruction", recipe.first_stage, (LossTerm("l2"),), rate, CHECKS),
+        Stage("combined", 1.0 - recipe.first_stage, used, restart, CHECKS),
     ]
 
 

@@ -232,16 +232,16 @@ class DMSHN(RelightModel):
         return ops.cast(crop_like(x, image), "float32")
 
     def compute(self, batch: Batch, training: bool) -> dict[str, Any]:
-        """Return "output"; a training with rounding also compares it with the network as it was before.
+        """Return "relit"; a training with rounding also compares it with the network as it was before.
 
-        Then "rounded" is the output, "unrounded" what these weights give without rounding, "followed" what
+        Then "rounded" is that picture, "unrounded" what these weights give without rounding, "followed" what
         the float network gave when the stage began, and "reachable" what of it the rounded one can give.
         """
         outputs = super().compute(batch, training)
         if training and self.int8.on and FOLLOWED in self.attached:
             with self.int8.switched(False):
                 outputs["unrounded"] = self(batch["image"], training=True)
-            outputs["rounded"] = outputs["output"]
+            outputs["rounded"] = outputs["relit"]
             followed = ops.stop_gradient(self.attached[FOLLOWED](batch["image"]))
             outputs[FOLLOWED] = followed
             outputs["reachable"] = followed if self.int8.tail else ops.clip(followed, 0.0, 1.0)
@@ -284,17 +284,3 @@ def build_model(config: Config) -> DMSHN:
     model = network(config.width, config.finest_level, config.quantised, config.dynamic_tail, name=name)
     model.build((None, None, None, 3))
     return model
-
-
-# -- Inference -----------------------------------------------------------------------------------------------
-
-
-def relight(model: DMSHN, image: np.ndarray, light: None = None) -> np.ndarray:
-    """Relight one picture (H, W, 3) sRGB 0..1 in one pass; the result is clipped to 0..1.
-
-    The network's light is fixed, so there is none to give.
-
-    Source: paper, section 4.1: the whole picture goes through the network.
-    """
-    output = model.predict_on_batch(image[None].astype("float32"))
-    return np.clip(np.asarray(output)[0], 0.0, 1.0)

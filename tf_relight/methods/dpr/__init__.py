@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tf_relight.contract.card import MethodInfo
+from tf_relight.contract.card import MethodInfo, Port
 from tf_relight.contract.values import FrozenModel
 from tf_relight.methods.dpr.recipe import Recipe, stages
 
@@ -39,12 +39,15 @@ _DPR512 = MethodInfo(
     year=2019,
     link="https://zhhoper.github.io/dpr.html",
     task="portrait",
-    light="spherical harmonics",
     native_size=512,
     size_multiple=16,
     parameters=685_788,
-    batch_fields=("image", "target", "light", "target_light", "original"),
-    channels="luminance",
+    small={"width": 4},
+    inputs=(
+        Port("image", "lightness", 1),
+        Port("light", "light", 1, field="target_light", domain="lightness"),
+    ),
+    outputs=(Port("relit", "lightness", 1), Port("source_light", "light", 1, domain="lightness")),
     default_weights="dpr512-official",
     weights_licence="official weights: research only; import them with `relight weights import`",
 )

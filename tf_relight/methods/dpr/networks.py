@@ -21,9 +21,7 @@ from tf_relight.networks.layers import (
     torch_uniform,
 )
 from tf_relight.networks.relight_model import RelightModel
-from tf_relight.networks.running import working_size
-from tf_relight.photo.colour import lab_to_rgb, rgb_to_lab
-from tf_relight.photo.picture import resize
+from tf_relight.networks.running import run_once
 
 # -- Blocks --------------------------------------------------------------------------------------------------
 
@@ -263,13 +261,25 @@ class DPR(RelightModel):
             x = self.down(x)
         return _face(self.hourglass.encode(x, training)[1][-1])
 
+    def infer(self, inputs: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        """{"image": (B, H, W, 1) L of Lab 0..1, "light": (B, 9, 1)} -> {"relit", "source_light"} alike."""
+        light = ops.reshape(inputs["light"], (-1, COEFFICIENTS))
+        outputs = self.forward(inputs["image"], light, training=training)
+        source = ops.reshape(outputs["light"], (-1, COEFFICIENTS, 1))
+        return {"relit": outputs["output"], "source_light": source}
+
     def compute(self, batch: dict[str, Any], training: bool) -> dict[str, Any]:
-        """Return `forward` of a training batch, and "original_features" while `match_features` is on.
+        """Return "relit", "source_light", "features" and, while `match_features` is on, "original_features".
 
         Args:
-            batch: image, target, original (B, H, W, 1) luminance; light, target_light (B, 9).
+            batch: image, target, original (B, H, W, 1) L of Lab 0..1; light, target_light (B, 9, 1).
         """
-        outputs = self.forward(batch["image"], batch["target_light"], training=training)
+        found = self.forward(batch["image"], batch["target_light"][..., 0], training=training)
+        outputs = {
+            "relit": found["output"],
+            "source_light": found["light"][..., None],
+            "features": found["features"],
+        }
         if self.match_features:
             outputs["original_features"] = self.face_features(batch["original"], training=training)
         return outputs
@@ -311,47 +321,6 @@ def build_model(config: Config) -> DPR:
 # -- Inference -----------------------------------------------------------------------------------------------
 
 
-def relight(model: DPR, image: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """Relight one picture (H, W, 3) sRGB 0..1 at its own size: L of Lab is relit, a and b stay.
-
-    Args:
-        light: (9,) coefficients, frame "dpr".
-
-    Returns:
-        (H, W, 3) float32 sRGB; colours that leave sRGB are clipped to 0..1.
-
-    Differs: float Lab at the picture's own size; `relight_paper` is the official demo.
-    """
-    lab = rgb_to_lab(np.clip(image, 0.0, 1.0))
-    lab[..., 0] = 100.0 * relight_luminance(model, lab[..., 0] / 100.0, light)
-    return np.clip(lab_to_rgb(lab), 0.0, 1.0)
-
-
-def relight_luminance(model: DPR, luminance: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """Return the relit luminance of one picture, (H, W) L of Lab 0..1 -> (H, W) float32 0..1.
-
-    Args:
-        light: (9,) coefficients, frame "dpr".
-    """
-    inputs = {
-        "luminance": np.asarray(luminance, np.float32)[None, ..., None],
-        "light": np.asarray(light, np.float32).reshape(1, COEFFICIENTS),
-    }
-    return np.asarray(model.predict_on_batch(inputs))[0, ..., 0]
-
-
-def estimate_light(model: DPR, image: np.ndarray) -> np.ndarray:
-    """Return the light of a picture (H, W, 3) sRGB 0..1: (9,) float32 coefficients, frame "dpr".
-
-    Pictures larger than those of the network's training are made smaller first.
-    """
-    small = resize(np.clip(image, 0.0, 1.0).astype(np.float32), working_size(image.shape[:2], model.size))
-    luminance = rgb_to_lab(small)[None, ..., :1] / 100.0
-    # The light is read before another one is written, so any target will do.
-    tensors = model.forward(luminance, np.zeros((1, COEFFICIENTS), np.float32), training=False)
-    return np.asarray(tensors["light"])[0]
-
-
 def relight_paper(model: DPR, image_u8: np.ndarray, light: np.ndarray) -> np.ndarray:
     """Relight a picture (H, W, 3) uint8 sRGB as the official demo does, and return the same.
 
@@ -363,6 +332,7 @@ def relight_paper(model: DPR, image_u8: np.ndarray, light: np.ndarray) -> np.nda
     height, width = image_u8.shape[:2]
     square = cv2.resize(image_u8, (model.size, model.size))
     lab = cv2.cvtColor(square, cv2.COLOR_RGB2LAB)
-    relit = relight_luminance(model, lab[..., 0].astype(np.float32) / np.float32(255.0), light)
-    lab[..., 0] = (relit * np.float32(255.0)).astype(np.uint8)
+    image = lab[..., :1].astype(np.float32) / np.float32(255.0)
+    relit = run_once(model, {"image": image, "light": np.asarray(light, np.float32).reshape(COEFFICIENTS, 1)})
+    lab[..., 0] = (relit["relit"][..., 0] * np.float32(255.0)).astype(np.uint8)
     return cv2.resize(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), (width, height))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from tf_relight.contract.stage import Adversary, Discriminator, LossTerm, Schedule, Stage
+from tf_relight.contract.stage import Adversary, Check, Discriminator, LossTerm, Schedule, Stage
 from tf_relight.contract.values import FrozenModel
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _stage(
     losses = [
         LossTerm("l1", recipe.image),
         LossTerm("gradient", recipe.gradient),
-        LossTerm("l2", recipe.light, prediction="light", target="light"),
+        LossTerm("l2", recipe.light, prediction="source_light", target="light"),
     ]
     if match_features:
         losses.append(
@@ -105,6 +105,7 @@ def _stage(
         share,
         tuple(term for term in losses if term.weight > 0),
         Schedule(recipe.learning_rate, kind="constant"),
+        checks=(Check("psnr"), Check("light_degrees", "source_light", "light")),
         adversaries=(judge,) if recipe.adversarial > 0 else (),
         switches={"skip_count": skip_count, "match_features": match_features},
     )

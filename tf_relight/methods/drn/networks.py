@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -21,8 +22,9 @@ from tf_relight.networks.layers import (
     small_normal_002,
 )
 from tf_relight.networks.relight_model import RelightModel
+from tf_relight.networks.running import run_once
 
-__all__ = ["BPAE", "DRN", "build_model", "relight"]
+__all__ = ["BPAE", "DRN", "build_model", "predict"]
 
 DILATIONS = (2, 3, 4, 5, 6, 8, 10, 12)
 """Of the re-renderer's branches; kernels of 3 then reach over 5 to 25 pixels. Paper, figure 4."""
@@ -274,25 +276,25 @@ def build_model(config: Config) -> DRN | BPAE:
 # -- Inference -----------------------------------------------------------------------------------------------
 
 
-def relight(model: DRN | BPAE, image: np.ndarray, light: None = None, mode: Mode | None = None) -> np.ndarray:
-    """Relight one picture (H, W, 3) sRGB 0..1; the result is clipped to 0..1.
-
-    The network's light is fixed, so there is none to give.
+def predict(
+    model: DRN | BPAE, inputs: Mapping[str, np.ndarray], mode: Mode | None = None
+) -> dict[str, np.ndarray]:
+    """Return {"relit": (H, W, 3) sRGB} of {"image": (H, W, 3) sRGB 0..1}; averaged views are clipped to 0..1.
 
     Args:
         mode: one of `drn.MODES`; None takes "polyphase4" for pictures of exactly twice the native size, as
             the paper's tables do, else "plain", one pass at the picture's own size.
     """
+    image = inputs["image"]
     doubled = 2 * VARIANTS[model.name].native_size
     if mode is None:
         mode = "polyphase4" if image.shape[:2] == (doubled, doubled) else "plain"
 
     def network(picture: np.ndarray) -> np.ndarray:
-        output = model.predict_on_batch(picture[None].astype("float32"))
-        return np.clip(np.asarray(output)[0], 0.0, 1.0)
+        return np.clip(run_once(model, {"image": picture})["relit"], 0.0, 1.0)
 
     if mode == "plain":
-        return network(image)
+        return {"relit": network(image)}
     height, width = image.shape[:2]
     even = np.pad(image, [(0, height % 2), (0, width % 2), (0, 0)], mode="edge")
-    return relight_polyphase(network, even, mode)[:height, :width]
+    return {"relit": relight_polyphase(network, even, mode)[:height, :width]}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from tf_relight.contract.stage import Adversary, Discriminator, LossTerm, Schedule, Stage, View
+from tf_relight.contract.stage import Adversary, Check, Discriminator, LossTerm, Schedule, Stage, View
 from tf_relight.contract.values import FrozenModel
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def stages(config: Config, recipe: Recipe) -> list[Stage]:
             last,
             tuple(term for term in terms if term.weight > 0),
             _rate(recipe),
+            checks=(Check("psnr"),),
             trains=("re_renderer",),
             betas=(0.5, 0.999),
             switches={"part": "re_renderer"},
@@ -104,6 +105,7 @@ def _adversarial(part: str, share: float, target: str, recipe: Recipe, *, shadow
         share,
         (LossTerm("l1", INNER_RANGE * recipe.l1, target=target),),
         _rate(recipe),
+        checks=(Check("psnr", target=target),),
         trains=(part,),
         betas=(0.5, 0.999),
         adversaries=tuple(judges),

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from tf_relight.contract.card import MethodInfo, PublishedScore
-from tf_relight.contract.stage import Adversary, Discriminator, LossTerm, Schedule, Stage, View
+from tf_relight.contract.stage import Adversary, Check, Discriminator, LossTerm, Schedule, Stage, View
 from tf_relight.contract.values import FrozenModel
 
 _VALIDATION = "VIDIT validation, 45 scenes"
@@ -27,10 +27,10 @@ _PIX2PIX = MethodInfo(
     year=2017,
     link="https://arxiv.org/abs/1611.07004",
     task="any-to-one",
-    light="none",
     native_size=512,
     size_multiple=16,
     parameters=45_620_867,
+    small={"width": 4, "levels": 2, "blocks": 1},
     weights_licence="no official relighting weights exist",
     published=(PublishedScore(_VALIDATION, "Pix2Pix", 16.28, 0.553, 0.482, _TABLE),),
 )
@@ -111,6 +111,7 @@ def stages(config: Config, recipe: Recipe) -> list[Stage]:
             1.0,
             (LossTerm("l1", INNER_RANGE * recipe.l1),),
             Schedule(recipe.learning_rate, final, kind="constant" if final is None else "linear"),
+            checks=(Check("psnr"),),
             betas=(0.5, 0.999),
             adversaries=tuple(judges),
         )
@@ -126,7 +127,7 @@ def _judge(name: str, weight: float, channels: int, view: View, recipe: Recipe) 
         padding=2,
         scales=recipe.discriminator_scales,
     )
-    return Adversary(name, weight=weight, form=recipe.gan_form, condition="image", view=view, network=network)
+    return Adversary(name, network, weight=weight, form=recipe.gan_form, condition="image", view=view)
 
 
 def weight_map(config: Config) -> dict[str, str]:

@@ -7,11 +7,9 @@ from typing import Any
 import keras
 
 from tf_relight.methods.pix2pix import Config
-from tf_relight.networks.fixed_light import FixedLight, relight
+from tf_relight.networks.fixed_light import FixedLight
 from tf_relight.networks.layers import ConvInstance, ReflectResidual, UpConvInstance
 from tf_relight.networks.relight_model import RelightModel
-
-__all__ = ["Pix2Pix", "build_model", "relight"]
 
 
 @keras.saving.register_keras_serializable(package="tf_relight")

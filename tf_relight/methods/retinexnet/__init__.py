@@ -9,7 +9,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from tf_relight.contract.card import MethodInfo, PublishedScore
-from tf_relight.contract.stage import LossTerm, Schedule, Stage
+from tf_relight.contract.stage import Check, LossTerm, Schedule, Stage
 from tf_relight.contract.values import FrozenModel
 
 _TABLE = "DRN, table 2; digits not checked against the paper"
@@ -21,10 +21,10 @@ VARIANTS: dict[str, MethodInfo] = {
         year=2018,
         link="https://arxiv.org/abs/1808.04560",
         task="any-to-one",
-        light="none",
         native_size=512,
         size_multiple=8,
         parameters=444_613,
+        small={"width": 8, "layers": 1},
         weights_licence="no official relighting weights exist",
         published=(
             PublishedScore("VIDIT validation, 45 scenes", "Retinex-Net", 12.28, 0.178, 0.657, _TABLE),
@@ -87,14 +87,15 @@ def stages(config: Config, recipe: Recipe) -> list[Stage]:
         LossTerm("l1"),
         _smooth(recipe.relit_smoothness, "relit_illumination", "low_reflectance"),
     )
-    share = recipe.decomposition_share
+    share, checks = recipe.decomposition_share, (Check("psnr"),)
     return [
-        Stage("decomposition", share, _used(decomposition), rate, trains=("decomposition",)),
+        Stage("decomposition", share, _used(decomposition), rate, checks, trains=("decomposition",)),
         Stage(
             "relighting",
             1.0 - share,
             _used(relighting),
             rate,
+            checks,
             trains=("relighting",),
             builds_on=("decomposition",),
         ),

@@ -10,10 +10,8 @@ from keras import ops
 
 from tf_relight.methods.retinexnet import VARIANTS, Config
 from tf_relight.methods.retinexnet.losses import illumination_smoothness
-from tf_relight.networks.fixed_light import FixedLight, relight
+from tf_relight.networks.fixed_light import FixedLight
 from tf_relight.networks.layers import UpsampleNearest2x, crop_like, pad_to_multiple
-
-__all__ = ["RetinexNet", "build_model", "relight"]
 
 LEVELS = 3
 """How often the relighting network halves its picture."""
@@ -124,7 +122,7 @@ class RetinexNet(FixedLight):
         return reflectance * self.relighting(reflectance, illumination)
 
     def compute(self, batch: dict[str, Any], training: bool) -> dict[str, Any]:
-        """Return "output" and what the stages' losses compare, (B, H, W, 3) or (B, H, W, 1), float32.
+        """Return "relit" and what the stages' losses compare, (B, H, W, 3) or (B, H, W, 1), float32.
 
         Args:
             batch: image, target (B, H, W, 3) sRGB 0..1.
@@ -133,7 +131,7 @@ class RetinexNet(FixedLight):
         high_reflectance, high_illumination = self.decomposition(batch["target"])
         relit = self.relighting(low_reflectance, low_illumination)
         outputs = {
-            "output": low_reflectance * relit,
+            "relit": low_reflectance * relit,
             "relit_illumination": relit,
             "low_reflectance": low_reflectance,
             "high_reflectance": high_reflectance,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from tf_relight.contract.card import MethodInfo, PublishedScore
-from tf_relight.contract.stage import LossTerm, Schedule, Stage
+from tf_relight.contract.stage import Check, LossTerm, Schedule, Stage
 from tf_relight.contract.values import FrozenModel
 
 _VALIDATION = "VIDIT one-to-one validation, 45 scenes, 1024 px"
@@ -21,10 +21,10 @@ VARIANTS: dict[str, MethodInfo] = {
         year=2018,
         link="https://arxiv.org/abs/1802.01770",
         task="one-to-one",
-        light="none",
         native_size=1024,
         size_multiple=16,
         parameters=6_881_251,
+        small={"width": 4, "blocks": 1, "scales": 2},
         weights_licence="no official relighting weights exist",
         published=(PublishedScore(_VALIDATION, "SRN", 16.94, 0.5660, 0.4319, "MSR-Net, table 1"),),
     ),
@@ -59,8 +59,8 @@ class Recipe(FrozenModel):
 
 def scale_names(scales: int) -> list[tuple[str, str]]:
     """Return (prediction, target) of each scale as the network names them, finest first."""
-    coarse = [(f"output_{2**level}", f"target_{2**level}") for level in range(1, scales)]
-    return [("output", "target"), *coarse]
+    coarse = [(f"relit_{2**level}", f"target_{2**level}") for level in range(1, scales)]
+    return [("relit", "target"), *coarse]
 
 
 def stages(config: Config, recipe: Recipe) -> list[Stage]:
@@ -73,7 +73,7 @@ def stages(config: Config, recipe: Recipe) -> list[Stage]:
         for prediction, target in scale_names(config.scales)
     )
     rate = Schedule(recipe.learning_rate, 0.0, kind="polynomial", power=recipe.power)
-    return [Stage("reconstruction", 1.0, terms, rate)]
+    return [Stage("reconstruction", 1.0, terms, rate, (Check("psnr"),))]
 
 
 def weight_map(config: Config) -> dict[str, str]:

@@ -8,10 +8,8 @@ import keras
 from keras import ops
 
 from tf_relight.methods.srn import Config, scale_names
-from tf_relight.networks.fixed_light import FixedLight, relight
+from tf_relight.networks.fixed_light import FixedLight
 from tf_relight.networks.layers import Downsample2x, Upsample2x
-
-__all__ = ["SRN", "build_model", "relight"]
 
 LEVELS = 3
 """Sizes inside the encoder: full, half, quarter."""
@@ -101,7 +99,7 @@ class SRN(FixedLight):
         return results
 
     def compute(self, batch: dict[str, Any], training: bool) -> dict[str, Any]:
-        """Return "output" and, for training, results and targets of the smaller scales.
+        """Return "relit" and, for training, results and targets of the smaller scales.
 
         Args:
             batch: image, target (B, H, W, 3) sRGB 0..1.
@@ -111,7 +109,7 @@ class SRN(FixedLight):
         outputs: dict[str, Any] = {}
         for names, *values in zip(scale_names(self.scales), results, targets, strict=True):
             outputs |= {name: ops.cast(value, "float32") for name, value in zip(names, values, strict=True)}
-        return outputs | {"output": self.cropped(results[0], batch["image"])}
+        return outputs | {"relit": self.cropped(results[0], batch["image"])}
 
     def _pyramid(self, x: Any) -> list[Any]:
         found = [x]

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from tf_relight.contract.card import MethodInfo, PublishedScore
-from tf_relight.contract.stage import LossTerm, Schedule, Stage
+from tf_relight.contract.stage import Check, LossTerm, Schedule, Stage
 from tf_relight.contract.values import FrozenModel
 
 _TABLE = "DRN, table 2; digits not checked against the paper"
@@ -23,10 +23,10 @@ VARIANTS: dict[str, MethodInfo] = {
         year=2015,
         link="https://arxiv.org/abs/1505.04597",
         task="any-to-one",
-        light="none",
         native_size=512,
         size_multiple=16,
         parameters=31_049_539,
+        small={"width": 4, "levels": 2},
         weights_licence="no official relighting weights exist",
         published=(PublishedScore("VIDIT validation, 45 scenes", "U-Net", 16.72, 0.616, 0.444, _TABLE),),
     ),
@@ -64,7 +64,7 @@ def stages(config: Config, recipe: Recipe) -> list[Stage]:
     """Return the one stage."""
     final = recipe.final_learning_rate
     rate = Schedule(recipe.learning_rate, final, kind="constant" if final is None else "linear")
-    return [Stage("reconstruction", 1.0, (LossTerm(recipe.loss),), rate)]
+    return [Stage("reconstruction", 1.0, (LossTerm(recipe.loss),), rate, (Check("psnr"),))]
 
 
 def weight_map(config: Config) -> dict[str, str]:

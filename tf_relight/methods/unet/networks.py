@@ -8,9 +8,7 @@ import keras
 from keras import ops
 
 from tf_relight.methods.unet import Config
-from tf_relight.networks.fixed_light import FixedLight, relight
-
-__all__ = ["UNet", "build_model", "relight"]
+from tf_relight.networks.fixed_light import FixedLight
 
 
 class DoubleConv(keras.layers.Layer):
