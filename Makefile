@@ -1,17 +1,20 @@
 # Needs make and Python 3.11, 3.12 or 3.13; everything else goes into .venv.
 # Another interpreter: make test PYTHON=/path/to/python3.12      Part of the tests: make test PYTEST="-k config"
+# One file after the other: make test JOBS=0
 
 PYTHON ?=
 PYTEST ?=
+JOBS ?= 2
 BIN := .venv/bin
 # What an install is made of. The stamp holds a copy, so that only a changed content installs again.
 PINS := { cat requirements-dev.txt pyproject.toml setup.py; pwd; }
 
-.PHONY: help quickstart test lint format benchmarks venv clean
+.PHONY: help quickstart test test-all lint format benchmarks venv clean
 
 help:
 	@echo "make quickstart   render scenes, train, evaluate, relight one picture (under 10 minutes)"
-	@echo "make test         lint, types and the default tests"
+	@echo "make test         lint, types and the quick tests (under 8 minutes on 2 cores)"
+	@echo "make test-all     lint, types and all tests but those that take minutes each: what .ci/run does"
 	@echo "make lint         ruff and mypy only"
 	@echo "make format       rewrite the code with ruff"
 	@echo "make benchmarks   speed of the parts that need no other package"
@@ -20,8 +23,12 @@ help:
 quickstart: venv
 	$(BIN)/python -m tf_relight.quickstart
 
+# Whole files go to each process, because their tests share traced networks and rendered data.
 test: lint
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow and not long" $(PYTEST)
+
+test-all: lint
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow" $(PYTEST)
 
 lint: venv
 	$(BIN)/ruff check .

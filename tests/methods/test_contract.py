@@ -23,6 +23,15 @@ PUBLISHED = methods.names()
 methods.METHODS.update(TOYS)
 
 
+REPRESENTATIVES = ("dmshn", "dpr512", *TOYS)
+"""One method of each kind for what takes seconds; the others share its base and are tried by make test-all."""
+EACH = pytest.mark.parametrize(
+    "method",
+    [pytest.param(n, marks=[] if n in REPRESENTATIVES else [pytest.mark.long]) for n in methods.names()],
+    indirect=True,
+)
+
+
 @pytest.fixture(params=methods.names())
 def method(request):
     return methods.get(request.param)
@@ -106,6 +115,7 @@ def test_networks_give_what_the_card_says(method, narrow, height, width):
         assert outputs[port.name].shape == value(port, 2, height, width).shape, port.name
 
 
+@EACH
 def test_predict_is_the_network_for_one_picture(method, narrow):
     given = inputs(method, 1, 40, 48)
     found = method.predict(narrow, **{name: array[0] for name, array in given.items()})
@@ -177,6 +187,7 @@ def test_light_is_estimated_or_refused(method, narrow):
     assert np.abs(light - method.estimate_light(narrow, 0.5 * image)).max() > 1e-4
 
 
+@EACH
 def test_gradient_reaches_every_weight_of_each_stage_and_no_other(method, narrow):
     from tf_relight.networks.relight_model import StepOptions
     from tf_relight.training.optimizers import make_optimizers
@@ -235,6 +246,7 @@ def test_saved_weights_load_to_the_same_network(method, narrow, tmp_path):
     same(run(narrow, given), run(loaded.model, given))
 
 
+@EACH
 def test_keras_file_loads_to_the_same_network(method, narrow, tmp_path):
     import keras
 
@@ -244,6 +256,7 @@ def test_keras_file_loads_to_the_same_network(method, narrow, tmp_path):
     same(run(narrow, given), run(loaded, given))
 
 
+@EACH
 def test_exported_files_keep_the_numbers(method, narrow, tmp_path):
     """As SavedModel and as .tflite file, by the signatures that follow from the card."""
     import keras
@@ -279,7 +292,10 @@ def test_exported_files_keep_the_numbers(method, narrow, tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[pytest.mark.slow] if name in TWINS else []) for name in PUBLISHED],
+    [
+        pytest.param(name, marks=[pytest.mark.slow if name in TWINS else pytest.mark.long])
+        for name in PUBLISHED
+    ],
 )
 def test_smoke_config_lowers_the_loss(name, tmp_path):
     from tf_relight.config.run import load_config

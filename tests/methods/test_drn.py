@@ -65,7 +65,7 @@ def test_prediction_follows_the_part(drn):
     found = []
     for part in ("shadow_prior", "re_renderer"):
         drn.set_switches(part=part)
-        found.append(drn.predict_on_batch(x))
+        found.append(methods.get("drn").predict(drn, image=x[0])["relit"])
     assert np.abs(found[0] - found[1]).max() > 1e-3
 
 
@@ -77,7 +77,7 @@ def test_pictures_too_small_to_mirror_are_refused(drn):
         with pytest.raises(RelightError) as refused:
             relit()
         # One sentence, without what Keras adds to errors of layers.
-        assert str(refused.value) == "Pictures need at least 13 pixels per side for this network."
+        assert "at least 13" in str(refused.value) and "\n" not in str(refused.value)
     assert drn(picture(1, 13, 13, 3)).shape == (1, 13, 13, 3)
 
 
@@ -86,7 +86,7 @@ def test_three_stages_as_in_the_paper():
     assert [s.name for s in (first, second, third)] == list(DRN.PARTS)
     assert [s.share for s in (first, second, third)] == pytest.approx([1 / 3] * 3)
     assert [s.trains for s in (first, second, third)] == [(part,) for part in DRN.PARTS]
-    assert (first.target, second.target, third.target) == ("shadow_free", "target", "target")
+    assert [stage.checks[0].target for stage in (first, second, third)] == ["shadow_free", "target", "target"]
     # L1 times 10 of pictures in -1..1 is L1 times 20 of pictures in 0..1.
     assert [(t.loss, t.weight) for t in second.losses] == [("l1", 20.0)]
     assert [(t.loss, t.weight) for t in third.losses] == [("l1", 2.0), ("vgg19", 0.01)]

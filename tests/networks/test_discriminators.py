@@ -114,7 +114,7 @@ def trained(norm: str, form: str, *, steps: int, rate: float = 1e-3, blank: bool
 
     keras.utils.set_random_seed(3)
     recipe = Discriminator(channels=6, width=4, layers=2, norm=norm)
-    judges = (Adversary("judge", form=form, condition="image", network=recipe),)
+    judges = (Adversary("judge", recipe, form=form, condition="image"),)
     curve = Schedule(rate, kind="constant")
     stage = Stage("only", 1.0, (LossTerm("l1"),), curve, adversaries=judges)
     model = build_toy_net(4)
@@ -151,7 +151,7 @@ def test_losses_of_a_discriminator_that_does_not_know(form, real, fake, fool):
 def test_lsgan_is_the_default():
     from tf_relight.contract.stage import Adversary
 
-    assert Adversary("judge").form == "lsgan"
+    assert Adversary("judge", Discriminator()).form == "lsgan"
 
 
 def test_spectral_kernels_keep_a_largest_singular_value_of_one_in_training():

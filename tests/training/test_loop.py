@@ -185,7 +185,7 @@ def test_drn_resumes_in_the_middle_of_its_second_stage(tmp_path):
 def test_discriminators_of_the_training_resume_too(tmp_path):
     import keras
 
-    judge = Adversary("made", 0.1, condition="image", network=Discriminator(channels=6, width=4, layers=1))
+    judge = Adversary("made", Discriminator(channels=6, width=4, layers=1), 0.1, condition="image")
     stages = [
         Stage(name, 0.5, (LossTerm("l1"),), Schedule(1e-2, 1e-3, kind="cosine"), adversaries=(judge,))
         for name in ("first", "second")

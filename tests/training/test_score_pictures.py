@@ -30,8 +30,8 @@ def pictures_in(folder) -> dict[tuple[int, str], np.ndarray]:
 def stage() -> list[Stage]:
     small = Discriminator(channels=6, width=4, layers=1, norm="spectral", scales=2)
     judges = (
-        Adversary("judge", 0.1, condition="image", network=small),
-        Adversary("shadows", 0.1, view="shadow_region", form="log", network=Discriminator(1, 2, 1)),
+        Adversary("judge", small, 0.1, condition="image"),
+        Adversary("shadows", Discriminator(1, 2, 1), 0.1, view="shadow_region", form="log"),
     )
     return [
         Stage(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -52,9 +54,8 @@ def check_stages(
         with strategy.scope():
             model.enter_stage(stage, resources)
             try:
-                tf.function(
-                    lambda values, trace=trace: strategy.run(trace, args=(values,))
-                ).get_concrete_function(batch)
+                run = functools.partial(_on_replicas, strategy, trace)
+                tf.function(run, autograph=False).get_concrete_function(batch)
             except RelightError:
                 raise
             except (ValueError, TypeError, KeyError, tf.errors.InvalidArgumentError) as error:
@@ -62,6 +63,10 @@ def check_stages(
                 raise RelightError(
                     f"The stage '{stage.name}' cannot be computed on these data: {reason}"
                 ) from error
+
+
+def _on_replicas(strategy: tf.distribute.Strategy, trace: Callable[..., Any], values: Any) -> Any:
+    return strategy.run(trace, args=(values,))
 
 
 def _check_names(model: RelightModel, stage: Stage, fields: set[str]) -> None:

@@ -9,19 +9,16 @@ import keras
 import numpy as np
 from keras import ops
 
-from tf_relight.errors import RelightError
 from tf_relight.methods.drn import VARIANTS, Config, Mode
 from tf_relight.methods.drn.polyphase import relight_polyphase
+from tf_relight.networks.fixed_light import FixedLight
 from tf_relight.networks.layers import (
     ConvInstance,
     ReflectResidual,
     UpConvInstance,
-    crop_like,
-    pad_to_multiple,
     picture_mean,
     small_normal_002,
 )
-from tf_relight.networks.relight_model import RelightModel
 from tf_relight.networks.running import run_once
 
 __all__ = ["BPAE", "DRN", "build_model", "predict"]
@@ -175,40 +172,27 @@ def _dense(units: int, name: str) -> keras.layers.Dense:
 # -- Networks ------------------------------------------------------------------------------------------------
 
 
-class _FixedLight(RelightModel):
-    """What both networks share: pictures 0..1 outside, -1..1 inside, any size."""
+class _Painter(FixedLight):
+    """What both networks share: pictures 0..1 outside, -1..1 inside. Subclasses override `draw`."""
 
     def __init__(self, width: int, levels: int, blocks: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.width, self.levels, self.blocks = width, levels, blocks
         # Mirroring needs two pixels at the bottleneck, and one more than the widest branch at full size.
         multiple = 2**levels
-        self.smallest = (-(-max(2 * multiple, max(DILATIONS) + 1) // multiple) - 1) * multiple + 1
+        smallest = (-(-max(2 * multiple, max(DILATIONS) + 1) // multiple) - 1) * multiple + 1
+        settings = {"width": width, "levels": levels, "blocks": blocks}
+        super().__init__(settings, multiple=multiple, smallest=smallest, **kwargs)
 
-    def call(self, image: Any, training: bool | None = None) -> Any:
-        """(B, H, W, 3) sRGB 0..1 -> the same shape, float32.
+    def paint(self, x: Any, training: bool | None) -> Any:
+        """(B, H, W, 3) sRGB 0..1 -> the same shape, float32 0..1."""
+        return (ops.cast(self.draw(2.0 * x - 1.0), "float32") + 1.0) / 2.0
 
-        Raises:
-            RelightError: the picture is so small that its bottleneck cannot be mirrored.
-        """
-        if any(side is not None and side < self.smallest for side in image.shape[1:3]):
-            raise RelightError(f"Pictures need at least {self.smallest} pixels per side for this network.")
-        x = pad_to_multiple(image, 2**self.levels)
-        painted = ops.cast(self.paint(2.0 * x - 1.0), "float32")
-        return crop_like((painted + 1.0) / 2.0, image)
-
-    def paint(self, x: Any) -> Any:
+    def draw(self, x: Any) -> Any:
         """(B, H, W, 3) in -1..1 -> the same."""
         raise NotImplementedError
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        own = {"width": self.width, "levels": self.levels, "blocks": self.blocks}
-        return {**super().get_config(), **own}
-
 
 @keras.saving.register_keras_serializable(package="tf_relight")
-class DRN(_FixedLight):
+class DRN(_Painter):
     """Deep relighting network, 117,389,481 parameters at width 32: any light in, one trained light out.
 
     Takes (B, H, W, 3) sRGB 0..1 of any size from 17 pixels on and returns the same shape, float32 0..1.
@@ -231,7 +215,7 @@ class DRN(_FixedLight):
         for part in self.PARTS:
             getattr(self, part).build()
 
-    def paint(self, x: Any) -> Any:
+    def draw(self, x: Any) -> Any:
         """(B, H, W, 3) in -1..1 -> the picture of `part` in -1..1."""
         if self.part != "re_renderer":
             net = getattr(self, self.part)
@@ -249,7 +233,7 @@ class DRN(_FixedLight):
 
 
 @keras.saving.register_keras_serializable(package="tf_relight")
-class BPAE(_FixedLight):
+class BPAE(_Painter):
     """The shadow prior network alone, 58,508,547 parameters at width 32: DRN's one-stage ablation."""
 
     def __init__(self, width: int = 32, levels: int = 4, blocks: int = 9, **kwargs: Any) -> None:
@@ -260,7 +244,7 @@ class BPAE(_FixedLight):
         """Make the weights; the input's size does not matter."""
         self.generator.build()
 
-    def paint(self, x: Any) -> Any:
+    def draw(self, x: Any) -> Any:
         """(B, H, W, 3) in -1..1 -> the same."""
         return self.generator.paint(self.generator(x))
 
