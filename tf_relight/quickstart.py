@@ -13,6 +13,7 @@ from rich.console import Console
 
 from tf_relight.cli.quiet import quiet_tensorflow
 from tf_relight.config.run import RunConfig, load_config
+from tf_relight.data.vidit.options import PairedOptions
 from tf_relight.errors import RelightError
 
 ROOT = Path(__file__).parent.parent
@@ -67,6 +68,7 @@ def _render(config: RunConfig, scenes: int, validation_scenes: int) -> None:
     from tf_relight.rendering.scenes.write import render_scenes
 
     assert config.data.root is not None  # the quickstart's config sets it
+    assert isinstance(config.data, PairedOptions)
     render_scenes(
         config.data.root,
         scenes=scenes,

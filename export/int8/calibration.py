@@ -82,18 +82,13 @@ def rendered(info: MethodInfo, size: int, *, count: int = COUNT, seed: int = SEE
     Args:
         size: pixels per side.
     """
+    from tf_relight.config.run import make_data_config
     from tf_relight.data import open_source
-    from tf_relight.data.options import DataConfig
 
     portraits = info.takes_light
-    config = DataConfig(
-        name="heads" if portraits else "scenes",
-        size=min(size, LARGEST_RENDERED),
-        scenes=count,
-        validation_scenes=0,
-        light_pairs=1,
-        seed=seed,
-    )
+    values = {"size": min(size, LARGEST_RENDERED), "scenes": count, "validation_scenes": 0, "seed": seed}
+    own = {"name": "heads", "light_pairs": 1} if portraits else {"name": "scenes"}
+    config = make_data_config({**values, **own})
     source = open_source(config, "train")
     shown = [source.read(index) for index in range(count)]
     pictures = [np.asarray(sample["image"], np.float32) / np.float32(255) for sample in shown]

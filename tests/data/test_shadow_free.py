@@ -2,6 +2,7 @@
 
 import logging
 
+import cv2
 import numpy as np
 import pytest
 
@@ -14,7 +15,7 @@ from tf_relight.errors import RelightError
 from tf_relight.light.vidit import ViditLight
 from tf_relight.rendering.scenes.scene import Scene
 from tf_relight.rendering.scenes.write import scene_seed
-from tf_relight.training.run import _ready_source, _with_data_fields
+from tf_relight.training.run import _ready_source
 
 SIZE = 16
 
@@ -156,12 +157,17 @@ def test_training_switches_it_on_where_the_method_learns_from_it(tmp_path):
             f"method: {method}\ntrain: {{steps: 3}}\n"
             "data: {name: scenes, size: 16, scenes: 1, validation_scenes: 1}\n"
         )
-        config = _with_data_fields(load_config(path))
-        assert config.data.shadow_free is wanted
+        config = load_config(path)
         assert ("shadow_free" in _ready_source(config, "train", False).fields) is wanted
     folder = load_config(tmp_path / "drn.yaml", ["data.name=folder"])
-    with pytest.raises(RelightError, match="'drn' learns from shadow-free pictures.*vidit or scenes"):
-        _with_data_fields(folder)
+    (tmp_path / "input").mkdir()
+    (tmp_path / "target").mkdir()
+    picture = np.zeros((16, 16, 3), np.uint8)
+    for name in ("input/a.png", "input/b.png", "target/a.png", "target/b.png"):
+        cv2.imwrite(str(tmp_path / name), picture)
+    folder = load_config(tmp_path / "drn.yaml", ["data={name: folder, size: 16}", f"data.root={tmp_path}"])
+    with pytest.raises(RelightError, match="'folder' have no shadow_free.*Data that can: vidit, scenes"):
+        _ready_source(folder, "train", False)
 
 
 def test_validation_of_pairs_is_enough_for_a_method_that_learns_from_it(fused, tmp_path):
@@ -171,6 +177,6 @@ def test_validation_of_pairs_is_enough_for_a_method_that_learns_from_it(fused, t
     fused.pairs("validation/input", "validation/target", range(300, 302))
     path = tmp_path / "drn.yaml"
     path.write_text(f"method: drn\ndata: {{root: {fused.root}, size: 16}}\ntrain: {{steps: 3}}\n")
-    config = _with_data_fields(load_config(path))
+    config = load_config(path)
     assert "shadow_free" in _ready_source(config, "train", False).fields
     assert "shadow_free" not in _ready_source(config, "validation", False).fields

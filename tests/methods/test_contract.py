@@ -24,7 +24,7 @@ methods.METHODS.update(TOYS)
 
 
 REPRESENTATIVES = ("dmshn", "dpr512", *TOYS)
-"""One method of each kind for what takes seconds; the others share its base and are tried by make test-all."""
+"""For what takes seconds, one method of each kind; the others share its base: make test-all tries them."""
 EACH = pytest.mark.parametrize(
     "method",
     [pytest.param(n, marks=[] if n in REPRESENTATIVES else [pytest.mark.long]) for n in methods.names()],

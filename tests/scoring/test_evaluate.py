@@ -212,7 +212,7 @@ def test_wrong_modes_are_refused_before_anything_is_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from tf_relight.cli.main import main
-    from tf_relight.contract.method import Method
+    from tf_relight.methods.method import Method
 
     bpae = _tiny_weights("bpae", tmp_path / "bpae.safetensors", width=2, levels=1, blocks=0)
     dmshn = _tiny_weights("dmshn", tmp_path / "dmshn.safetensors", width=2)
@@ -251,14 +251,18 @@ class LitSource(FakeSource):
 
 
 def test_methods_with_light_get_the_target_light_and_are_scored_on_the_source_light() -> None:
-    def read_light(image: np.ndarray) -> np.ndarray:
-        return np.array([1, 1, 0, 1, 0, 0, 0, 0, 0], np.float32)
+    class ReadLight:
+        columns = ()
+
+        def scores(self, image: np.ndarray, sample: dict[str, np.ndarray]) -> dict[str, float]:
+            read = np.array([1, 1, 0, 1, 0, 0, 0, 0, 0], np.float32)
+            return {"light_degrees": metrics.light_angle(read, sample["light"])}
 
     scores = evaluate.evaluate_source(
         lambda image, light: image * light[0],
         LitSource(2),
-        with_light=True,
-        read_light=read_light,
+        light_channels=1,
+        checks=ReadLight(),
         progress=False,
     )
     assert scores.mean["psnr"] == np.inf, "colour lights reach the network as luminance"
@@ -266,7 +270,7 @@ def test_methods_with_light_get_the_target_light_and_are_scored_on_the_source_li
     row = scores.row("run", method="dpr512", data="fake", split="validation")
     assert row.scores["light_degrees"] == scores.mean["light_degrees"]
     with pytest.raises(RelightError, match="no target_light"):
-        evaluate.evaluate_source(lambda image, light: image, FakeSource(), with_light=True, progress=False)
+        evaluate.evaluate_source(lambda image, light: image, FakeSource(), light_channels=1, progress=False)
 
 
 def test_portrait_weights_are_scored_on_heads(tmp_path: Path) -> None:

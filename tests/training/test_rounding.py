@@ -260,7 +260,7 @@ def test_the_stage_follows_the_network_as_it_was():
         ("rounded", "reachable"),
         ("unrounded", "followed"),
     }
-    assert third.switches == {"quantise": True} and third.target == "target"
+    assert third.switches == {"quantise": True} and third.checks == second.checks
     assert second.learning_rate.final > third.learning_rate.initial > third.learning_rate.final
     assert [stage.name for stage in with_rounding(before, 1.0)] == ["following_int8"]
 

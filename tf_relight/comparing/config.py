@@ -20,7 +20,7 @@ from tf_relight.config.file import read_mapping
 from tf_relight.config.mistakes import sentence
 from tf_relight.config.run import RunConfig, TrainConfig, override, validate
 from tf_relight.contract.values import FrozenModel, Interval, Place, Real
-from tf_relight.data.options import DataConfig
+from tf_relight.data.options import DataConfig, options_class
 from tf_relight.errors import RelightError, suggest
 
 SECTIONS = ("data", "train", "evaluation")
@@ -337,7 +337,8 @@ def _evaluation_data(values: Mapping[str, Any], data: dict[str, Any]) -> tuple[D
     try:
         return DataConfig.model_validate({**data, **changes}), []
     except ValidationError as error:
-        known: dict[str, type[BaseModel]] = {"evaluation.data": DataConfig}
+        own = options_class({**data, **changes}.get("name", "vidit"))
+        known: dict[str, type[BaseModel]] = {"evaluation.data": own}
         return None, [sentence(mistake, ("evaluation", "data"), known) for mistake in error.errors()]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from tf_relight.comparing.config import Published, Table
+from tf_relight.data.vidit.options import PairedOptions
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
 from tf_relight.photo.lettering import FAINT, INK, PAPER, font, shortened, write_sheet
@@ -182,7 +183,9 @@ def _cells(result: Result, published_on: str) -> dict[str, str]:
 
 def _title(table: Table) -> str:
     data = table.evaluation_data
-    where = f"{data.name}, {table.config.evaluation.split}, {data.pairing.replace('_', '-')}"
+    where = f"{data.name}, {table.config.evaluation.split}"
+    if isinstance(data, PairedOptions):
+        where += f", {data.pairing.replace('_', '-')}"
     return f"{table.config.title or 'Comparison'} ({where})"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from tf_relight.data.options import DataConfig, owners
 from tf_relight.errors import suggest
 
 PLAIN_WORDS = {
@@ -60,6 +61,10 @@ def _message(mistake: Any) -> str:
 def _suggest_key(place: tuple[str, ...], known: Mapping[str, type[BaseModel]]) -> str:
     """Return a hint for an unknown key: the nearest of its own section, or its twin in another one."""
     section, key = ".".join(place[:-1]), place[-1]
+    others = owners(key) if section in known and issubclass(known[section], DataConfig) else []
+    if others:
+        name = known[section].__module__.removeprefix("tf_relight.data.").split(".")[0]
+        return f" It is an option of the data {' and '.join(others)}, not of '{name}'."
     fields = known[section].model_fields if section in known else {}
     start = f"{section}." if section else ""
     hint = suggest(key, fields)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, SerializeAsAny, ValidationError
 from pydantic import field_validator as check_field
 from pydantic import model_validator as check_model
 
@@ -18,10 +18,10 @@ from tf_relight import methods
 from tf_relight.config.file import parse_value, read_mapping
 from tf_relight.config.mistakes import sentence
 from tf_relight.contract.values import FrozenModel, Interval, Place, Real, Seed, Whole
-from tf_relight.data.options import DataConfig
+from tf_relight.data.options import DataConfig, options_class
 from tf_relight.errors import RelightError, suggest
 
-SECTIONS = ("model", "recipe", "data", "train")
+SECTIONS = ("model", "recipe", "data", "streams", "train")
 
 
 class TrainConfig(FrozenModel):
@@ -79,13 +79,17 @@ class RunConfig(FrozenModel):
     Attributes:
         method: a name from `relight methods`.
         model: what the method's own Config takes. recipe: what its own Recipe takes.
+        data: which pictures; see the `Options` of each dataset.
+        streams: other data that come along with every batch, by a name of yours: their fields are then called
+            "<name>.<field>".
         output: folder of the run; `load_config` sets runs/<name of the config file>.
     """
 
     method: str
     model: dict[str, Any] = Field(default_factory=dict)
     recipe: dict[str, Any] = Field(default_factory=dict)
-    data: DataConfig = Field(default_factory=DataConfig)
+    data: SerializeAsAny[DataConfig] = Field(default_factory=DataConfig)
+    streams: dict[str, SerializeAsAny[DataConfig]] = Field(default_factory=dict)
     train: TrainConfig
     output: Place = Path("runs/run")
 
@@ -164,7 +168,7 @@ def make_data_config(values: Mapping[str, Any], overrides: Iterable[str] = ()) -
     try:
         config = DataConfig.model_validate(data)
     except ValidationError as error:
-        known: dict[str, type[BaseModel]] = {"data": DataConfig}
+        known: dict[str, type[BaseModel]] = {"data": options_class(data.get("name", "vidit"))}
         problems += [sentence(mistake, ("data",), known) for mistake in error.errors()]
     if problems:
         raise RelightError("\n  ".join(["The data settings have mistakes:", *problems]))
@@ -199,11 +203,23 @@ def override(values: dict[str, Any], text: str) -> str | None:
     return None
 
 
+def _data_sections(values: dict[str, Any]) -> dict[str, type[BaseModel]]:
+    """Return the options of each section that names a dataset."""
+    streams = values.get("streams")
+    sections = {"data": values.get("data")}
+    if isinstance(streams, dict):
+        sections |= {f"streams.{name}": section for name, section in streams.items()}
+    return {
+        place: options_class(section.get("name", "vidit") if isinstance(section, dict) else "vidit")
+        for place, section in sections.items()
+    }
+
+
 def validate(values: dict[str, Any]) -> tuple[RunConfig | None, list[str]]:
     """Return the checked config, and all mistakes of the run and of the method's own parts."""
     config: RunConfig | None = None
     mistakes: list[str] = []
-    known: dict[str, type[BaseModel]] = {"": RunConfig, "data": DataConfig, "train": TrainConfig}
+    known: dict[str, type[BaseModel]] = {"": RunConfig, "train": TrainConfig, **_data_sections(values)}
     checks: dict[str, Any] = {}
     name = values.get("method")
     if name in methods.names():

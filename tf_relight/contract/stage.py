@@ -80,6 +80,11 @@ class Check:
     mask: str | None = None
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The fields that it compares with."""
+        return (self.target,) if self.mask is None else (self.target, self.mask)
+
+    @property
     def column(self) -> str:
         """Its name in curves and tables: that of the score, with the prediction unless that is plain."""
         plain = self.prediction == "relit" or self.score.startswith((self.prediction, "light_"))

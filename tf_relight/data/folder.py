@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from tf_relight.data.options import DataConfig
 from tf_relight.data.pictures import PICTURE_SUFFIXES, look, read_rgb
-from tf_relight.data.source import Part, files_fingerprint
+from tf_relight.data.source import Part, Split, files_fingerprint
 from tf_relight.data.splits import choose_split
 from tf_relight.data.vidit.layout import folder_meaning, walk
 from tf_relight.errors import RelightError
-
-if TYPE_CHECKING:
-    from tf_relight.data.options import DataConfig
 
 _LOG = logging.getLogger("tf_relight.data")
 
@@ -28,7 +27,15 @@ class Pair(NamedTuple):
     target: Path
 
 
-def open(data_config: DataConfig, split: Literal["train", "validation"]) -> FolderSource:
+class Options(DataConfig):
+    """Options of two folders of pictures: none but those that all data have."""
+
+
+FIELDS = ("image", "target")
+"""What its samples can hold."""
+
+
+def open(data_config: Options, split: Split, needs: Collection[str] = ()) -> FolderSource:
     """Open `root/{input,target}` or `root/{train,validation}/{input,target}`; endings may differ.
 
     Without a validation folder, `data_config.validation_scenes` names are held out by a hash of (seed, name).
@@ -42,9 +49,6 @@ def open(data_config: DataConfig, split: Literal["train", "validation"]) -> Fold
         raise RelightError(
             "data.root is not set; add `--set data.root=FOLDER` with the folders 'input' and 'target'."
         )
-    for setting in ("mirror", "depth"):
-        if getattr(data_config, setting):
-            raise RelightError(f"data.{setting} works only with data.name=vidit; set data.{setting}=false.")
     root = Path(data_config.root)
     pairs, single = find_pairs(root)
     if not any(pairs.values()):

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
+from tf_relight.contract.values import Interval, Whole
+from tf_relight.data.options import DataConfig
+from tf_relight.data.source import Split
 from tf_relight.data.store import ItemStore
 from tf_relight.errors import RelightError
 from tf_relight.rendering.heads.head import (
@@ -28,13 +33,30 @@ from tf_relight.rendering.heads.head import (
 from tf_relight.rendering.heads.maps import HeadMaps
 from tf_relight.rendering.parallel import progress_bar, run
 
-if TYPE_CHECKING:
-    from tf_relight.data.options import DataConfig
-
 FIXED_PAIRS = tuple(combinations(RELIT_LIGHTS, 2))  # the ten pairs that DPR's lists have of a subject
 
 
-def open(data_config: DataConfig, split: Literal["train", "validation"]) -> HeadSource:
+class Options(DataConfig):
+    """Options of the embedded heads.
+
+    Attributes:
+        scenes: how many heads to train on.
+        light_pairs: pairs of lights of each training head; all are different.
+        coloured_light: lights have 9 x 3 coefficients instead of 9.
+        ground_truth: samples also have normal, albedo and mask; switched on where they are needed.
+    """
+
+    scenes: Interval = 300
+    light_pairs: Annotated[Whole, Field(ge=1, le=10**6)] = 1000
+    coloured_light: bool = False
+    ground_truth: bool = False
+
+
+FIELDS = ("image", "target", "original", "light", "target_light", "normal", "albedo", "mask")
+"""What its samples can hold."""
+
+
+def open(data_config: Options, split: Split, needs: Collection[str] = ()) -> HeadSource:
     """Open the rendered heads of a split; nothing is rendered before it is read.
 
     Train and validation heads have different numbers: head n is the one that `relight data render heads`
@@ -43,6 +65,8 @@ def open(data_config: DataConfig, split: Literal["train", "validation"]) -> Head
     Raises:
         RelightError: no size, or no validation heads where they are asked for.
     """
+    if not {"normal", "albedo", "mask"}.isdisjoint(needs):
+        data_config = data_config.model_copy(update={"ground_truth": True})
     if data_config.size is None:
         raise RelightError("data.size is not set; rendered heads have no size of their own, so give one.")
     first = 0 if split == "train" else data_config.scenes
@@ -69,7 +93,7 @@ class HeadSource:
 
     on_the_fly = True
 
-    def __init__(self, config: DataConfig, numbers: range, fixed: bool) -> None:
+    def __init__(self, config: Options, numbers: range, fixed: bool) -> None:
         self._numbers, self._fixed = numbers, fixed
         self._coloured, self._truth = config.coloured_light, config.ground_truth
         self._pairs = len(FIXED_PAIRS) if fixed else config.light_pairs

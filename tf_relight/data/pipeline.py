@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +37,7 @@ def batches(
     workers: int = 1,
     replicas: int = 1,
     prepare: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]] = dict,
+    streams: Mapping[str, Source] | None = None,
 ) -> tf.data.Dataset:
     """Batches without end; what a batch holds is a pure function of (seed, step).
 
@@ -55,10 +56,12 @@ def batches(
         workers: number of processes that train together.
         replicas: devices of this process; the dataset yields their slices one after the other.
         prepare: makes of each sample what the networks take; see `fields.network_fields`.
+        streams: other sources, each in an order of its own; their fields are called "<name>.<field>".
 
     Returns:
-        Dataset of dicts by field name: pictures (b,H,W,3) float32 0..1, other float fields unchanged, integer
-        fields such as `light` (b,) int32, where b = batch_size / (workers * replicas).
+        Dataset of dicts by field name: `sample` (b,) int64, the global sample numbers; pictures (b,H,W,3)
+        float32 0..1; other float fields unchanged; integer fields such as `light` (b,) int32; where
+        b = batch_size / (workers * replicas).
 
     Raises:
         RelightError: sizes that do not divide or an empty source. An error while reading arrives through
@@ -68,9 +71,8 @@ def batches(
     import tensorflow as tf
 
     slice_size = batch_size // (workers * replicas)
-    read = functools.partial(
-        _read_slice, source, sample_order(len(source), seed, shuffle), seed, crop, prepare
-    )
+    every = [_Stream(source, seed, shuffle), *_seconds(streams or {}, seed, shuffle)]
+    read = functools.partial(_read_slice, every, seed, crop, prepare)
     example = read(range(start_step * batch_size, start_step * batch_size + 1))
     names = list(example)
     dtypes = [tf.as_dtype(example[name].dtype) for name in names]
@@ -96,16 +98,16 @@ def batches(
     return dataset.prefetch(2 * replicas)
 
 
-def sample_order(length: int, seed: int, shuffle: bool = True) -> Callable[[int], int]:
+def sample_order(length: int, seed: int, shuffle: bool = True, stream: int = 0) -> Callable[[int], int]:
     """The map from global sample number g to source index.
 
     Each epoch has its own permutation, drawn from a counter-based generator keyed by (seed, epoch), so any
-    epoch can be entered without replaying those before.
+    epoch can be entered without replaying those before. Each `stream` has an order of its own.
     """
 
     @functools.lru_cache(maxsize=4)
     def permutation(epoch: int) -> np.ndarray:
-        return _generator(seed, epoch, _SHUFFLE_STREAM).permutation(length)
+        return _generator(seed, epoch, _SHUFFLE_STREAM, stream).permutation(length)
 
     def index(g: int) -> int:
         epoch, position = divmod(g, length)
@@ -148,9 +150,27 @@ def _check(
         )
 
 
+class _Stream:
+    """A source in the order that its batches have, and the prefix of its fields."""
+
+    def __init__(self, source: Source, seed: int, shuffle: bool, name: str = "", number: int = 0) -> None:
+        self.source, self.number = source, number
+        self.prefix = f"{name}." if name else ""
+        self.order = sample_order(len(source), seed, shuffle, number)
+
+
+def _seconds(streams: Mapping[str, Source], seed: int, shuffle: bool) -> list[_Stream]:
+    """The second streams; each has random numbers of its own, by its place in the alphabet."""
+    for name, source in streams.items():
+        if len(source) == 0:
+            raise RelightError(f"The stream '{name}' has no samples; check streams.{name}.")
+    return [
+        _Stream(streams[name], seed, shuffle, name, number) for number, name in enumerate(sorted(streams), 1)
+    ]
+
+
 def _read_slice(
-    source: Source,
-    order: Callable[[int], int],
+    streams: list[_Stream],
     seed: int,
     crop: int | None,
     prepare: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]],
@@ -159,10 +179,14 @@ def _read_slice(
     """Stack the samples of some global numbers, cropped and checked."""
     samples = []
     for g in numbers:
-        index = order(g)
-        sample = prepare(source.read(index))
-        _check_finite(sample, source, index)
-        samples.append(_cropped(sample, crop, seed, g, source, index))
+        whole: dict[str, np.ndarray] = {}
+        for stream in streams:
+            source, index = stream.source, stream.order(g)
+            sample = prepare(source.read(index))
+            _check_finite(sample, source, index)
+            sample = _cropped(sample, crop, seed, g, source, index, stream.number)
+            whole |= {f"{stream.prefix}{name}": array for name, array in sample.items()}
+        samples.append({**whole, "sample": np.asarray(g, np.int64)})
     try:
         return {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
     except ValueError as error:
@@ -180,7 +204,13 @@ def _check_finite(sample: dict[str, np.ndarray], source: Source, index: int) -> 
 
 
 def _cropped(
-    sample: dict[str, np.ndarray], crop: int | None, seed: int, g: int, source: Source, index: int
+    sample: dict[str, np.ndarray],
+    crop: int | None,
+    seed: int,
+    g: int,
+    source: Source,
+    index: int,
+    stream: int = 0,
 ) -> dict[str, np.ndarray]:
     if crop is None:
         return sample
@@ -190,7 +220,7 @@ def _cropped(
             f"data.crop {crop} is larger than sample {source.key(index)} ({width}x{height}); "
             "lower data.crop or raise data.size."
         )
-    generator = _generator(seed, g, _CROP_STREAM)
+    generator = _generator(seed, g, _CROP_STREAM, stream)
     top, left = int(generator.integers(height - crop + 1)), int(generator.integers(width - crop + 1))
     return {
         name: array[top : top + crop, left : left + crop] if array.ndim == 3 else array
@@ -198,6 +228,6 @@ def _cropped(
     }
 
 
-def _generator(seed: int, number: int, stream: int) -> np.random.Generator:
+def _generator(seed: int, number: int, purpose: int, stream: int = 0) -> np.random.Generator:
     key = np.array([seed & _WORD, number & _WORD], np.uint64)
-    return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, stream]))
+    return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, stream, purpose]))

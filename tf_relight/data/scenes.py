@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
-from tf_relight.data.source import Part, assemble
+from tf_relight.contract.values import Interval, Whole
+from tf_relight.data.source import Part, Split, assemble
 from tf_relight.data.store import ItemStore
+from tf_relight.data.vidit.options import PairedOptions
 from tf_relight.data.vidit.scenes import needed_lights
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import DIRECTIONS, LIGHT_COUNT, TEMPERATURES, ViditLight
@@ -25,13 +29,28 @@ from tf_relight.rendering.scenes.layouts import scene_name
 from tf_relight.rendering.scenes.scene import Scene
 from tf_relight.rendering.scenes.write import FORMAT_VERSION, scene_seed
 
-if TYPE_CHECKING:
-    from tf_relight.data.options import DataConfig
-
 _PAIRS = {"one_to_one": 1, "any_to_one": LIGHT_COUNT, "any_to_any": LIGHT_COUNT**2}
 
 
-def open(data_config: DataConfig, split: Literal["train", "validation"]) -> SceneSource:
+class Options(PairedOptions):
+    """Options of the embedded scenes.
+
+    Attributes:
+        shadow_free: also gives each scene without its shadows.
+        scenes: how many to train on.
+        antialias: rays per pixel side.
+    """
+
+    shadow_free: bool = False
+    scenes: Interval = 300
+    antialias: Annotated[Whole, Field(ge=1, le=8)] = 1
+
+
+FIELDS = ("image", "target", "light", "target_light", "guide", "depth", "shadow_free")
+"""What its samples can hold."""
+
+
+def open(data_config: Options, split: Split, needs: Collection[str] = ()) -> SceneSource:
     """Open the rendered scenes of a split; nothing is rendered before it is read.
 
     Train and validation scenes have different numbers and so different seeds: scene n is the one that
@@ -40,6 +59,7 @@ def open(data_config: DataConfig, split: Literal["train", "validation"]) -> Scen
     Raises:
         RelightError: no size, or no validation scenes where they are asked for.
     """
+    data_config = data_config.giving(needs)
     if data_config.size is None:
         raise RelightError("data.size is not set; rendered scenes have no size of their own, so give one.")
     first = 0 if split == "train" else data_config.scenes
@@ -65,7 +85,7 @@ class SceneSource:
         on_the_fly: keeping the layers needs less memory than keeping all pictures; call `prepare`.
     """
 
-    def __init__(self, config: DataConfig, numbers: range, mirror: bool) -> None:
+    def __init__(self, config: Options, numbers: range, mirror: bool) -> None:
         self._numbers, self._mirror, self._pairing = numbers, mirror, config.pairing
         self._depth = config.depth
         self._light = ViditLight.parse(config.input_light)

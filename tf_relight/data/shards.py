@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from tf_relight.data.pictures import resized
-from tf_relight.data.source import files_fingerprint
+from tf_relight.data.source import Split, files_fingerprint
 from tf_relight.data.splits import choose_split
 from tf_relight.data.vidit.layout import Scene
+from tf_relight.data.vidit.options import PairedOptions
 from tf_relight.data.vidit.samples import ViditSource
 from tf_relight.data.vidit.scenes import Completeness, needed_lights
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import ViditLight
 from tf_relight.rendering.tfrecord import StoredScene, stored_scenes
 
-if TYPE_CHECKING:
-    from tf_relight.data.options import DataConfig
-
 SPLITS = ("train", "validation")
 SHARDS = "[!.]*.tfrecord"
 
 
-def open(data_config: DataConfig, split: Literal["train", "validation"]) -> ShardSource:
+class Options(PairedOptions):
+    """Options of rendered scenes in TFRecord files: those of all data under VIDIT's lights."""
+
+
+FIELDS = ("image", "target", "light", "target_light", "guide", "depth")
+"""What its samples can hold."""
+
+
+def open(data_config: Options, split: Split, needs: Collection[str] = ()) -> ShardSource:
     """Open `root/{train,validation}/*.tfrecord`.
 
     Without validation shards, `data_config.validation_scenes` scenes are held out by a hash of (seed, name).
@@ -33,6 +39,7 @@ def open(data_config: DataConfig, split: Literal["train", "validation"]) -> Shar
         RelightError: no shards, a shard that is cut short or not ours, too few scenes to hold out, or lights
             or depth that the settings need are not stored.
     """
+    data_config = data_config.giving(needs)
     if data_config.root is None:
         raise RelightError("data.root is not set; use the folder that holds the shards.")
     root = Path(data_config.root)
@@ -76,7 +83,7 @@ def _require(scene: StoredScene, lights: tuple[ViditLight, ...], depth: bool) ->
 class ShardSource(ViditSource):
     """Stored scenes as samples; fields and numbering are those of `ViditSource` with named lights."""
 
-    def __init__(self, root: Path, scenes: list[StoredScene], config: DataConfig, mirror: bool) -> None:
+    def __init__(self, root: Path, scenes: list[StoredScene], config: Options, mirror: bool) -> None:
         self._stored = scenes
         found = Completeness("lights", len(scenes[0].lights), "lights")
         for scene in scenes:

@@ -6,11 +6,13 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from tf_relight.errors import RelightError
+
+Split = Literal["train", "validation"]
 
 
 class Source(Protocol):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from PIL import Image, ImageDraw
 
+from tf_relight.data.vidit.options import PairedOptions
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
 from tf_relight.light.vidit import ALL_LIGHTS, DIRECTIONS, LIGHT_COUNT, TEMPERATURES, ViditLight
@@ -70,7 +71,7 @@ def check_lights(data: DataConfig, split: Literal["train", "validation"]) -> Non
             f"Scores by light need pictures under the lights of VIDIT, and the data '{data.name}' have none: "
             "take --data scenes, vidit or shards, with all forty lights."
         )
-    if data.pairing == "one_to_one":
+    if isinstance(data, PairedOptions) and data.pairing == "one_to_one":
         raise RelightError(
             f"Scores by light need inputs under many lights, and here all have {data.input_light}: add "
             "--set data.pairing=any_to_one."

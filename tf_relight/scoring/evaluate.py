@@ -169,12 +169,13 @@ def score_weights(
     if mode is not None:  # before Keras is imported
         methods.get(read_weights(resolve(weights)).method).check_mode(mode)
     loaded = load_model(weights, method)
-    source = open_source(data, split)
+    checks = own_checks(loaded)
+    source = open_source(data, split, wishes=() if checks is None else checks.fields)
     light = loaded.method.info.light
     scores = evaluate_source(
         lambda image, light=None: loaded.method.relight(loaded.model, image, light, mode=mode),
         source,
-        checks=own_checks(loaded),
+        checks=checks,
         light_channels=None if light is None else light.channels,
         limit=limit,
         keep=keep,

@@ -25,6 +25,11 @@ class OwnChecks:
     checks: tuple[Check, ...]
 
     @property
+    def fields(self) -> set[str]:
+        """The fields of samples that they compare with."""
+        return {name for check in self.checks for name in check.names}
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Their columns in a table, beyond those that every table has."""
         return tuple(check.column for check in self.checks if check.column not in metrics.TABLE)

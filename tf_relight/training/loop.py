@@ -7,7 +7,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,7 @@ class Trainer:
         folder: the run's folder; gets `checkpoints/`, `tensorboard/` and `curve.csv`.
         resources: options of losses that need more than pictures, {loss: {option: value}}.
         fields: makes of a source's sample what the networks take, such as lights (9, C).
+        streams: other sources whose fields every batch holds as "<name>.<field>".
     """
 
     model: RelightModel
@@ -96,6 +97,7 @@ class Trainer:
     crop: int | None = None
     resources: dict[str, dict[str, Any]] = field(default_factory=dict)
     fields: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]] = dict
+    streams: Mapping[str, Source] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         config = self.config
@@ -234,6 +236,7 @@ class Trainer:
                 workers=context.num_input_pipelines,
                 replicas=replicas_per_worker(self.strategy, self.cluster),
                 prepare=self.fields,
+                streams=self.streams,
             )
 
         return self.strategy.distribute_datasets_from_function(per_worker)

@@ -12,8 +12,7 @@ from tf_relight import methods
 from tf_relight.config.run import RunConfig, dump_config
 from tf_relight.contract.stage import FOLLOWED, Stage
 from tf_relight.data.fields import network_fields
-from tf_relight.data.options import SHADOW_FREE_DATASETS
-from tf_relight.data.source import FormedSource, Source
+from tf_relight.data.source import FormedSource, Source, Split
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
 from tf_relight.rounding.stage import WITHOUT_ROUNDING, with_rounding
@@ -36,7 +35,6 @@ def train(config: RunConfig, *, resume: bool = False, progress: bool = True) -> 
 
     from tf_relight.training.strategy import make_strategy, read_cluster
 
-    config = _with_data_fields(config)
     if config.train.quantise is not None:
         config = config.model_copy(update={"model": {**config.model, "quantised": True}})
     cluster = read_cluster()
@@ -80,6 +78,7 @@ def _make_trainer(config: RunConfig, strategy: Any, cluster: Any, progress: bool
         cluster=cluster,
         train_source=_ready_source(config, "train", shown),
         validation_source=_ready_source(config, "validation", shown),
+        streams=_streams(config, shown),
         folder=config.output,
         crop=config.data.crop,
         resources=resources,
@@ -118,46 +117,71 @@ def _check_side(model: Any, stages: list[Stage], config: RunConfig) -> None:
             )
 
 
-def _with_data_fields(config: RunConfig) -> RunConfig:
-    """Switch on the fields of the data that the method's batches need."""
-    if "shadow_free" not in _needs(config) or config.data.shadow_free:
-        return config
-    if config.data.name not in SHADOW_FREE_DATASETS:
-        raise RelightError(
-            f"Method '{config.method}' learns from shadow-free pictures, which the data '{config.data.name}' "
-            f"do not have; set data.name to {' or '.join(SHADOW_FREE_DATASETS)}."
-        )
-    data = config.data.model_copy(update={"shadow_free": True})
-    return config.model_copy(update={"data": data})
+def _needs(config: RunConfig) -> dict[str, list[str]]:
+    """The fields of the training batches by the stream that they come from; "" is the run's data.
 
-
-def _needs(config: RunConfig) -> tuple[str, ...]:
-    """The fields of the training batches."""
+    Raises:
+        RelightError: a stage names a stream that the config does not have.
+    """
     method = methods.get(config.method)
-    return method.needs(method.stages(method.config(config.model), method.recipe(config.recipe)))
+    stages = method.stages(method.config(config.model), method.recipe(config.recipe))
+    found: dict[str, list[str]] = {"": [], **{name: [] for name in config.streams}}
+    for name in method.needs(stages):
+        stream, dot, field = name.partition(".")
+        if dot and stream not in config.streams:
+            raise RelightError(
+                f"Method '{config.method}' learns from '{name}', but the config has no stream '{stream}': "
+                f"add one in the section streams, for example streams.{stream}.name=heads."
+            )
+        found[stream if dot else ""].append(field if dot else name)
+    return found
 
 
-def _ready_source(config: RunConfig, split: Literal["train", "validation"], progress: bool) -> Source:
+def _ready_source(config: RunConfig, split: Split, progress: bool) -> Source:
     """Open a split and do its slow work once: decode the pictures, or render the scenes' layers."""
     from tf_relight.data import open_source
+
+    method, needs = methods.get(config.method), _needs(config)[""]
+    inputs = [port.batch_field for port in method.info.inputs if port.in_batches]
+    stages = method.stages(method.config(config.model), method.recipe(config.recipe))
+    checked = {name for stage in stages for check in stage.checks for name in check.names}
+    # A validation also does with less: a stage whose target is missing there is trained, and not validated.
+    wanted = {"needs": needs} if split == "train" else {"needs": inputs, "wishes": {*needs, *checked}}
+    source = open_source(config.data, split, _channels(config), **wanted)
+    return _prepared(source, config.data.cache, split, progress)
+
+
+def _streams(config: RunConfig, progress: bool) -> dict[str, Source]:
+    """Open the second streams of the training batches.
+
+    Raises:
+        RelightError: a stream has fewer samples than a batch.
+    """
+    from tf_relight.data import open_source
+
+    needs, streams = _needs(config), {}
+    for name, options in config.streams.items():
+        source = open_source(options, "train", _channels(config), needs=needs[name])
+        if len(source) < config.train.batch_size:
+            raise RelightError(
+                f"The stream '{name}' has {len(source)} samples, fewer than a batch of "
+                f"{config.train.batch_size}: give it more, or lower train.batch_size."
+            )
+        streams[name] = _prepared(source, options.cache, f"stream-{name}", progress)
+    return streams
+
+
+def _channels(config: RunConfig) -> Literal["rgb", "luminance"]:
+    return "luminance" if methods.get(config.method).info.picture.kind == "lightness" else "rgb"
+
+
+def _prepared(source: Source, cache: Path | None, name: str, progress: bool) -> Source:
     from tf_relight.data.pipeline import cached
 
-    method = methods.get(config.method)
-    inputs = {port.batch_field for port in method.info.inputs if port.in_batches}
-    needs = _needs(config)
-    grey = method.info.picture.kind == "lightness"
-    source = open_source(config.data, split, "luminance" if grey else "rgb")
-    # A validation also does with less: a stage whose target is missing there is trained, and not validated.
-    lacking = (set(needs) if split == "train" else inputs) - set(source.fields)
-    if lacking:
-        raise RelightError(
-            f"Method '{config.method}' needs {', '.join(needs)}, but the data "
-            f"'{config.data.name}' have no {' and no '.join(sorted(lacking))}."
-        )
     if isinstance(source, FormedSource) and source.on_the_fly:
         source.prepare(progress=progress)
         return source
-    return cached(source, config.data.cache / split if config.data.cache else None, progress=progress)
+    return cached(source, cache / name if cache else None, progress=progress)
 
 
 def _initialise(model: Any, config: RunConfig, start: Path) -> None:

@@ -12,21 +12,20 @@ pair of a subject's pictures is used once, and whole subjects are held out for v
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from tf_relight.data.options import DataConfig
 from tf_relight.data.pictures import PICTURE_SUFFIXES, look, read_rgb
-from tf_relight.data.source import Part, files_fingerprint
+from tf_relight.data.source import Part, Split, files_fingerprint
 from tf_relight.data.splits import held_out_groups
 from tf_relight.errors import RelightError
 from tf_relight.light.files import read_light
 from tf_relight.light.spherical_harmonics import image_map
-
-if TYPE_CHECKING:
-    from tf_relight.data.options import DataConfig
 
 LISTS = {"train": ("train.lst",), "validation": ("val.lst", "validation.lst", "test.lst")}
 ORIGINALS = ("original", "originals")
@@ -49,7 +48,21 @@ class PortraitPair(NamedTuple):
     target: Portrait
 
 
-def open(data_config: DataConfig, split: Literal["train", "validation"]) -> PortraitSource:
+class Options(DataConfig):
+    """Options of portraits in the layout of the DPR dataset.
+
+    Attributes:
+        mirror: adds pictures flipped left to right, with their lights flipped too.
+    """
+
+    mirror: bool = False
+
+
+FIELDS = ("image", "target", "original", "light", "target_light")
+"""What its samples can hold."""
+
+
+def open(data_config: Options, split: Split, needs: Collection[str] = ()) -> PortraitSource:
     """Open the pairs of a split.
 
     `data.validation_scenes` subjects are held out where there is no list for validation. `data.mirror` adds

@@ -7,19 +7,17 @@ Relighting and Illumination Estimation Challenge"; "NTIRE 2021 Depth Guided Imag
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
+from tf_relight.data.source import Split
 from tf_relight.data.splits import choose_split
 from tf_relight.data.vidit.layout import SHADOW_FREE, FoundFile, Scene, collect, find_files
+from tf_relight.data.vidit.options import Options
 from tf_relight.data.vidit.samples import ViditSource
 from tf_relight.data.vidit.scenes import Completeness, complete_scenes, needed_lights
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import LIGHT_COUNT, ViditLight
-
-if TYPE_CHECKING:
-    from tf_relight.data.options import DataConfig
 
 _LOG = logging.getLogger("tf_relight.data")
 
@@ -27,7 +25,11 @@ _PREFERRED_TRACKS = {"one_to_one": (1, 3, 2), "any_to_one": (2, 3, 1), "any_to_a
 """Which track's folders to use for a pairing when the root holds several and `track` is auto."""
 
 
-def open(data_config: DataConfig, split: Literal["train", "validation"]) -> ViditSource:
+FIELDS = ("image", "target", "light", "target_light", "guide", "depth", "shadow_free")
+"""What its samples can hold."""
+
+
+def open(data_config: Options, split: Split, needs: Collection[str] = ()) -> ViditSource:
     """Open a VIDIT folder.
 
     Incomplete scenes are left out with one counted warning. A root without a validation folder gives
@@ -40,6 +42,7 @@ def open(data_config: DataConfig, split: Literal["train", "validation"]) -> Vidi
         RelightError: nothing recognised, no complete scene, too few scenes to hold out, or lights that the
             pairing or the mirroring needs are not in this data, or no shadow-free pictures.
     """
+    data_config = data_config.giving(needs)
     if data_config.root is None:
         raise RelightError("data.root is not set; use the folder that holds the VIDIT pictures.")
     root = Path(data_config.root)

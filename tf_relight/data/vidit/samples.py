@@ -11,12 +11,13 @@ from tf_relight.data.pictures import read_rgb, resized
 from tf_relight.data.source import Part, assemble, files_fingerprint
 from tf_relight.data.vidit.depth import read_depth
 from tf_relight.data.vidit.layout import SHADOW_FREE, Scene
+from tf_relight.data.vidit.options import PairedOptions
 from tf_relight.data.vidit.scenes import Completeness, needed_lights
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import LIGHT_COUNT, ViditLight
 
 if TYPE_CHECKING:
-    from tf_relight.data.options import DataConfig
+    pass
 
 _PAIRS = {"one_to_one": 1, "any_to_one": LIGHT_COUNT, "any_to_any": LIGHT_COUNT**2}
 
@@ -34,7 +35,7 @@ class ViditSource:
     and `shadow_free` when asked. For illumination estimation (track aim_2) only `image` and `light`.
     """
 
-    def __init__(self, root: Path, found: Completeness, config: DataConfig, mirror: bool) -> None:
+    def __init__(self, root: Path, found: Completeness, config: PairedOptions, mirror: bool) -> None:
         self._root, self._scenes, self._size = root, found.complete, config.size
         self._kind, self._pairing, self._depth, self._mirror = (
             found.kind,
@@ -55,7 +56,9 @@ class ViditSource:
         self._pictures, self._picture_scenes = self._list_pictures()
         self._depths = [scene.depth["input"] for scene in self._scenes] if self._depth else []
         self._shadow_free: list[Path] = []
-        if config.shadow_free and all(SHADOW_FREE in scene.roles for scene in self._scenes):
+        if getattr(config, "shadow_free", False) and all(
+            SHADOW_FREE in scene.roles for scene in self._scenes
+        ):
             self._shadow_free = [scene.roles[SHADOW_FREE] for scene in self._scenes]
         self._files = {"picture": self._pictures, "depth": self._depths, SHADOW_FREE: self._shadow_free}
         self.pools = {pool: len(files) for pool, files in self._files.items() if files}
