@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tf_relight.config.run import make_data_config
 from tf_relight.data import open_source
 from tf_relight.data.pictures import look, read_rgb
 from tf_relight.errors import RelightError
@@ -57,8 +58,9 @@ def test_nothing_to_pair(folder):
 def test_settings_that_need_lights_are_refused(folder):
     folder.pairs("input", "target", range(3))
     for setting in ("mirror", "depth"):
-        with pytest.raises(RelightError, match=f"data.{setting} works only with data.name=vidit"):
-            open_source(folder.config(**{setting: True}), "train")
+        said = f"data.{setting}: unknown key. It is an option of the data vidit, .*not of 'folder'"
+        with pytest.raises(RelightError, match=said):
+            make_data_config({"name": "folder", "root": str(folder.root), setting: True})
 
 
 def test_unequal_sizes_need_a_size(folder):

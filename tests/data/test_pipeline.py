@@ -17,6 +17,7 @@ def test_element_types_and_ranges():
         "image": ((4, 6, 6, 3), "float32"),
         "light": ((4,), "int32"),
         "depth": ((4, 6, 6, 1), "float32"),
+        "sample": ((4,), "int64"),
     }
     batch = served(Numbers(), 1)[0]
     np.testing.assert_array_equal(batch["image"][:, 0, 0, 0], (batch["light"] / 255).astype(np.float32))
@@ -116,3 +117,29 @@ def test_a_file_that_breaks_during_training_is_named(vidit, truncate):
         with pytest.raises(RelightError) as caught, reader_errors():
             lesson()
         assert str(caught.value).endswith("Image002.png is cut short; copy or download it again.")
+
+
+def test_samples_are_numbered_without_end():
+    numbers = np.concatenate([batch["sample"] for batch in served(Numbers(), 5, start_step=3)])
+    np.testing.assert_array_equal(numbers, np.arange(12, 32))
+
+
+def test_a_stream_comes_along_in_an_order_of_its_own_and_resumes_exactly():
+    streams = {"second": Numbers(), "another": Numbers(5)}
+    whole = served(Numbers(), 6, streams=streams)
+    assert set(whole[0]) == {
+        *("image", "light", "depth", "sample"),
+        *(f"{name}.{field}" for name in streams for field in ("image", "light", "depth")),
+    }
+    names = ("light", "second.light", "another.light")
+    own, second, another = (np.concatenate([batch[name] for batch in whole]) for name in names)
+    assert not np.array_equal(own, second)
+    assert sorted(second[:7]) == list(range(7)) and sorted(another[:5]) == list(range(5))
+    assert_equal(whole[2:], served(Numbers(), 4, start_step=2, streams=streams))
+    alone = served(Numbers(), 6)
+    np.testing.assert_array_equal(np.concatenate([batch["light"] for batch in alone]), own)
+
+
+def test_a_stream_without_samples_is_refused():
+    with pytest.raises(RelightError, match="stream 'second' has no samples"):
+        batches(Numbers(), 4, seed=0, streams={"second": Numbers(0)})

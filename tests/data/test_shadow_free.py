@@ -1,12 +1,13 @@
 """The field `shadow_free` of samples: fused pictures of VIDIT, the renderer's own of embedded scenes."""
 
 import logging
+import re
 
 import cv2
 import numpy as np
 import pytest
 
-from tf_relight.config.run import load_config
+from tf_relight.config.run import load_config, make_data_config
 from tf_relight.data import open_source
 from tf_relight.data.cache import cached
 from tf_relight.data.options import DataConfig
@@ -146,8 +147,9 @@ def test_rendered_scenes_prepared_or_cached_give_the_same(tmp_path):
 
 @pytest.mark.parametrize("name", ["folder", "shards", "portraits", "heads"])
 def test_other_datasets_do_not_know_it(name, tmp_path):
-    with pytest.raises(ValueError, match=rf"works with name vidit and scenes, not with '{name}'"):
-        DataConfig(name=name, root=tmp_path, shadow_free=True)
+    said = f"data.shadow_free: unknown key. It is an option of the data vidit, scenes, not of '{name}'."
+    with pytest.raises(RelightError, match=re.escape(said)):
+        make_data_config({"name": name, "root": str(tmp_path), "shadow_free": True})
 
 
 def test_training_switches_it_on_where_the_method_learns_from_it(tmp_path):
@@ -159,13 +161,15 @@ def test_training_switches_it_on_where_the_method_learns_from_it(tmp_path):
         )
         config = load_config(path)
         assert ("shadow_free" in _ready_source(config, "train", False).fields) is wanted
-    folder = load_config(tmp_path / "drn.yaml", ["data.name=folder"])
     (tmp_path / "input").mkdir()
     (tmp_path / "target").mkdir()
     picture = np.zeros((16, 16, 3), np.uint8)
     for name in ("input/a.png", "input/b.png", "target/a.png", "target/b.png"):
         cv2.imwrite(str(tmp_path / name), picture)
-    folder = load_config(tmp_path / "drn.yaml", ["data={name: folder, size: 16}", f"data.root={tmp_path}"])
+    folder = load_config(
+        tmp_path / "drn.yaml",
+        ["data={name: folder, size: 16, validation_scenes: 1}", f"data.root={tmp_path}"],
+    )
     with pytest.raises(RelightError, match="'folder' have no shadow_free.*Data that can: vidit, scenes"):
         _ready_source(folder, "train", False)
 

@@ -64,13 +64,13 @@ def _suggest_key(place: tuple[str, ...], known: Mapping[str, type[BaseModel]]) -
     others = owners(key) if section in known and issubclass(known[section], DataConfig) else []
     if others:
         name = known[section].__module__.removeprefix("tf_relight.data.").split(".")[0]
-        return f" It is an option of the data {' and '.join(others)}, not of '{name}'."
+        return f" It is an option of the data {', '.join(others)}, not of '{name}'."
     fields = known[section].model_fields if section in known else {}
     start = f"{section}." if section else ""
-    hint = suggest(key, fields)
-    if hint:
-        return hint.replace("'", f"'{start}", 1)
     for other, model in known.items():
         if key in model.model_fields and other != section:
             return f" Did you mean '{other}.{key}'?" if other else f" Did you mean '{key}', at the top level?"
+    hint = suggest(key, fields)
+    if hint:
+        return hint.replace("'", f"'{start}", 1)
     return f" Known: {', '.join(fields)}." if fields else ""
