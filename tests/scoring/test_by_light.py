@@ -116,7 +116,7 @@ def test_unknown_lights_are_refused(tmp_path: Path) -> None:
 def test_data_without_lights_or_with_one_light_are_refused_before_scoring() -> None:
     by_light.check_lights(SCENES, "validation")
     with pytest.raises(RelightError, match="'heads' have none: take --data scenes"):
-        heads = DataConfig(name="heads", size=32, scenes=1, validation_scenes=1, pairing="any_to_one")
+        heads = DataConfig(name="heads", size=32, scenes=1, validation_scenes=1)
         by_light.check_lights(heads, "validation")
     with pytest.raises(RelightError, match=r"all have N_6500: add --set data.pairing=any_to_one"):
         by_light.check_lights(SCENES.model_copy(update={"pairing": "one_to_one"}), "validation")

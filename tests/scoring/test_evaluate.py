@@ -156,7 +156,9 @@ def fake_data(monkeypatch: pytest.MonkeyPatch):
     """Let every dataset be the fake source; returns a config for it."""
     from tf_relight.data.options import DataConfig
 
-    monkeypatch.setattr(data, "open_source", lambda config, split: FakeSource(6 if split == "train" else 3))
+    monkeypatch.setattr(
+        data, "open_source", lambda config, split, **_: FakeSource(6 if split == "train" else 3)
+    )
     return DataConfig(name="folder", size=SIZE)
 
 
@@ -218,7 +220,7 @@ def test_wrong_modes_are_refused_before_anything_is_built(
     dmshn = _tiny_weights("dmshn", tmp_path / "dmshn.safetensors", width=2)
     for name in ("build_model", "networks"):
         monkeypatch.setattr(Method, name, property(lambda self: pytest.fail("Keras was asked for")))
-    monkeypatch.setattr(data, "open_source", lambda *_: pytest.fail("the data were opened"))
+    monkeypatch.setattr(data, "open_source", lambda *_, **__: pytest.fail("the data were opened"))
     out = tmp_path / "out"
     asked = ["--data", "scenes", "--mode", "tiled", "-o", str(out)]
     assert main(["evaluate", "--weights", str(bpae), *asked]) == 2

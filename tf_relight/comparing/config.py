@@ -335,11 +335,18 @@ def _evaluation_data(values: Mapping[str, Any], data: dict[str, Any]) -> tuple[D
     if not isinstance(changes, dict):
         return None, []  # reported already
     try:
-        return DataConfig.model_validate({**data, **changes}), []
+        return DataConfig.model_validate({**_for_dataset(data, changes), **changes}), []
     except ValidationError as error:
         own = options_class({**data, **changes}.get("name", "vidit"))
         known: dict[str, type[BaseModel]] = {"evaluation.data": own}
         return None, [sentence(mistake, ("evaluation", "data"), known) for mistake in error.errors()]
+
+
+def _for_dataset(data: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the common data for the changes: of another dataset's options only those that all data have."""
+    if changes.get("name", data.get("name")) == data.get("name"):
+        return data
+    return {key: value for key, value in data.items() if key in DataConfig.model_fields}
 
 
 def _ready(row: RowConfig, config: TableConfig) -> TableRow:

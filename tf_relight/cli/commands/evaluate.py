@@ -111,13 +111,15 @@ def evaluate(
 def _evaluation_data(weights: str, asked: dict[str, object], overrides: Sequence[str]) -> DataConfig:
     """Return the data to score on: that of the training, changed by what was asked for."""
     from tf_relight.config.run import make_data_config
+    from tf_relight.data.options import options_class
     from tf_relight.weights.file import read_weights, resolve
 
     trained = read_weights(resolve(weights)).metadata.get("data")
     values = dict(trained) if isinstance(trained, dict) else {}
     if asked["name"] not in (None, values.get("name")):
         # Scene counts and seeds belong to the other dataset; lights and size belong to the network.
+        known = options_class(asked["name"]).model_fields
         keep = ("pairing", "input_light", "target_light", "size")
-        values = {key: values[key] for key in keep if key in values}
+        values = {key: values[key] for key in keep if key in values and key in known}
     values |= {key: value for key, value in asked.items() if value is not None}
     return make_data_config(values, overrides)
