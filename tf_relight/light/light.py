@@ -35,6 +35,7 @@ from tf_relight.light.lamps import (
     mixed,
 )
 from tf_relight.light.presets import PRESETS
+from tf_relight.light.probes import project
 
 if TYPE_CHECKING:
     from tf_relight.methods.trained import LoadedModel
@@ -163,26 +164,32 @@ class Light:
 
     @classmethod
     def from_hdr(cls, path: Path | str, *, turn: float = 0.0, exposure: float | None = None) -> Light:
-        """Return the light of an environment map (.hdr, .exr), an equirectangular panorama.
+        """Return the light of an environment map (.hdr, .exr) in any layout that `light.probes` knows.
 
-        The panorama's centre lies behind the subject, as the camera sees it; what is right of the centre
-        lights the picture's right side.
+        The centre of a panorama or an angular map and the front of a cube lie behind the subject, as the
+        camera sees it; what is right of the centre lights the picture's right side.
 
         Args:
             turn: degrees by which the surroundings are turned to the right.
             exposure: factor on the map's radiance. None brings its luminance into DPR's training range, and
-                damps what would make any surface darker than black.
+                adds the even light without which some surface would be darker than black.
 
         Raises:
-            RelightError: a file that cannot be read, negative or infinite pixels, a dark map, or a missing
-                package for .exr (it names the extra).
+            RelightError: a file that cannot be read, an unknown layout, negative or infinite pixels, a dark
+                map, or a missing package for .exr (it names the extra).
         """
-        coefficients = sh.project_environment(read_hdr(Path(path)))
+        try:
+            coefficients = project(read_hdr(Path(path)))
+        except ValueError as error:
+            raise RelightError(f"{path} {error}.") from error
         total = float(coefficients[0] @ LUMINANCE)
         if total <= 0:
             raise RelightError(f"{path} is black: it gives no light.")
         if exposure is None:
-            light = cls(sh.window(coefficients * (USUAL_AMBIENT / total)))
+            # A lamp of one colour leaves the other channels without any light.
+            coefficients[0] = np.maximum(coefficients[0], 1e-6 * total)
+            coefficients = sh.lifted(coefficients)
+            light = cls(coefficients * (USUAL_AMBIENT / float(coefficients[0] @ LUMINANCE)))
         else:
             light = cls(coefficients * exposure)
         return light.rotate(azimuth=turn)

@@ -263,9 +263,13 @@ def smallest_shading(light: np.ndarray) -> float:
         else:
             high = middle
     normal = -slope / np.maximum(values + high, 1e-140)
-    rest = 1 - float(normal @ normal)
-    if rest > 0:  # the slope has no part along the lowest axis: go along it to the sphere
-        normal[0] += np.copysign(np.sqrt(rest), normal[0])
+    # Where the slope has almost no part along the lowest axis, rounding decides how much of it is here; the
+    # normal goes along that axis until it meets the sphere.
+    others = float(normal[1:] @ normal[1:])
+    if others < 1:
+        normal[0] = np.copysign(np.sqrt(1 - others), normal[0])
+    else:
+        normal /= np.linalg.norm(normal)
     return float(constant + 2 * slope @ normal + values @ normal**2)
 
 
@@ -303,6 +307,26 @@ def window(light: np.ndarray, margin: float = 0.0) -> np.ndarray:
         middle = (low + high) / 2
         low, high = (low, middle) if fits(damped(middle)) else (middle, high)
     return damped(high).reshape(light.shape)
+
+
+def lifted(light: np.ndarray) -> np.ndarray:
+    """Return the light with just so much even light of its own colour added that no shading is negative.
+
+    Unlike `window` it leaves the pattern of light and shade on a surface as it is, up to contrast.
+
+    Args:
+        light: (9,) or (9, C), frame "dpr".
+
+    Raises:
+        ValueError: the ambient coefficient of a channel is not positive.
+    """
+    channels = np.array(light, dtype=np.float64).reshape(np.shape(light)[0], -1)
+    if (channels[0] <= 0).any():
+        raise ValueError("a light needs a positive ambient coefficient")
+    ambient = ATTENUATION[0] * _ONE * channels[0]
+    missing = max(-smallest_shading(channel) / even for channel, even in zip(channels.T, ambient, strict=True))
+    channels[0] *= 1 + max(0.0, missing)
+    return channels.reshape(np.shape(light))
 
 
 def _polynomials(x: Any, y: Any, z: Any) -> dict[str, Any]:

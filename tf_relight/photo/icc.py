@@ -32,31 +32,52 @@ _STRIP = 1 << 20  # pixels converted at a time, to keep the temporary arrays sma
 
 @dataclass(frozen=True)
 class MatrixProfile:
-    """An RGB profile made of one curve per channel and a matrix into linear sRGB."""
+    """An RGB profile made of one curve per channel and a matrix into linear sRGB.
+
+    Attributes:
+        curves: stored values 0..1 to linear light.
+        matrix: (3, 3), linear light to linear sRGB.
+        tone: brings linear sRGB that goes above 1, (..., 3), into 0..1; None cuts it off.
+    """
 
     curves: tuple[Curve, Curve, Curve]
     matrix: np.ndarray
+    tone: Curve | None = None
 
     def is_srgb(self) -> bool:
         """Tell whether the profile is sRGB itself, up to one and a half 8-bit steps."""
         steps = np.linspace(0, 1, 9)
         grid = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
         linear = np.stack([curve(grid[..., i]) for i, curve in enumerate(self.curves)], axis=-1)
-        converted = linear_to_srgb(np.clip(linear @ self.matrix.T, 0, 1))
-        return bool(np.abs(converted - grid).max() < 1.5 / 255)
+        return bool(np.abs(self._encoded(linear) - grid).max() < 1.5 / 255)
 
     def convert(self, pixels: np.ndarray) -> np.ndarray:
-        """Return float32 sRGB 0..1 of uint8 or uint16 pixels (H, W, 3); colours outside sRGB are clipped."""
-        steps = np.linspace(0, 1, int(np.iinfo(pixels.dtype).max) + 1)
-        tables = [curve(steps).astype(np.float32) for curve in self.curves]
-        matrix = self.matrix.astype(np.float32)
+        """Return float32 sRGB 0..1 of pixels (H, W, 3); colours outside sRGB are clipped.
+
+        Args:
+            pixels: uint8, uint16, or floating point 0..1.
+        """
+        if pixels.dtype.kind == "f":
+            tables = None
+        else:
+            steps = np.linspace(0, 1, int(np.iinfo(pixels.dtype).max) + 1)
+            tables = [curve(steps).astype(np.float32) for curve in self.curves]
         result = np.empty(pixels.shape, np.float32)
         rows = max(1, _STRIP // pixels.shape[1])
         for top in range(0, len(pixels), rows):
             strip = pixels[top : top + rows]
-            linear = np.stack([table[strip[..., i]] for i, table in enumerate(tables)], axis=-1)
-            result[top : top + rows] = linear_to_srgb(np.clip(linear @ matrix.T, 0, 1))
+            if tables is None:
+                channels = [curve(np.clip(strip[..., i], 0, 1)) for i, curve in enumerate(self.curves)]
+            else:
+                channels = [table[strip[..., i]] for i, table in enumerate(tables)]
+            result[top : top + rows] = self._encoded(np.stack(channels, axis=-1).astype(np.float32))
         return result
+
+    def _encoded(self, linear: np.ndarray) -> np.ndarray:
+        linear = linear @ self.matrix.T.astype(linear.dtype)
+        if self.tone is not None:
+            linear = self.tone(linear)
+        return linear_to_srgb(np.clip(linear, 0, 1))
 
 
 def parse_matrix_profile(profile: bytes) -> MatrixProfile | None:
@@ -124,7 +145,8 @@ def to_srgb(pixels: np.ndarray, profile: bytes) -> np.ndarray | None:
     """Return float32 sRGB (H, W, 3) 0..1 of pixels in the colour space of an ICC profile.
 
     Args:
-        pixels: uint8 or uint16; (H, W, 3) RGB, (H, W, 4) CMYK (uint8 only) or (H, W) grey.
+        pixels: uint8, uint16, or floating point 0..1; (H, W, 3) RGB, (H, W, 4) CMYK (uint8 only) or (H, W)
+            grey.
         profile: the bytes of the embedded profile.
 
     Returns:
@@ -137,6 +159,8 @@ def to_srgb(pixels: np.ndarray, profile: bytes) -> np.ndarray | None:
         matrix_profile = parse_matrix_profile(profile)
         if matrix_profile is not None:
             return None if matrix_profile.is_srgb() else matrix_profile.convert(pixels)
+    if pixels.dtype.kind == "f":
+        pixels = np.rint(np.clip(pixels, 0, 1) * 65535).astype(np.uint16)
     if pixels.dtype == np.uint8:
         return _convert_8_bit(pixels, profile).astype(np.float32) / 255
     # The table is looked up at 8 bits; what is below one 8-bit step is added back unchanged.

@@ -8,7 +8,12 @@ from pathlib import Path
 from tf_relight.errors import RelightError
 from tf_relight.photo.writing import WRITTEN_SUFFIXES
 
-READ_SUFFIXES = (*WRITTEN_SUFFIXES, ".gif")
+READ_SUFFIXES = (
+    *WRITTEN_SUFFIXES,
+    *(".jfif", ".jpe", ".mpo", ".gif", ".ppm", ".pgm", ".pbm", ".pnm"),
+    *(".heic", ".heif", ".hif"),
+)
+"""Endings that count as pictures in folders; HEIC needs an extra, and says so."""
 
 
 def list_pictures(paths: Iterable[Path | str]) -> list[Path]:

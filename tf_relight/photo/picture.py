@@ -8,6 +8,10 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
+from tf_relight.photo.metadata import Metadata
+
+_INVISIBLE = 0.5 / 255  # alpha below half an 8-bit step
+
 
 @dataclass(frozen=True, eq=False)
 class Picture:
@@ -18,12 +22,14 @@ class Picture:
         alpha: (H, W, 1) float32 0..1, 1 = opaque, or None.
         bits: 8 or 16, the precision of the file it came from.
         notes: sentences about what was left out on reading, for the user.
+        metadata: what the file says beside the pixels; kept when the picture is written.
     """
 
     pixels: np.ndarray
     alpha: np.ndarray | None = None
     bits: int = 8
     notes: tuple[str, ...] = ()
+    metadata: Metadata = Metadata()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -31,10 +37,29 @@ class Picture:
         return self.pixels.shape[0], self.pixels.shape[1]
 
     def with_pixels(self, pixels: np.ndarray) -> Picture:
-        """Return a copy with other pixels of the same size, and the same alpha and bits."""
+        """Return a copy with other pixels of the same size, and the same alpha, bits and metadata.
+
+        The metadata of a file remembers that its pixels were changed.
+        """
         if pixels.shape != self.pixels.shape:
             raise ValueError(f"pixels of shape {pixels.shape} do not fit a picture of {self.pixels.shape}")
-        return replace(self, pixels=np.asarray(pixels, dtype=np.float32))
+        changed = replace(self.metadata, changed=True)
+        return replace(self, pixels=np.asarray(pixels, dtype=np.float32), metadata=changed)
+
+
+def hidden_filled(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Return pixels (H, W, 3) with the colours that alpha (H, W, 1) hides replaced by a neutral one.
+
+    It is the mean of the visible colours, rounded to 8 bits. So what nobody can see cannot steer what finds
+    faces and relights them. Where alpha hides the whole picture, it was hardly meant, and all colours stay.
+    """
+    hidden = alpha < _INVISIBLE
+    if not hidden.any() or hidden.all():
+        return pixels
+    weight = np.where(hidden, 0, alpha).astype(np.float64)[..., 0]
+    mean = [float(np.vdot(weight, pixels[..., i])) / float(weight.sum()) for i in range(3)]
+    fill = np.rint(np.array(mean) * 255).astype(np.float32) / np.float32(255)
+    return np.where(hidden, fill, pixels)
 
 
 def to_u8(values: np.ndarray) -> np.ndarray:

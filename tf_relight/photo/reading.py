@@ -1,75 +1,116 @@
 """Reading a picture from any common file.
 
-Everything a file can add to plain sRGB pixels (orientation, colour profile, palette, CMYK, transparency,
-16 bits) is resolved here, once. Pillow reads headers, EXIF, profiles and 8-bit pixels; OpenCV reads 16-bit
-colour, which Pillow cuts to 8 bits.
+Everything a file can add to plain sRGB pixels (orientation, colour, palette, CMYK, transparency, 16 bits) is
+resolved here, once. One decoder delivers the pixels of a file: `tiff` for TIFF, pillow-heif for HEIC, Pillow
+for the rest. Pillow cuts 16-bit colour to 8 bits; there OpenCV delivers, and both must agree.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from tf_relight.errors import RelightError
-from tf_relight.photo import icc
-from tf_relight.photo.picture import Picture
+from tf_relight.photo import containers, encodings, icc, metadata
+from tf_relight.photo.encodings import Encoding
+from tf_relight.photo.metadata import Metadata
+from tf_relight.photo.picture import Picture, hidden_filled
+from tf_relight.photo.tiff import read_tiff
 
 # Only these decoders may run: some others of Pillow start programs (EPS) or read far more than pictures.
-_READABLE = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
+_READABLE = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "PPM")
 MAX_PIXELS = 150_000_000
+_LARGEST_FILE = 16  # bytes a pixel of the limit
 _RAW_SUFFIXES = (".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".raf", ".rw2", ".pef", ".srw")
-_ORIENTATION = 0x0112  # EXIF and TIFF tag
-_TIFF_BITS, _TIFF_SAMPLE_FORMAT = 258, 339
+_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_PNG_COLOUR = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"tRNS")
+_DEEP_PPM = re.compile(rb"P[56]\s+(?:#[^\n]*\n\s*)*\d+\s+(?:#[^\n]*\n\s*)*\d+\s+(?:#[^\n]*\n\s*)*65535\s")
+_SRGB = Encoding(None)
+_ORIENTATION = 0x0112  # tag of EXIF and TIFF
+
+
+@dataclass
+class _Decoded:
+    """Pixels as stored, upright or not yet, with what says what they mean.
+
+    Attributes:
+        colour: uint8, uint16 or float32; (H, W) grey, (H, W, 3) RGB or (H, W, 4) CMYK.
+        orientation: 1..8, still to be applied.
+        encoding: of colour, where there is no profile.
+    """
+
+    colour: np.ndarray
+    alpha: np.ndarray | None
+    orientation: int
+    profile: bytes | None
+    encoding: Encoding
+    metadata: Metadata
+    notes: list[str]
 
 
 def read_picture(path: Path | str, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Read a picture file, whatever its name says: PNG, JPEG, WebP, TIFF, BMP, AVIF or GIF.
+    """Read a picture file, whatever its name says: PNG, JPEG, WebP, TIFF, BMP, AVIF, GIF, PPM, or HEIC.
 
-    EXIF orientation is applied, ICC profiles are converted to sRGB, grey and palette become RGB, CMYK becomes
-    RGB by its profile. 16-bit PNG and TIFF keep their precision; AVIF is read with 8 bits. Of an animation
-    or a file with several pages the first is read, and `notes` says so.
+    Orientation is applied; colours become sRGB, be they told by an ICC profile, a camera's EXIF, CICP or
+    gamma; grey and palette become RGB, CMYK becomes RGB by its profile. Hidden colours, those under alpha 0,
+    are replaced by the mean of the visible ones. 16-bit PNG, PPM and TIFF keep their precision; AVIF and HEIC
+    are read with 8 bits. Of an animation or a file with several pages the first is read, and `notes` says so.
 
     Args:
         max_pixels: larger pictures are refused before they are decoded; Pillow's own limit is 178 million.
 
     Raises:
-        RelightError: missing, empty, cut off, not a picture, too large, or a kind that is not supported.
+        RelightError: missing, empty, cut off, not a picture, too large, a kind that is not supported, or HEIC
+            without the package for it (it names the extra).
     """
     path = Path(path)
-    _check_file(path)
+    _check_file(path, max_pixels)
     with warnings.catch_warnings():
-        # Pillow warns about odd metadata and about size; size is checked here, metadata is not used.
+        # Pillow warns about odd metadata and about size; size is checked here, metadata is not trusted.
         warnings.simplefilter("ignore")
         try:
-            with Image.open(path, formats=_READABLE) as image:
-                return _decode(path, image, max_pixels)
+            return _finished(path, _decode(path, max_pixels))
         except RelightError:
             raise
         except UnidentifiedImageError as error:
-            raise RelightError(_not_a_picture(path)) from error
+            raise RelightError(
+                f"{path} is not a picture that can be read (PNG, JPEG, WebP, TIFF, BMP, AVIF, GIF, PPM or HEIC)."
+            ) from error
         except (Image.DecompressionBombError, MemoryError) as error:
             raise RelightError(f"{path} is too large to read. Make it smaller first.") from error
         except Exception as error:
             # On damaged files decoders raise anything from struct.error to IndexError.
+            reason = " ".join(str(error).split())[:200]
             raise RelightError(
-                f"{path} is damaged or cut off and cannot be read ({error}). Copy or export it again."
+                f"{path} is damaged or cut off and cannot be read ({reason}). Copy or export it again."
             ) from error
 
 
-def _check_file(path: Path) -> None:
+def _check_file(path: Path, max_pixels: int) -> None:
     if path.is_dir():
         raise RelightError(f"{path} is a folder, not a picture file.")
     if not path.exists():
         raise RelightError(f"There is no file {path}. Check the name.")
     if not path.is_file():
         raise RelightError(f"{path} is not an ordinary file.")
-    if path.stat().st_size == 0:
+    size = path.stat().st_size
+    if size == 0:
         raise RelightError(f"{path} is empty (0 bytes). Copy or export it again.")
+    if size > (1 << 26) + _LARGEST_FILE * max_pixels:
+        raise RelightError(f"{path} is larger than any picture of {max_pixels:,} pixels, which is the limit.")
     if not os.access(path, os.R_OK):
         raise RelightError(f"{path} may not be read. Change its permissions.")
     if path.suffix.lower() in _RAW_SUFFIXES:
@@ -77,61 +118,183 @@ def _check_file(path: Path) -> None:
         raise RelightError(f"{path} is a camera raw file. Export it as a 16-bit TIFF or a JPEG first.")
 
 
-def _not_a_picture(path: Path) -> str:
+def _finished(path: Path, decoded: _Decoded) -> Picture:
+    """Return the picture, upright and in sRGB."""
+    kind = decoded.colour.dtype
+    if decoded.alpha is not None:
+        decoded.alpha = np.ascontiguousarray(turned(decoded.alpha, decoded.orientation))
+    colour, decoded.colour = turned(decoded.colour, decoded.orientation), np.empty(0)
+    pixels, note = _to_srgb(np.ascontiguousarray(colour), decoded.profile, decoded.encoding)
+    del colour
+    notes = [f"{path.name} {each}" if each.startswith("holds") else f"{path.name}: {each}" for each in decoded.notes]
+    notes += [f"{path.name}: {note}"] if note else []
+    if decoded.alpha is not None:
+        pixels = hidden_filled(pixels, decoded.alpha)
+    said = replace(decoded.metadata, turned=decoded.orientation >= 5)
+    return Picture(pixels, decoded.alpha, 8 if kind == np.uint8 else 16, tuple(notes), said)
+
+
+def _decode(path: Path, max_pixels: int) -> _Decoded:
+    said: Metadata | None = None
     with path.open("rb") as stream:
-        head = stream.read(32)
-    if head[4:8] == b"ftyp" and any(brand in head for brand in (b"heic", b"heix", b"mif1", b"hevc")):
-        return f"{path} is a HEIC photo, which is not supported. Export it as JPEG or PNG first."
-    return f"{path} is not a picture that can be read (PNG, JPEG, WebP, TIFF, BMP, AVIF or GIF)."
+        head = stream.read(64)
+    if head.startswith(_TIFF_STARTS):
+        samples = read_tiff(path, max_pixels)
+        said = _tiff_metadata(path)
+        if samples is not None:
+            is_adobe = metadata.is_adobe_rgb(metadata.load_exif(said.exif))
+            encoding = encodings.adobe_rgb() if is_adobe else _SRGB
+            notes, turn = list(samples.notes), samples.orientation
+            return _Decoded(samples.colour, samples.alpha, turn, samples.profile, encoding, said, notes)
+    if head.startswith(b"\xff\xd8"):
+        parts = containers.split_jpeg(path.read_bytes())
+        with Image.open(BytesIO(parts.plain), formats=["JPEG"]) as image:
+            said = Metadata(parts.exif, parts.xmp, parts.iptc, parts.comment, _dpi(image))
+            return _by_pillow(path, image, max_pixels, said)
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS and b"avif" not in head:
+        with _heic(path) as image:
+            return _by_pillow(path, image, max_pixels, _pillow_metadata(image))
+    with Image.open(path, formats=_READABLE) as image:
+        return _by_pillow(path, image, max_pixels, said)
 
 
-def _decode(path: Path, image: Image.Image, max_pixels: int) -> Picture:
+@contextmanager
+def _heic(path: Path) -> Iterator[Image.Image]:
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise RelightError(
+            f"{path} is a HEIC photo. Install what reads it with: pip install 'tf-relight[heic]', or export it "
+            "as JPEG or PNG."
+        ) from error
+    try:
+        with path.open("rb") as stream, closing(pillow_heif.HeifImageFile(stream)) as image:
+            yield image
+    except RelightError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RelightError(
+            f"{path} is a HEIC photo that is damaged or of an unknown kind ({reason}). Export it as JPEG or PNG."
+        ) from error
+
+
+def _by_pillow(path: Path, image: Image.Image, max_pixels: int, said: Metadata | None) -> _Decoded:
     width, height = image.size
     if width * height > max_pixels:
         raise RelightError(
             f"{path} has {width} x {height} pixels, more than the limit of {max_pixels:,}. Make it smaller."
         )
     notes = []
-    if getattr(image, "is_animated", False) and image.format != "MPO":
+    if getattr(image, "is_animated", False) and image.format != "HEIF":
         image.seek(0)
-        notes.append(f"{path.name} holds several pictures; only the first is used.")
-    bits, is_float = _precision(path, image)
-    if is_float or image.mode in ("I", "F"):
-        raise RelightError(f"{path} holds 32-bit or floating point values. Save it with 8 or 16 bits.")
-    profile = image.info.get("icc_profile")
-    # Pillow decodes in full even where OpenCV delivers the pixels: it refuses files that are cut off, OpenCV
-    # fills them with grey.
-    image.load()
-    if bits == 16:
-        colour, alpha = _pixels_16_bit(path, image)
-    else:
-        colour, alpha = _pixels_8_bit(image)
-    pixels, note = _to_srgb(colour, profile)
-    if note:
-        notes.append(f"{path.name}: {note}")
-    return Picture(pixels, alpha, bits, tuple(notes))
-
-
-def _precision(path: Path, image: Image.Image) -> tuple[int, bool]:
-    """Return (8 or 16, whether the samples are floating point) from the header."""
+        notes.append("holds several pictures; only the first is used.")
+    png = None
     if image.format == "PNG":
         with path.open("rb") as stream:
-            return (16 if stream.read(25)[24] == 16 else 8), False
-    if image.format == "TIFF":
-        tags = image.tag_v2  # type: ignore[attr-defined]
-        bits = max(np.atleast_1d(tags.get(_TIFF_BITS, 1)))
-        is_float = bool(np.any(np.atleast_1d(tags.get(_TIFF_SAMPLE_FORMAT, 1)) == 3)) or bits > 16
-        return (16 if bits > 8 and image.mode != "CMYK" else 8), is_float
-    return 8, False
+            png = containers.scan_png(stream, _PNG_COLOUR)
+    is_deep = png is not None and png.bits == 16 or image.format == "PPM" and _is_deep_ppm(path)
+    if image.mode == "F" or image.mode.startswith("I") and not is_deep:
+        raise RelightError(f"{path} holds 32-bit or floating point values. Save it with 8 or 16 bits.")
+    profile = image.info.get("icc_profile")
+    image.load()
+    said = said if said is not None else _pillow_metadata(image)
+    exif = metadata.load_exif(said.exif)
+    colour, alpha = _pixels_16_bit(path, image, png) if is_deep else _pixels_8_bit(image)
+    encoding = _encoding_of(path, image, png, exif)
+    if png is not None and len(png.chunks.get(b"cICP", b"")) >= 4:
+        profile = None  # it comes first: PNG, third edition, section 4.3
+    turn = 1 if image.format == "HEIF" else metadata.orientation(exif, said.xmp)
+    if image.format == "TIFF":  # the tag is not among what is kept
+        turn = image.getexif().get(_ORIENTATION, 1)
+    return _Decoded(colour, alpha, turn, profile, encoding, said, notes)
+
+
+def _is_deep_ppm(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return _DEEP_PPM.match(stream.read(4096)) is not None
+
+
+def _encoding_of(path: Path, image: Image.Image, png: containers.PngParts | None, exif: Image.Exif) -> Encoding:
+    """Return what says the colours, apart from ICC."""
+    if png is not None:
+        chunks = png.chunks
+        if len(chunks.get(b"cICP", b"")) >= 4:
+            return encodings.from_cicp(chunks[b"cICP"][0], chunks[b"cICP"][1])
+        if b"sRGB" in chunks or b"iCCP" in chunks:
+            return _SRGB
+        if len(chunks.get(b"gAMA", b"")) == 4 or len(chunks.get(b"cHRM", b"")) == 32:
+            gamma = struct.unpack(">I", chunks[b"gAMA"])[0] / 1e5 if b"gAMA" in chunks else None
+            chromaticities = struct.unpack(">8I", chunks[b"cHRM"]) if b"cHRM" in chunks else None
+            return encodings.from_gamma(gamma, chromaticities and tuple(v / 1e5 for v in chromaticities))
+    if image.format in ("AVIF", "HEIF"):
+        with path.open("rb") as stream:
+            found = containers.find_nclx(stream)
+        if found is not None:
+            return encodings.from_cicp(*found)
+    return encodings.adobe_rgb() if metadata.is_adobe_rgb(exif) else _SRGB
+
+
+# -- Metadata -------------------------------------------------------------------------------------------------
+
+
+def _pillow_metadata(image: Image.Image) -> Metadata:
+    """Return what Pillow found in a PNG, WebP, AVIF, BMP, GIF, PPM or HEIC that is decoded."""
+    info = image.info
+    text = getattr(image, "text", None) or {}
+    words = tuple((str(key), str(value)) for key, value in text.items() if _is_plain_text(str(key), value))
+    return Metadata(
+        exif=_block(info.get("exif")).removeprefix(b"Exif\0\0"),
+        xmp=_block(info.get("xmp")) or _block(text.get("XML:com.adobe.xmp")),
+        iptc=_raw_profile(str(text.get("Raw profile type iptc", ""))),
+        dpi=_dpi(image),
+        text=words,
+    )
+
+
+def _is_plain_text(key: str, value: object) -> bool:
+    return not key.startswith(("XML:com.adobe.xmp", "Raw profile type")) and len(str(value)) <= 1 << 20
+
+
+def _block(value: object) -> bytes:
+    block = value.encode() if isinstance(value, str) else value if isinstance(value, bytes) else b""
+    return block if len(block) <= metadata.LARGEST_BLOCK else b""
+
+
+def _raw_profile(text: str) -> bytes:
+    """Return the bytes that ImageMagick writes into PNG text as hexadecimal digits."""
+    try:
+        block = bytes.fromhex("".join(text.split()[2:]))
+    except ValueError:
+        return b""
+    found = block.find(b"8BIM\x04\x04")
+    return containers.iptc_of(block[found:]) if found >= 0 else block
+
+
+def _dpi(image: Image.Image) -> tuple[float, float] | None:
+    try:
+        across, down = (float(value) for value in image.info["dpi"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (across, down) if 1 <= across <= 1e5 and 1 <= down <= 1e5 else None
+
+
+def _tiff_metadata(path: Path) -> Metadata:
+    """Return the tags of a TIFF as EXIF, and its XMP and IPTC."""
+    exif = Image.Exif()
+    try:
+        with path.open("rb") as stream:
+            exif.load_from_fp(stream)
+            return metadata.of_tiff(exif)
+    except Exception:  # broken tags must not cost the picture
+        return Metadata()
+
+
+# -- Pixels ---------------------------------------------------------------------------------------------------
 
 
 def _pixels_8_bit(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     """Return uint8 colour (H, W), (H, W, 3) or (H, W, 4) CMYK, and float32 alpha."""
-    # A broken EXIF block must not cost the picture.
-    try:
-        image = ImageOps.exif_transpose(image) or image
-    except Exception:
-        image = image.copy()
     alpha = None
     if image.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in image.info:
         grey = image.mode in ("LA", "La", "L")
@@ -148,22 +311,38 @@ def _pixels_8_bit(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     return np.asarray(image), alpha
 
 
-def _pixels_16_bit(path: Path, image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return uint16 colour (H, W) or (H, W, 3), and float32 alpha."""
+def _pixels_16_bit(
+    path: Path, image: Image.Image, png: containers.PngParts | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return uint16 colour (H, W) or (H, W, 3), and float32 alpha, of a PNG or PPM."""
     decoded = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    if decoded is None or decoded.dtype != np.uint16:
+    if decoded is None or decoded.dtype != np.uint16 or decoded.shape[:2] != image.size[::-1]:
         raise RelightError(f"{path} is an unusual 16-bit {image.format}. Save it as a 16-bit PNG.")
-    if image.format != "TIFF":  # OpenCV turns TIFF itself
-        decoded = _turn(decoded, image.getexif().get(_ORIENTATION, 1))
-    if decoded.ndim == 2:
-        return decoded, None
-    if decoded.shape[2] == 4:
-        return decoded[..., 2::-1], decoded[..., 3:].astype(np.float32) / 65535
-    return decoded[..., ::-1], None
+    decoded = decoded if decoded.ndim == 3 else decoded[..., None]
+    colour = decoded[..., 2::-1] if decoded.shape[2] >= 3 else decoded
+    is_grey = png is not None and png.colour in (0, 4) or png is None and decoded.shape[2] == 1
+    # Pillow refuses files that are cut off, OpenCV fills them with grey; so both have to say the same.
+    other = np.asarray(image if image.mode in ("I;16", "I;16B", "I") else image.convert("RGB"))
+    same = other == (colour[..., 0] if other.ndim == 2 else colour >> 8)
+    if other.ndim == 3 and png is None:
+        same = np.abs(other.astype(np.int16) - (colour >> 8).astype(np.int16)) <= 1  # Pillow rounds PPM
+    if not np.all(same):
+        raise RelightError(f"{path} is read differently by two decoders. Save it again as a 16-bit PNG.")
+    alpha = None
+    if png is not None and png.colour in (4, 6):
+        alpha = decoded[..., 3:].astype(np.float32) / 65535
+    elif png is not None and len(key := png.chunks.get(b"tRNS", b"")) in (2, 6):
+        clear = np.array(struct.unpack(f">{len(key) // 2}H", key), np.uint16)
+        alpha = np.any(colour[..., : len(clear)] != clear, axis=2, keepdims=True).astype(np.float32)
+    return (np.ascontiguousarray(colour[..., 0]) if is_grey else colour), alpha
 
 
-def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Return pixels the right way up; `orientation` is EXIF's 1..8 (5..8 swap height and width)."""
+def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Return a view of pixels (H, W, ...) the right way up.
+
+    Args:
+        orientation: EXIF's 1..8; of 5..8 height and width change places. Other numbers change nothing.
+    """
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
@@ -173,8 +352,8 @@ def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return pixels
 
 
-def _to_srgb(colour: np.ndarray, profile: bytes | None) -> tuple[np.ndarray, str]:
-    """Return float32 sRGB (H, W, 3) and a note when the profile could not be used."""
+def _to_srgb(colour: np.ndarray, profile: bytes | None, encoding: Encoding) -> tuple[np.ndarray, str]:
+    """Return float32 sRGB (H, W, 3) and a note, for example when the profile could not be used."""
     note = ""
     if profile:
         try:
@@ -186,6 +365,21 @@ def _to_srgb(colour: np.ndarray, profile: bytes | None) -> tuple[np.ndarray, str
     if colour.ndim == 3 and colour.shape[2] == 4:
         cmyk = Image.frombytes("CMYK", (colour.shape[1], colour.shape[0]), colour.tobytes())
         colour = np.asarray(cmyk.convert("RGB"))
+    elif colour.dtype.kind == "f":
+        return _from_float(colour, bool(profile) and not note)
     if colour.ndim == 2:
         colour = np.repeat(colour[..., None], 3, axis=2)
-    return colour.astype(np.float32) / np.float32(np.iinfo(colour.dtype).max), note
+    if not profile and encoding.profile is not None:
+        return encoding.profile.convert(colour), encoding.note
+    scale = np.float32(np.iinfo(colour.dtype).max)
+    return np.divide(colour, scale, dtype=np.float32), note or ("" if profile else encoding.note)
+
+
+def _from_float(colour: np.ndarray, is_srgb: bool) -> tuple[np.ndarray, str]:
+    """Return sRGB of floating point RGB without a profile that could be converted."""
+    if is_srgb or colour.max() <= 1:
+        note = "" if is_srgb else "its floating point values have no colour profile and were read as sRGB."
+        return np.clip(colour, 0, 1), note
+    linear: Any = encodings.roll_off(np.maximum(colour, 0))
+    note = "its floating point values go above 1 and were read as linear light; highlights were compressed."
+    return np.clip(encodings.linear_to_srgb(linear), 0, 1), note
