@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 
 from tf_relight.errors import RelightError
+from tf_relight.films.said import orientation, tags_of
+from tf_relight.photo.reading import turned
 
 WRITTEN_FILMS = (".mp4", ".mov", ".mkv")
 # Playlists and network protocols, which could read other files, stay out.
@@ -57,6 +59,7 @@ class Film:
         count: how many frames there should be, None when the file does not say.
         time_base: the unit of time in the file, seconds.
         sounds: the codecs of its sound tracks.
+        tags: what the file says about the film, such as title, creation_time and location.
         notes: sentences for the user.
         broken: how many frames the last reading left out.
     """
@@ -77,6 +80,7 @@ class Film:
             rate = stream.average_rate or stream.guessed_rate or Fraction(25)
             self.rate, self.time_base = Fraction(rate), Fraction(stream.time_base or 1 / Fraction(rate))
             self.sounds = tuple(each.codec_context.name for each in _sounds_of(container))
+            self.tags = tags_of(container)
             whole = container.duration / av_package().time_base if container.duration else None
             # In files that give one length for everything, the sound may be what lasts so long.
             self._length = None if self.sounds else whole
@@ -164,6 +168,7 @@ class FilmWriter:
         *,
         time_base: Fraction | None = None,
         sound_from: Path | str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
         """Open the file.
 
@@ -173,6 +178,7 @@ class FilmWriter:
             rate: frames per second.
             time_base: unit of the frames' times, seconds; None takes 1 / rate.
             sound_from: a film whose sound is copied as it is.
+            tags: what the file says about the film, see `Film.tags`.
 
         Raises:
             RelightError: this PyAV has no H.264, or the file cannot be written.
@@ -186,8 +192,12 @@ class FilmWriter:
         self._pending: Any = None
         if _ENCODER not in av.codecs_available:
             raise RelightError("This build of the package av has no H.264 encoder. Install av from PyPI.")
-        options = {"movflags": "+faststart"} if Path(path).suffix.lower() in (".mp4", ".mov") else {}
+        flags = "+faststart"
+        if any(key.startswith("com.") for key in tags or {}):
+            flags += "+use_metadata_tags"  # names of makers, which MP4 has no places of its own for
+        options = {"movflags": flags} if Path(path).suffix.lower() in (".mp4", ".mov") else {}
         self._file = av.open(os.fspath(path), "w", options=options)
+        self._file.metadata.update(tags or {})
         self._stream = self._file.add_stream(_ENCODER, rate=Fraction(rate), options={"crf": _QUALITY})
         self._stream.height, self._stream.width = self._size
         self._stream.pix_fmt = "yuv420p"
@@ -337,7 +347,7 @@ def _time_of(frame: Any, last: Fraction | None, rate: Fraction) -> Fraction:
 
 
 def _upright(frame: Any, shape: tuple[int, int] | None) -> np.ndarray:
-    """Return the pixels of a frame, turned as the file asks; `shape` is that of the first frame, unturned."""
+    """Return the pixels of a frame, turned and mirrored as the file asks; `shape` is that of the first frame, unturned."""
     matrix = frame.colorspace
     if matrix == _UNSPECIFIED:
         matrix = _BT709 if frame.height >= _HIGH_DEFINITION else _BT601
@@ -348,4 +358,4 @@ def _upright(frame: Any, shape: tuple[int, int] | None) -> np.ndarray:
     except ValueError:
         # Matrices that swscale does not know, for example BT.2020 with constant luminance.
         pixels = frame.to_ndarray(**wanted)
-    return np.ascontiguousarray(np.rot90(pixels, k=round(frame.rotation / 90)))
+    return np.ascontiguousarray(turned(pixels, orientation(frame)))

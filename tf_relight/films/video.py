@@ -17,6 +17,7 @@ from tf_relight.films.face_tracks import FaceFinder, Shot
 from tf_relight.films.film import Film, FilmWriter, Frame, check_film_name
 from tf_relight.films.film_relighter import FilmRelighter
 from tf_relight.films.light_path import LightPath
+from tf_relight.films.said import tags_for_copy
 from tf_relight.photo.picture import Picture, to_u8
 from tf_relight.progress import track
 from tf_relight.relighting.photos import load_for, relight_picture, with_light
@@ -36,6 +37,7 @@ def relight_video(
     weights: Path | str | None = None,
     light_from: Path | str | None = None,
     skip_broken: bool = False,
+    strip: bool = False,
     progress: bool = True,
 ) -> tuple[str, ...]:
     """Relight a film; its size, times and sound are kept, and nothing half-written is left behind.
@@ -47,6 +49,7 @@ def relight_video(
         path: the light over time.
         method, weights, light_from: as in `photos.relight_photos`.
         skip_broken: leave out frames that cannot be decoded, instead of refusing the film.
+        strip: leave out title, times, place and the like, which are kept otherwise.
 
     Returns:
         sentences for the user.
@@ -84,7 +87,12 @@ def relight_video(
     with (
         atomic_path(out) as temporary,
         FilmWriter(
-            temporary, source.size, source.rate, time_base=source.time_base, sound_from=source.path
+            temporary,
+            source.size,
+            source.rate,
+            time_base=source.time_base,
+            sound_from=source.path,
+            tags=None if strip else tags_for_copy(source.tags),
         ) as writer,
     ):
         for frame in track(source, f"Relighting {source.path.name}", total=source.count, show=progress):

@@ -293,7 +293,7 @@ def _relight_file(
         if options.paper and check_can_write(target) == "JPEG":
             from tf_relight.relighting.portraits import write_as_paper
 
-            return notes + write_as_paper(target, relit)
-        return notes + write_picture(target, relit)
+            return notes + write_as_paper(target, relit, strip=options.strip)
+        return notes + write_picture(target, relit, strip=options.strip)
     except MemoryError as error:
         raise RelightError(f"Not enough memory for {source}. Make it smaller first.") from error

@@ -23,8 +23,10 @@ from tf_relight.light.spherical_harmonics import shading
 from tf_relight.methods.method import light_input
 from tf_relight.networks.running import run_network, training_size
 from tf_relight.photo.colour import planckian_rgb
+from tf_relight.photo.copying import jpeg_with
 from tf_relight.photo.faces import Face, find_faces
 from tf_relight.photo.lightness import LightColour, change_lightness, lightness, luminance_ratio
+from tf_relight.photo.metadata import ForCopy, for_copy
 from tf_relight.photo.people import person_mask
 from tf_relight.photo.picture import Picture, resize, to_u8
 from tf_relight.photo.reading import read_picture
@@ -348,18 +350,23 @@ def coloured(light: Light, temperature: float | None) -> Light:
     return type(light).from_array(light.luminance[:, None] * tint)
 
 
-def write_as_paper(path: Path, picture: Picture) -> tuple[str, ...]:
+def write_as_paper(path: Path, picture: Picture, *, strip: bool = False) -> tuple[str, ...]:
     """Write a JPEG as the official demo does: OpenCV's quality 95 with halved colour resolution.
+
+    What the photo's file says beside its pixels is kept unless `strip`.
 
     Returns:
         sentences about what the format could not keep.
     """
-    encoded = cv2.imencode(".jpg", to_u8(picture.pixels)[..., ::-1])[1]
+    encoded = cv2.imencode(".jpg", to_u8(picture.pixels)[..., ::-1])[1].tobytes()
+    copy = ForCopy() if strip else for_copy(picture.metadata, picture.size)
+    encoded, too_large = jpeg_with(encoded, copy)
     with atomic_path(path) as temporary:
-        temporary.write_bytes(encoded.tobytes())
+        temporary.write_bytes(encoded)
     lost = ["transparency"] if picture.alpha is not None else []
     lost += ["16 bits"] if picture.bits == 16 else []
-    return (f"{path.name}: the official demo's JPEG has no {' and no '.join(lost)}.",) if lost else ()
+    notes = [f"{path.name}: {note}" for note in (*copy.notes, *too_large)]
+    return (*notes, f"{path.name}: the official demo's JPEG has no {' and no '.join(lost)}.") if lost else (*notes,)
 
 
 def light_of_photo(path: Path | str, loaded: LoadedModel) -> Light:

@@ -31,6 +31,7 @@ class RelightOptions:
         paper: do exactly what the method's official demo does, on the whole picture.
         mode: how the picture goes through a network that knows several ways, such as DRN's "polyphase4"; None
             takes the usual one.
+        strip: write pixels only, without what the photo's file says beside them (EXIF, XMP, IPTC, dpi, text).
 
     Raises:
         RelightError: a value out of range, or options that contradict one another.
@@ -44,6 +45,7 @@ class RelightOptions:
     sphere: bool = False
     paper: bool = False
     mode: str | None = None
+    strip: bool = False
 
     def __post_init__(self) -> None:
         """Check the ranges."""

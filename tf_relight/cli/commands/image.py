@@ -38,6 +38,9 @@ def add(commands: Any) -> None:
         action="store_true",
         help="exactly the official demo: whole picture, 8-bit Lab, the light's file times 0.7",
     )
+    image.add_argument(
+        "--strip", action="store_true", help="write pixels only: no EXIF, XMP, IPTC, place, resolution"
+    )
 
 
 def relight_images(
@@ -53,6 +56,7 @@ def relight_images(
     keep_background: bool,
     sphere: bool,
     paper: bool,
+    strip: bool,
     light_from: str | None,
     **direction: Any,
 ) -> int:
@@ -77,6 +81,7 @@ def relight_images(
         keep_background=keep_background,
         sphere=sphere,
         paper=paper,
+        strip=strip,
     )
     for note in report.notes:
         print(f"relight: {note}", file=sys.stderr)

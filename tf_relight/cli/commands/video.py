@@ -33,6 +33,7 @@ def add(commands: Any) -> None:
     parser.add_argument("-o", "--out", metavar="OUT", required=True, help=".mp4, .mov or .mkv")
     parser.add_argument("--light-path", metavar="FILE", help="the light over time, see above")
     parser.add_argument("--skip-broken", action="store_true", help="leave out frames that cannot be decoded")
+    parser.add_argument("--strip", action="store_true", help="leave out title, times and place of the film")
     add_network(parser)
     add_change(parser)
     add_light(parser)
@@ -45,6 +46,7 @@ def relight_film(
     out: str,
     light_path: str | None,
     skip_broken: bool,
+    strip: bool,
     method: str | None,
     weights: str | None,
     strength: float,
@@ -80,5 +82,6 @@ def relight_film(
         weights=weights,
         light_from=light_from,
         skip_broken=skip_broken,
+        strip=strip,
     )
     return report(notes, out)
