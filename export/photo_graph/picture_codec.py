@@ -1,13 +1,15 @@
 """Picture files inside a TensorFlow graph: bytes to pixels and back.
 
 JPEG, PNG and WebP go in, JPEG and PNG come out. Size is read from the header and checked before anything is
-decoded. The orientation that cameras write into JPEG is applied; 16-bit PNG and transparency are kept.
-Differs from `photo.reading`: colour profiles are ignored, so pixels count as sRGB; orientation in PNG
-and WebP is ignored; animated WebP is refused; TIFF, BMP, GIF and AVIF are not read.
+decoded. The orientation that cameras write is applied; 16-bit PNG and transparency are kept; colours that
+alpha hides are neutral.
+Differs from `photo.reading`: colour profiles and other tags about colour are ignored, so pixels count as
+sRGB; orientation in XMP is ignored; animated WebP is refused; TIFF, BMP, GIF, AVIF and HEIC are not read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -16,8 +18,10 @@ JPEG_QUALITY = 95
 PNG_COMPRESSION = 4
 LARGEST_JPEG_SIDE = 65_500
 JPEG, PNG, WEBP = 0, 1, 2
-_HEADER_BYTES = 1 << 18
+_MOST_BLOCKS = 4096  # before the pixels; each may have 64 KiB in a JPEG
+_PADDING = 64
 _ORIENTATION_TAG = 0x0112
+_INVISIBLE = 0.5 / 255
 _NOT_A_PICTURE = "is not a JPEG, PNG or WebP file. Send the bytes of the file as they are."
 
 
@@ -29,6 +33,7 @@ class Header(NamedTuple):
         height, width: as stored, before the orientation is applied, int64.
         deep: whether it has 16 bits, bool.
         orientation: EXIF's 1..8, int64.
+        clear: (3,) the samples of a PNG's transparent colour as 16 bits, or -1, int64.
     """
 
     kind: Any
@@ -36,6 +41,7 @@ class Header(NamedTuple):
     width: Any
     deep: Any
     orientation: Any
+    clear: Any
 
 
 class Decoded(NamedTuple):
@@ -76,12 +82,12 @@ def decode(content: Any, index: Any, max_pixels: int) -> Decoded:
     ):
         content = tf.identity(content)
     readers = {JPEG: _read_jpeg, PNG: _read_png, WEBP: _read_webp}
-    branches = {kind: (lambda read=read: read(content)) for kind, read in readers.items()}
+    branches = {kind: (lambda read=read: read(content, header)) for kind, read in readers.items()}
     rgba = tf.switch_case(header.kind, branches)
     rgba.set_shape((None, None, 4))
     rgba = upright(rgba, header.orientation)
     alpha = rgba[..., 3:]
-    return Decoded(rgba[..., :3], alpha, tf.reduce_min(alpha) >= 1.0, header.deep)
+    return Decoded(_hidden_filled(rgba[..., :3], alpha), alpha, tf.reduce_min(alpha) >= 1.0, header.deep)
 
 
 def encode_jpeg(pixels: Any, picture: Decoded) -> Any:
@@ -121,13 +127,12 @@ def read_header(content: Any, index: Any) -> Header:
     Raises:
         InvalidArgumentError: when run, for other bytes and for animations.
     """
-    head = tf.cast(tf.io.decode_raw(tf.strings.substr(content, 0, _HEADER_BYTES), tf.uint8), tf.int64)
     # Zeros behind the end stand for what a file that is cut off does not say.
-    head = tf.concat([head, tf.zeros(64, tf.int64)], axis=0)
+    head = tf.concat([tf.io.decode_raw(content, tf.uint8), tf.zeros(_PADDING, tf.uint8)], axis=0)
     is_jpeg = _starts(head, 0, b"\xff\xd8\xff")
     is_png = _starts(head, 0, b"\x89PNG\r\n\x1a\n") & _starts(head, 12, b"IHDR")
     is_webp = _starts(head, 0, b"RIFF") & _starts(head, 8, b"WEBP")
-    animated = is_webp & _starts(head, 12, b"VP8X") & (head[20] // 2 % 2 == 1)
+    animated = is_webp & _starts(head, 12, b"VP8X") & (_big(head, 20, 1) // 2 % 2 == 1)
     with tf.control_dependencies(
         [
             claim(is_jpeg | is_png | is_webp, "Picture", index, _NOT_A_PICTURE),
@@ -135,16 +140,23 @@ def read_header(content: Any, index: Any) -> Header:
         ]
     ):
         kind = tf.where(is_jpeg, JPEG, tf.where(is_png, PNG, WEBP))
-    one = tf.constant(1, tf.int64)
-    size, orientation = tf.switch_case(
+    nothing = tf.constant([-1, -1, -1], tf.int64)
+    size, orientation, clear, blocks = tf.switch_case(
         kind,
         {
-            JPEG: lambda: (tf.io.extract_jpeg_shape(content, tf.int64)[:2], _jpeg_orientation(head)),
-            PNG: lambda: (tf.stack([_big(head, 20, 4), _big(head, 16, 4)]), one),
-            WEBP: lambda: (_webp_size(head), one),
+            JPEG: lambda: (
+                tf.io.extract_jpeg_shape(content, tf.int64)[:2],
+                *_jpeg_orientation(head, nothing),
+            ),
+            PNG: lambda: (tf.stack([_big(head, 20, 4), _big(head, 16, 4)]), *_png_extras(head, nothing)),
+            WEBP: lambda: (_webp_size(head), *_webp_orientation(head, nothing)),
         },
     )
-    return Header(kind, size[0], size[1], (kind == PNG) & (head[24] == 16), orientation)
+    with tf.control_dependencies(
+        [claim(blocks < _MOST_BLOCKS, "Picture", index, "has too many blocks of metadata. Export it again.")]
+    ):
+        orientation = tf.identity(orientation)
+    return Header(kind, size[0], size[1], (kind == PNG) & (head[24] == 16), orientation, clear)
 
 
 def upright(pixels: Any, orientation: Any) -> Any:
@@ -166,18 +178,44 @@ def claim(holds: Any, *message: Any) -> Any:
 # -- Formats -------------------------------------------------------------------------------------------------
 
 
-def _read_jpeg(content: Any) -> Any:
+def _read_jpeg(content: Any, header: Header) -> Any:
     # The accurate transform is what Pillow and OpenCV use, too.
     pixels = tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
     return _with_alpha(tf.cast(pixels, tf.float32) / 255)
 
 
-def _read_png(content: Any) -> Any:
-    return _with_alpha(tf.cast(tf.io.decode_png(content, dtype=tf.uint16), tf.float32) / 65535)
+def _read_png(content: Any, header: Header) -> Any:
+    """The decoder knows transparent entries of a palette, but no transparent grey or colour."""
+    samples = tf.io.decode_png(content, dtype=tf.uint16)
+    rgba = _with_alpha(tf.cast(samples, tf.float32) / 65535)
+
+    def with_clear_colour() -> Any:
+        wanted = tf.cast(header.clear[: tf.minimum(tf.shape(samples)[2], 3)], tf.uint16)
+        colour = samples[..., : tf.size(wanted)]
+        opaque = tf.reduce_any(colour != wanted, axis=-1, keepdims=True)
+        return tf.concat([rgba[..., :3], tf.cast(opaque, tf.float32)], axis=-1)
+
+    return tf.cond(header.clear[0] >= 0, with_clear_colour, lambda: rgba)
 
 
-def _read_webp(content: Any) -> Any:
+def _read_webp(content: Any, header: Header) -> Any:
     return _with_alpha(tf.cast(tf.io.decode_webp(content)[0], tf.float32) / 255)
+
+
+def _hidden_filled(pixels: Any, alpha: Any) -> Any:
+    """The same as `photo.picture.hidden_filled`."""
+    hidden = alpha < _INVISIBLE
+
+    def filled() -> Any:
+        weight = tf.where(hidden, 0.0, alpha)
+        # Sums over rows first: one long sum in single precision would drift.
+        total = tf.reduce_sum(tf.cast(tf.reduce_sum(weight, axis=1), tf.float64), axis=0)
+        colour = tf.reduce_sum(tf.cast(tf.reduce_sum(weight * pixels, axis=1), tf.float64), axis=0)
+        fill = tf.cast(tf.round(colour / total * 255), tf.float32) / 255
+        return tf.where(hidden, fill, pixels)
+
+    some = tf.reduce_any(hidden) & ~tf.reduce_all(hidden)
+    return tf.cond(some, filled, lambda: pixels)
 
 
 def _with_alpha(pixels: Any) -> Any:
@@ -203,35 +241,103 @@ def _webp_size(head: Any) -> Any:
     return tf.where(_starts(head, 12, b"VP8X"), extended, tf.where(is_lossless, lossless, lossy))
 
 
-def _jpeg_orientation(head: Any) -> Any:
-    """Return the number 1..8 from the EXIF block of a JPEG, 1 where there is none.
+def _find(head: Any, start: int, is_wanted: Any, goes_on: Any, step: Any) -> tuple[Any, Any]:
+    """Walk over blocks; return where the wanted one begins, else behind the end, and how many were passed."""
+    length = tf.shape(head, out_type=tf.int64)[0] - _PADDING
+
+    def searches(place: Any, _: Any) -> Any:
+        near = tf.minimum(place, length)
+        return (place < length) & goes_on(near) & ~is_wanted(near)
+
+    place, passed = tf.while_loop(
+        searches,
+        lambda place, passed: (place + step(tf.minimum(place, length)), passed + 1),
+        (tf.constant(start, tf.int64), tf.constant(0)),
+        maximum_iterations=_MOST_BLOCKS,
+    )
+    place = tf.minimum(place, length)
+    return tf.where(is_wanted(place), place, length), passed
+
+
+def _orientation_at(head: Any, place: Any, skipped: int) -> Any:
+    """Return the orientation of the EXIF data that begins so many bytes behind a block's begin."""
+    length = tf.shape(head, out_type=tf.int64)[0] - _PADDING
+    return tf.cond(
+        place < length, lambda: _exif_orientation(head, place + skipped), lambda: tf.ones((), tf.int64)
+    )
+
+
+def _jpeg_orientation(head: Any, nothing: Any) -> tuple[Any, Any, Any]:
+    """Return the number 1..8 from the EXIF block of a JPEG, 1 where there is none; what PNG has; blocks.
 
     Source: JEITA CP-3451 (EXIF 2.32), section 4.7; segments from ITU-T T.81, annex B.
     """
-    length = tf.shape(head, out_type=tf.int64)[0] - 64
 
     def is_exif(place: Any) -> Any:
         return (head[place + 1] == 0xE1) & _starts(head, place + 4, b"Exif\0\0")
 
-    def goes_on(place: Any) -> Any:
-        inside = place < length
-        place = tf.minimum(place, length)
-        marker = head[place + 1]
+    def is_segment(place: Any) -> Any:
         # 0xDA begins the pixels; a segment is never shorter than its own length field.
-        is_segment = (head[place] == 0xFF) & (marker != 0xDA) & (_big(head, place + 2, 2) >= 2)
-        return inside & is_segment & ~is_exif(place)
+        return (head[place] == 0xFF) & (head[place + 1] != 0xDA) & (_big(head, place + 2, 2) >= 2)
 
-    place = tf.while_loop(
-        goes_on, lambda place: (place + 2 + _big(head, place + 2, 2),), (tf.constant(2, tf.int64),)
-    )[0]
-    place = tf.minimum(place, length)
-    return tf.cond(is_exif(place), lambda: _exif_orientation(head, place + 10), lambda: tf.ones((), tf.int64))
+    place, passed = _find(head, 2, is_exif, is_segment, lambda place: 2 + _big(head, place + 2, 2))
+    return _orientation_at(head, place, 10), nothing, passed
+
+
+def _png_extras(head: Any, nothing: Any) -> tuple[Any, Any, Any]:
+    """Return orientation, transparent colour and blocks of a PNG.
+
+    Source: PNG, third edition, section 11.3.
+    """
+
+    def find(name: bytes) -> tuple[Any, Any]:
+        return _find(
+            head,
+            8,
+            lambda place: _starts(head, place + 4, name),
+            lambda place: ~_starts(head, place + 4, b"IDAT"),
+            lambda place: 12 + _big(head, place, 4),
+        )
+
+    exif, passed = find(b"eXIf")
+    clear, also_passed = find(b"tRNS")
+    length = tf.shape(head, out_type=tf.int64)[0] - _PADDING
+    most = tf.bitwise.left_shift(tf.constant(1, tf.int64), _big(head, 24, 1)) - 1
+    colour = head[25]
+
+    def key() -> Any:
+        places = clear + 8 + tf.cast(colour == 2, tf.int64) * tf.constant([0, 2, 4], tf.int64)
+        return _big(head, places, 2) * 65535 // tf.maximum(most, 1)
+
+    has_key = (clear < length) & ((colour == 0) | (colour == 2))
+    return (
+        _orientation_at(head, exif, 8),
+        tf.cond(has_key, key, lambda: nothing),
+        tf.maximum(passed, also_passed),
+    )
+
+
+def _webp_orientation(head: Any, nothing: Any) -> tuple[Any, Any, Any]:
+    """Source: RFC 9649, section 2.7.1.5; some writers put the heading of JPEG's block before the data."""
+
+    def step(place: Any) -> Any:
+        size = _little(head, place + 4, 4)
+        return 8 + size + size % 2
+
+    place, passed = _find(
+        head, 12, lambda place: _starts(head, place, b"EXIF"), lambda place: head[place] != 0, step
+    )
+    has_heading = _starts(head, place + 8, b"Exif\0\0")
+    orientation = tf.cond(
+        has_heading, lambda: _orientation_at(head, place, 14), lambda: _orientation_at(head, place, 8)
+    )
+    return orientation, nothing, passed
 
 
 def _exif_orientation(head: Any, start: Any) -> Any:
     """Return the orientation in the TIFF block that begins at `start`."""
-    little_first = head[start] == ord("I")
     last = tf.shape(head, out_type=tf.int64)[0] - 16
+    little_first = head[tf.minimum(start, last)] == ord("I")
 
     def number(place: Any, count: int) -> Any:
         # Damaged blocks point anywhere; behind the end there are zeros.
@@ -254,16 +360,17 @@ def _starts(head: Any, place: Any, text: bytes) -> Any:
 
 def _big(head: Any, place: Any, count: int) -> Any:
     """Return the number of `count` bytes at a place, or at each of several, most important byte first."""
-    value = tf.zeros_like(tf.gather(head, place))
-    for i in range(count):
-        value = value * 256 + tf.gather(head, place + i)
-    return value
+    return _number(head, place, range(count))
 
 
 def _little(head: Any, place: Any, count: int) -> Any:
-    value = tf.zeros_like(tf.gather(head, place))
-    for i in reversed(range(count)):
-        value = value * 256 + tf.gather(head, place + i)
+    return _number(head, place, reversed(range(count)))
+
+
+def _number(head: Any, place: Any, order: Iterable[int]) -> Any:
+    value = tf.zeros_like(tf.cast(tf.gather(head, place), tf.int64))
+    for i in order:
+        value = value * 256 + tf.cast(tf.gather(head, place + i), tf.int64)
     return value
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from tf_relight.errors import RelightError
 from tf_relight.films.said import orientation, tags_of
-from tf_relight.photo.reading import turned
+from tf_relight.photo.picture import turned
 
 WRITTEN_FILMS = (".mp4", ".mov", ".mkv")
 # Playlists and network protocols, which could read other files, stay out.
@@ -347,7 +347,11 @@ def _time_of(frame: Any, last: Fraction | None, rate: Fraction) -> Fraction:
 
 
 def _upright(frame: Any, shape: tuple[int, int] | None) -> np.ndarray:
-    """Return the pixels of a frame, turned and mirrored as the file asks; `shape` is that of the first frame, unturned."""
+    """Return the pixels of a frame, turned and mirrored as the file asks.
+
+    Args:
+        shape: height and width of the first frame, unturned.
+    """
     matrix = frame.colorspace
     if matrix == _UNSPECIFIED:
         matrix = _BT709 if frame.height >= _HIGH_DEFINITION else _BT601

@@ -6,8 +6,8 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-_OF_THE_FILE = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "handler_name")
-_OF_THE_FILE += ("vendor_id", "rotate")
+_OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "handler_name"}
+_OF_THE_FILE |= {"vendor_id", "rotate"}
 _APPLE_PLACE = "com.apple.quicktime.location.iso6709"
 CHANGED = "The light of this film was changed by tf_relight."
 _LONGEST = 65_536
@@ -45,7 +45,8 @@ def tags_of(container: Any) -> dict[str, str]:
     for tags in (container.metadata, *({"creation_time": each.get("creation_time", "")} for each in streams)):
         for key, value in tags.items():
             key = key.lower()
-            if value and key not in _OF_THE_FILE and not key.startswith("location-") and len(value) < _LONGEST:
+            is_kept = key not in _OF_THE_FILE and not key.startswith("location-")
+            if is_kept and 0 < len(value) < _LONGEST:
                 found.setdefault(key, value)
     if _APPLE_PLACE in found:
         found.setdefault("location", found[_APPLE_PLACE])

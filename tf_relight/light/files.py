@@ -123,13 +123,11 @@ def _mended(path: Path, pixels: np.ndarray) -> np.ndarray:
         raise RelightError(
             f"{path} holds negative pixels, and light cannot be negative: repair the map first."
         )
-    _LOG.warning(
-        "%s: %d values slightly below zero were set to 0.", path, int(np.count_nonzero(negative))
-    )
+    _LOG.warning("%s: %d values slightly below zero were set to 0.", path, int(np.count_nonzero(negative)))
     return np.maximum(pixels, 0)
 
 
-# -- Radiance -------------------------------------------------------------------------------------------------
+# -- Radiance ------------------------------------------------------------------------------------------------
 
 _SIZE = re.compile(rb"\n([-+])([XY]) (\d{1,9}) ([-+])([XY]) (\d{1,9})\n")
 
@@ -154,7 +152,9 @@ def _read_radiance(path: Path) -> np.ndarray:
     if pixels is None or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise RelightError(f"{path} is broken or cut off: it cannot be decoded.")
     pixels = pixels[..., ::-1].astype(np.float32)
-    down, across = (size[1] == b"-", size[4] == b"+") if size[2] == b"Y" else (size[4] == b"-", size[1] == b"+")
+    down, across = size[1] == b"-", size[4] == b"+"
+    if size[2] == b"X":
+        down, across = size[4] == b"-", size[1] == b"+"
     if size[2] == b"X":
         pixels = pixels.swapaxes(0, 1)
     pixels = pixels[:: 1 if down else -1, :: 1 if across else -1]
@@ -189,7 +189,7 @@ def _quiet_opencv() -> Iterator[None]:
         cv2.utils.logging.setLogLevel(before)
 
 
-# -- OpenEXR --------------------------------------------------------------------------------------------------
+# -- OpenEXR -------------------------------------------------------------------------------------------------
 
 
 def _read_exr(path: Path) -> np.ndarray:
@@ -225,16 +225,17 @@ def _window(header: Mapping[str, Any], name: str) -> tuple[int, int]:
 def _on_display(pixels: np.ndarray, header: Mapping[str, Any]) -> np.ndarray:
     """Return the pixels in the frame they belong to: what was cropped away is black."""
     width, height = _window(header, "displayWindow")
-    left, top = (int(a) - int(b) for a, b in zip(header["dataWindow"][0], header["displayWindow"][0], strict=True))
+    starts = (header[name][0] for name in ("dataWindow", "displayWindow"))
+    left, top = (int(data) - int(display) for data, display in zip(*starts, strict=True))
     if (height, width) == pixels.shape[:2] and (left, top) == (0, 0):
         return pixels
     if not 0 < width * height <= LARGEST_MAP:
         raise ValueError("its display window is out of order")
     whole = np.zeros((height, width, 3), np.float32)
-    rows, columns = slice(max(0, top), top + pixels.shape[0]), slice(max(0, left), left + pixels.shape[1])
-    part = pixels[max(0, -top) :, max(0, -left) :]
-    part = part[: max(0, min(height, rows.stop) - rows.start), : max(0, min(width, columns.stop) - columns.start)]
-    whole[rows.start : rows.start + part.shape[0], columns.start : columns.start + part.shape[1]] = part
+    inside = pixels[max(0, -top) :, max(0, -left) :]
+    place = whole[max(0, top) :, max(0, left) :]
+    rows, columns = (min(a, b) for a, b in zip(inside.shape[:2], place.shape[:2], strict=True))
+    place[:rows, :columns] = inside[:rows, :columns]
     return whole
 
 

@@ -65,7 +65,7 @@ def layout(radiance: np.ndarray) -> str:
     if abs(ratio / 2 - 1) <= _TOLERANCE:
         return "panorama"
     shape = f"is {width} x {height}"
-    wanted = "Give a panorama of 2:1, an angular map of 1:1, a cube cross of 3:4 or 4:3, or a strip of 6 squares"
+    wanted = "Give a panorama of 2:1, an angular map of 1:1, a cross of 3:4 or 4:3, or six squares in a row"
     if abs(ratio - 1) <= _TOLERANCE:
         if _share(radiance, ~_inside(height, width)) > _EMPTY:
             raise ValueError(
@@ -85,8 +85,8 @@ def layout(radiance: np.ndarray) -> str:
                 f"{wanted}"
             )
         return name
-    looks = "like a turned panorama" if abs(ratio * 2 - 1) <= _TOLERANCE else "like an ordinary picture or a crop"
-    raise ValueError(f"{shape}: it looks {looks}. {wanted}")
+    looks = "a turned panorama" if abs(ratio * 2 - 1) <= _TOLERANCE else "an ordinary picture or a crop"
+    raise ValueError(f"{shape}: it looks like {looks}. {wanted}")
 
 
 def _share(radiance: np.ndarray, where: np.ndarray) -> float:
@@ -123,7 +123,7 @@ def _patches(radiance: np.ndarray, name: str) -> Iterator[tuple[np.ndarray, np.n
         return
     cells, faces = _LAYOUTS[name]
     for face, place in faces.items():
-        part = radiance[_cell(*radiance.shape[:2], cells, place)]
+        part = radiance[_cell(radiance.shape[0], radiance.shape[1], cells, place)]
         # A vertical cross folds on from the bottom, so its back stands on its head.
         yield from _face(part[::-1, ::-1] if (name, face) == ("vertical cross", "back") else part, face)
 
@@ -137,9 +137,7 @@ def _angular(radiance: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.
         kept = radius <= 1
         angle, radius = np.pi * radius[kept], np.maximum(radius[kept], 1e-12)
         sine = np.sin(angle)
-        directions = np.stack(
-            [sine * across[kept] / radius, np.cos(angle), -sine * down / radius], axis=-1
-        )
+        directions = np.stack([sine * across[kept] / radius, np.cos(angle), -sine * down / radius], axis=-1)
         yield directions, sine * np.pi / radius * (4 / (height * width)), radiance[row, kept]
 
 

@@ -324,8 +324,8 @@ def lifted(light: np.ndarray) -> np.ndarray:
     if (channels[0] <= 0).any():
         raise ValueError("a light needs a positive ambient coefficient")
     ambient = ATTENUATION[0] * _ONE * channels[0]
-    missing = max(-smallest_shading(channel) / even for channel, even in zip(channels.T, ambient, strict=True))
-    channels[0] *= 1 + max(0.0, missing)
+    least = np.array([smallest_shading(channel) for channel in channels.T])
+    channels[0] *= 1 + max(0.0, float((-least / ambient).max()))
     return channels.reshape(np.shape(light))
 
 

@@ -112,9 +112,7 @@ def of_tiff(exif: Image.Exif) -> Metadata:
         pass
     _drop_what_cannot_be_written(exif)
     block = exif.tobytes().removeprefix(_HEADING) if len(exif) else b""
-    return Metadata(
-        exif=block, xmp=xmp if isinstance(xmp, bytes) else b"", iptc=iptc or b"", dpi=dpi
-    )
+    return Metadata(exif=block, xmp=xmp if isinstance(xmp, bytes) else b"", iptc=iptc or b"", dpi=dpi)
 
 
 def orientation(exif: Image.Exif, xmp: bytes) -> int:
@@ -235,6 +233,7 @@ def _mended_xmp(packet: bytes, size: tuple[int, int], changed: bool) -> bytes:
                 child.appendChild(document.createTextNode(mend[key]))
     if changed:
         roots[0].appendChild(_source_type(document, roots[0].prefix))
+    assert document.documentElement is not None
     body = document.documentElement.toxml().encode()
     head = b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
     return head + body + b'\n<?xpacket end="w"?>'

@@ -47,6 +47,21 @@ class Picture:
         return replace(self, pixels=np.asarray(pixels, dtype=np.float32), metadata=changed)
 
 
+def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Return a view of pixels (H, W, ...) the right way up.
+
+    Args:
+        orientation: EXIF's 1..8; of 5..8 height and width change places. Other numbers change nothing.
+    """
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels
+
+
 def hidden_filled(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Return pixels (H, W, 3) with the colours that alpha (H, W, 1) hides replaced by a neutral one.
 

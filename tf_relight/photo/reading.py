@@ -16,17 +16,17 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from tf_relight.errors import RelightError
 from tf_relight.photo import containers, encodings, icc, metadata
+from tf_relight.photo.colour import linear_to_srgb
 from tf_relight.photo.encodings import Encoding
 from tf_relight.photo.metadata import Metadata
-from tf_relight.photo.picture import Picture, hidden_filled
+from tf_relight.photo.picture import Picture, hidden_filled, turned
+from tf_relight.photo.samples import pixels_8_bit, pixels_16_bit
 from tf_relight.photo.tiff import read_tiff
 
 # Only these decoders may run: some others of Pillow start programs (EPS) or read far more than pictures.
@@ -87,7 +87,8 @@ def read_picture(path: Path | str, max_pixels: int = MAX_PIXELS) -> Picture:
             raise
         except UnidentifiedImageError as error:
             raise RelightError(
-                f"{path} is not a picture that can be read (PNG, JPEG, WebP, TIFF, BMP, AVIF, GIF, PPM or HEIC)."
+                f"{path} is not a picture that can be read (PNG, JPEG, WebP, TIFF, BMP, AVIF, GIF, PPM or "
+                "HEIC)."
             ) from error
         except (Image.DecompressionBombError, MemoryError) as error:
             raise RelightError(f"{path} is too large to read. Make it smaller first.") from error
@@ -126,7 +127,7 @@ def _finished(path: Path, decoded: _Decoded) -> Picture:
     colour, decoded.colour = turned(decoded.colour, decoded.orientation), np.empty(0)
     pixels, note = _to_srgb(np.ascontiguousarray(colour), decoded.profile, decoded.encoding)
     del colour
-    notes = [f"{path.name} {each}" if each.startswith("holds") else f"{path.name}: {each}" for each in decoded.notes]
+    notes = [f"{path.name}{' ' if each.startswith('holds') else ': '}{each}" for each in decoded.notes]
     notes += [f"{path.name}: {note}"] if note else []
     if decoded.alpha is not None:
         pixels = hidden_filled(pixels, decoded.alpha)
@@ -164,8 +165,8 @@ def _heic(path: Path) -> Iterator[Image.Image]:
         import pillow_heif
     except ImportError as error:
         raise RelightError(
-            f"{path} is a HEIC photo. Install what reads it with: pip install 'tf-relight[heic]', or export it "
-            "as JPEG or PNG."
+            f"{path} is a HEIC photo. Install what reads it with: pip install 'tf-relight[heic]', or export "
+            "it as JPEG or PNG."
         ) from error
     try:
         with path.open("rb") as stream, closing(pillow_heif.HeifImageFile(stream)) as image:
@@ -175,7 +176,8 @@ def _heic(path: Path) -> Iterator[Image.Image]:
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise RelightError(
-            f"{path} is a HEIC photo that is damaged or of an unknown kind ({reason}). Export it as JPEG or PNG."
+            f"{path} is a HEIC photo that is damaged or of an unknown kind ({reason}). Export it as JPEG or "
+            "PNG."
         ) from error
 
 
@@ -200,7 +202,7 @@ def _by_pillow(path: Path, image: Image.Image, max_pixels: int, said: Metadata |
     image.load()
     said = said if said is not None else _pillow_metadata(image)
     exif = metadata.load_exif(said.exif)
-    colour, alpha = _pixels_16_bit(path, image, png) if is_deep else _pixels_8_bit(image)
+    colour, alpha = pixels_16_bit(path, image, png) if is_deep else pixels_8_bit(image, png)
     encoding = _encoding_of(path, image, png, exif)
     if png is not None and len(png.chunks.get(b"cICP", b"")) >= 4:
         profile = None  # it comes first: PNG, third edition, section 4.3
@@ -215,7 +217,9 @@ def _is_deep_ppm(path: Path) -> bool:
         return _DEEP_PPM.match(stream.read(4096)) is not None
 
 
-def _encoding_of(path: Path, image: Image.Image, png: containers.PngParts | None, exif: Image.Exif) -> Encoding:
+def _encoding_of(
+    path: Path, image: Image.Image, png: containers.PngParts | None, exif: Image.Exif
+) -> Encoding:
     """Return what says the colours, apart from ICC."""
     if png is not None:
         chunks = png.chunks
@@ -235,7 +239,7 @@ def _encoding_of(path: Path, image: Image.Image, png: containers.PngParts | None
     return encodings.adobe_rgb() if metadata.is_adobe_rgb(exif) else _SRGB
 
 
-# -- Metadata -------------------------------------------------------------------------------------------------
+# -- Metadata ------------------------------------------------------------------------------------------------
 
 
 def _pillow_metadata(image: Image.Image) -> Metadata:
@@ -290,66 +294,7 @@ def _tiff_metadata(path: Path) -> Metadata:
         return Metadata()
 
 
-# -- Pixels ---------------------------------------------------------------------------------------------------
-
-
-def _pixels_8_bit(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return uint8 colour (H, W), (H, W, 3) or (H, W, 4) CMYK, and float32 alpha."""
-    alpha = None
-    if image.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in image.info:
-        grey = image.mode in ("LA", "La", "L")
-        image = image.convert("RGBA")
-        alpha = np.asarray(image.getchannel("A"))[..., None].astype(np.float32) / 255
-        image = image.convert("RGB").getchannel(0) if grey else image.convert("RGB")
-    if image.mode == "LAB":
-        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        image = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB") or image
-    elif image.mode == "1":
-        image = image.convert("L")
-    elif image.mode not in ("L", "RGB", "CMYK"):
-        image = image.convert("RGB")
-    return np.asarray(image), alpha
-
-
-def _pixels_16_bit(
-    path: Path, image: Image.Image, png: containers.PngParts | None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return uint16 colour (H, W) or (H, W, 3), and float32 alpha, of a PNG or PPM."""
-    decoded = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    if decoded is None or decoded.dtype != np.uint16 or decoded.shape[:2] != image.size[::-1]:
-        raise RelightError(f"{path} is an unusual 16-bit {image.format}. Save it as a 16-bit PNG.")
-    decoded = decoded if decoded.ndim == 3 else decoded[..., None]
-    colour = decoded[..., 2::-1] if decoded.shape[2] >= 3 else decoded
-    is_grey = png is not None and png.colour in (0, 4) or png is None and decoded.shape[2] == 1
-    # Pillow refuses files that are cut off, OpenCV fills them with grey; so both have to say the same.
-    other = np.asarray(image if image.mode in ("I;16", "I;16B", "I") else image.convert("RGB"))
-    same = other == (colour[..., 0] if other.ndim == 2 else colour >> 8)
-    if other.ndim == 3 and png is None:
-        same = np.abs(other.astype(np.int16) - (colour >> 8).astype(np.int16)) <= 1  # Pillow rounds PPM
-    if not np.all(same):
-        raise RelightError(f"{path} is read differently by two decoders. Save it again as a 16-bit PNG.")
-    alpha = None
-    if png is not None and png.colour in (4, 6):
-        alpha = decoded[..., 3:].astype(np.float32) / 65535
-    elif png is not None and len(key := png.chunks.get(b"tRNS", b"")) in (2, 6):
-        clear = np.array(struct.unpack(f">{len(key) // 2}H", key), np.uint16)
-        alpha = np.any(colour[..., : len(clear)] != clear, axis=2, keepdims=True).astype(np.float32)
-    return (np.ascontiguousarray(colour[..., 0]) if is_grey else colour), alpha
-
-
-def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Return a view of pixels (H, W, ...) the right way up.
-
-    Args:
-        orientation: EXIF's 1..8; of 5..8 height and width change places. Other numbers change nothing.
-    """
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    return pixels
+# -- Colour -------------------------------------------------------------------------------------------------
 
 
 def _to_srgb(colour: np.ndarray, profile: bytes | None, encoding: Encoding) -> tuple[np.ndarray, str]:
@@ -380,6 +325,6 @@ def _from_float(colour: np.ndarray, is_srgb: bool) -> tuple[np.ndarray, str]:
     if is_srgb or colour.max() <= 1:
         note = "" if is_srgb else "its floating point values have no colour profile and were read as sRGB."
         return np.clip(colour, 0, 1), note
-    linear: Any = encodings.roll_off(np.maximum(colour, 0))
+    linear = encodings.roll_off(np.maximum(colour, 0))
     note = "its floating point values go above 1 and were read as linear light; highlights were compressed."
-    return np.clip(encodings.linear_to_srgb(linear), 0, 1), note
+    return np.clip(linear_to_srgb(linear), 0, 1), note

@@ -171,11 +171,14 @@ class _Layout:
         unusual = min(*self.size, *self.tile) < 1 or page.imagedepth != 1 or not 1 <= self.samples <= 32
         if unusual or self.tile[0] * self.tile[1] > 4 * (height * width + 65536):
             raise self._broken()
-        parts = -(-height // self.tile[0]) * -(-width // self.tile[1]) * (self.samples if self.separate else 1)
+        parts = (
+            -(-height // self.tile[0]) * -(-width // self.tile[1]) * (self.samples if self.separate else 1)
+        )
         if parts > _MOST_PARTS or min(len(self.offsets), len(self.counts)) < parts:
             raise self._broken()
         end = self.path.stat().st_size
-        inside = all(0 < o and 0 < c and o + c <= end for o, c in zip(self.offsets, self.counts, strict=False))
+        places = zip(self.offsets[:parts], self.counts[:parts], strict=True)
+        inside = all(0 < offset and 0 < count and offset + count <= end for offset, count in places)
         needed = height * width * self.samples * self.depth // 8
         ratio = 1 if self.compression == _STORED else _LARGEST_RATIO
         # A file that claims more than its bytes can hold would cost memory before that is found.
@@ -248,7 +251,8 @@ def _by_libtiff(content: bytes, rows: int, row_bytes: int, compression: int) -> 
     """Return unpacked bytes: libtiff is told that they are a grey picture of 8 bits in one strip."""
     tags = [(256, row_bytes), (257, rows), (258, 8), (259, compression), (262, 1), (273, 8), (277, 1)]
     tags += [(278, rows), (279, len(content))]
-    table = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags]
+    table = struct.pack("<H", len(tags)) + b"".join(entries)
     start = 8 + len(content)
     file = b"II*\0" + struct.pack("<I", start) + content + table + bytes(4)
     with Image.open(io.BytesIO(file), formats=["TIFF"]) as image:

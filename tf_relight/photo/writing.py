@@ -95,9 +95,7 @@ def write_picture(
     return tuple(notes)
 
 
-def _encode(
-    samples: np.ndarray, kind: str, quality: int, copy: ForCopy
-) -> tuple[bytes, tuple[str, ...]]:
+def _encode(samples: np.ndarray, kind: str, quality: int, copy: ForCopy) -> tuple[bytes, tuple[str, ...]]:
     """Return the file, and sentences without a subject about what found no place in it."""
     if kind == "TIFF":
         return copying.encode_tiff(samples, copy), ()

@@ -366,7 +366,9 @@ def write_as_paper(path: Path, picture: Picture, *, strip: bool = False) -> tupl
     lost = ["transparency"] if picture.alpha is not None else []
     lost += ["16 bits"] if picture.bits == 16 else []
     notes = [f"{path.name}: {note}" for note in (*copy.notes, *too_large)]
-    return (*notes, f"{path.name}: the official demo's JPEG has no {' and no '.join(lost)}.") if lost else (*notes,)
+    if lost:
+        notes.append(f"{path.name}: the official demo's JPEG has no {' and no '.join(lost)}.")
+    return tuple(notes)
 
 
 def light_of_photo(path: Path | str, loaded: LoadedModel) -> Light:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from export.photo_graph import picture_codec
-from tests.picture_files import orientation_exif, png_bytes
+from tests.picture_files import orientation_exif, png_bytes, png_chunk
 from tf_relight.photo.reading import read_picture
 
 LIMIT = 5000
@@ -41,6 +42,19 @@ def animation() -> bytes:
     return stream.getvalue()
 
 
+def clear_colour(samples: np.ndarray, key: tuple[int, ...]) -> bytes:
+    return png_bytes(samples, png_chunk(b"tRNS", struct.pack(f">{len(key)}H", *key)))
+
+
+FEW = RGBA[..., :3] // 100
+LARGE_BLOCK = b"\xff\xe2" + struct.pack(">H", 65_000) + b"x" * 64_998
+
+
+def behind_large_blocks(content: bytes) -> bytes:
+    """The JPEG with 650 KB of other metadata before its EXIF block."""
+    return content[:2] + LARGE_BLOCK * 10 + content[2:]
+
+
 FILES = {
     "jpeg": file_of("RGB", "JPEG"),
     "grey jpeg": file_of("L", "JPEG"),
@@ -61,6 +75,17 @@ FILES = {
     "lossless webp": file_of("RGB", "WEBP", lossless=True),
     "lossless webp with alpha": file_of("RGBA", "WEBP", lossless=True),
     "webp with metadata": file_of("RGB", "WEBP", exif=orientation_exif(1)),
+    "png with a clear grey": clear_colour(FEW[..., :1], (1,)),
+    "png with a clear colour": clear_colour(FEW // 2, (1, 0, 1)),
+    "16 bits with a clear grey": clear_colour(DEEP[..., :1], (int(DEEP[3, 4, 0]),)),
+    "16 bits with a clear colour": clear_colour(DEEP[..., :3], tuple(int(v) for v in DEEP[3, 4, :3])),
+    "grey of 4 bits with a clear one": file_of("L", "PNG", bits=4, transparency=5),
+    "palette with a clear entry": file_of("P", "PNG", transparency=3),
+    "turned png": png_bytes(RGBA, png_chunk(b"eXIf", orientation_exif(6))),
+    "mirrored webp": file_of("RGB", "WEBP", exif=orientation_exif(5)),
+    "jpeg with its orientation behind 650 KB": behind_large_blocks(
+        file_of("RGB", "JPEG", exif=b"Exif\0\0" + orientation_exif(7))
+    ),
 }
 
 
@@ -99,6 +124,22 @@ def _big_endian(orientation: int) -> bytes:
 def test_damaged_metadata_does_not_cost_the_picture(block, decode):
     found = decode(file_of("RGB", "JPEG", exif=b"Exif\0\0" + block))
     assert found.pixels.shape == (33, 47, 3)
+
+
+def test_colours_that_alpha_hides_do_not_reach_the_network(decode):
+    hidden = RGBA.copy()
+    hidden[:20, :, 3] = 0
+    other = hidden.copy()
+    other[:20, :, :3] = 255 - other[:20, :, :3]
+    found, same = decode(png_bytes(hidden)), decode(png_bytes(other))
+    np.testing.assert_array_equal(found.pixels, same.pixels)
+    assert found.alpha[:20].max() == 0 and np.ptp(found.pixels[:20], axis=(0, 1)).max() == 0
+
+
+def test_endless_metadata_is_refused(decode):
+    content = FILES["jpeg"][:2] + b"\xff\xe5\0\4ab" * 6000 + FILES["jpeg"][2:]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="too many blocks"):
+        decode(content)
 
 
 BAD = {
