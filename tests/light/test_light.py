@@ -266,7 +266,7 @@ def test_broken_maps_are_refused(tmp_path):
         Light.from_hdr(tmp_path / "map.png")
 
 
-@pytest.mark.parametrize("value,message", [(-1.0, "negative"), (np.inf, "infinite"), (np.nan, "not numbers")])
+@pytest.mark.parametrize("value,message", [(-1.0, "negative"), (np.nan, "not numbers")])
 def test_pixels_that_are_no_light_are_refused(tmp_path, monkeypatch, value, message):
     pixels = np.ones((8, 16, 3), np.float32)
     pixels[3, 4] = value

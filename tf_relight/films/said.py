@@ -1,4 +1,4 @@
-"""What a film's file says beside its frames: which way up it stands, and when, where and by whom it was made."""
+"""What a film file says beside its frames: which way up it stands; when, where and by whom it was made."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 from xml.dom import minidom
@@ -140,6 +141,12 @@ def for_copy(metadata: Metadata, size: tuple[int, int]) -> ForCopy:
 
     What cannot be read is left out; `notes`, sentences without a subject, say so.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns about damaged tags, which are left out
+        return _for_copy(metadata, size)
+
+
+def _for_copy(metadata: Metadata, size: tuple[int, int]) -> ForCopy:
     notes = []
     exif = load_exif(metadata.exif)
     if metadata.exif and not len(exif):
