@@ -87,14 +87,14 @@ def test_every_option_arrives(monkeypatch, capsys):
         sys.modules, "tf_relight.relighting.photos", SimpleNamespace(relight_photos=relight_photos)
     )
     command = "image a.png c.png -o out --method dpr512 --from left --up 30 --strength .5 --size 256"
-    command += " --temperature 3000 --keep-background --sphere"
+    command += " --temperature 3000 --keep-background --sphere --strip"
     assert cli.main(command.split()) == 0
     light = seen.pop("light")
     np.testing.assert_array_equal(light.coefficients, Light.from_direction(-90, 30).coefficients)
     assert seen == {
         "paths": ["a.png", "c.png"], "out": "out", "method": "dpr512", "weights": None, "light_from": None,
         "strength": 0.5, "size": 256, "temperature": 3000, "keep_background": True, "sphere": True,
-        "paper": False, "mode": None,
+        "paper": False, "mode": None, "strip": True,
     }  # fmt: skip
     captured = capsys.readouterr()
     assert captured.out == "b.png\n" and captured.err == "relight: a note\n"

@@ -90,7 +90,7 @@ def look(path: Path) -> Glance:
         try:
             height, width = read_picture(path).size
         except RelightError as error:
-            if glance is not None and ends_oddly:
+            if ends_oddly:
                 raise RelightError(f"{path} is cut short; copy or download it again.") from error
             raise
         glance = glance or Glance(width, height, "RGB")
