@@ -1,4 +1,4 @@
-"""What a photo says beside its pixels: kept in every format that has a place for it, and mended for the copy."""
+"""What a photo says beside its pixels: kept in every format with a place for it, and mended for the copy."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from tf_relight.errors import RelightError
 from tf_relight.photo.containers import PNG_END, PNG_START, scan_png
 from tf_relight.photo.listing import READ_SUFFIXES
 from tf_relight.photo.picture import hidden_filled, to_u8
-from tf_relight.photo.reading import MAX_PIXELS, read_picture
+from tf_relight.photo.reading import MAX_PIXELS, PILLOW_FORMATS, read_picture
 
 PICTURE_SUFFIXES = READ_SUFFIXES
 """File endings that count as pictures in a dataset folder."""
@@ -83,7 +84,7 @@ def look(path: Path) -> Glance:
             handle.seek(max(0, length - _TAIL))
             end = handle.read()
         glance = _png_header(start) if start.startswith(PNG_START) else _header(path)
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
+    except (OSError, struct.error) as error:
         raise RelightError(_complaint(path, error)) from error
     ends_oddly = _ends_oddly(start, end, length)
     if glance is None or ends_oddly:
@@ -99,13 +100,15 @@ def look(path: Path) -> Glance:
 
 def _header(path: Path) -> Glance | None:
     """Return what Pillow reads from the heading; None where only decoding can tell."""
-    try:
-        with Image.open(path) as picture:
-            return Glance(*picture.size, picture.mode)
-    except OSError as error:
-        if error.errno is not None or path.stat().st_size == 0:
-            raise
-        return None
+    with path.open("rb") as stream, warnings.catch_warnings():
+        if not stream.read(1):
+            raise OSError("empty")
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(stream, formats=PILLOW_FORMATS) as picture:
+                return Glance(*picture.size, picture.mode)
+        except Exception:  # decoders raise anything for damaged files
+            return None
 
 
 def _ends_oddly(start: bytes, end: bytes, length: int) -> bool:

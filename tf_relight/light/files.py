@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from tf_relight.errors import RelightError, suggest
 from tf_relight.light import text as light_text
 from tf_relight.light.spherical_harmonics import FRAMES, Frame
 from tf_relight.photo.colour import XYZ_TO_RGB
+from tf_relight.photo.quiet import quiet_stderr
 
 HDR_SUFFIXES = (".hdr", ".exr", ".pic")
 LARGEST_TEXT = 64 * 1024
@@ -200,11 +202,13 @@ def _read_exr(path: Path) -> np.ndarray:
             "Reading .exr needs the package OpenEXR: pip install 'tf_relight[exr]', or convert it to .hdr."
         ) from error
     try:
-        with OpenEXR.File(str(path), separate_channels=True, header_only=True) as file:
+        with _quiet_openexr(), OpenEXR.File(str(path), separate_channels=True, header_only=True) as file:
             width, height = _window(file.header(), "dataWindow")
         if not 0 < width * height <= LARGEST_MAP:
             raise RelightError(f"{path} is larger than {LARGEST_MAP / 1e6:.0f} million pixels.")
-        with OpenEXR.File(str(path), separate_channels=True) as file:
+        with _quiet_openexr(), OpenEXR.File(str(path), separate_channels=True) as file:
+            if not file.parts:  # the package leaves out what it cannot decode
+                raise RelightError(f"{path} is not a readable .exr map: it is damaged or cut off.")
             header, channels = file.header(), file.channels()
             if any(name not in channels for name in "RGB"):
                 raise RelightError(_other_channels(path, channels, len(file.parts)))
@@ -215,6 +219,13 @@ def _read_exr(path: Path) -> np.ndarray:
     except Exception as error:  # the package raises many kinds for damaged files
         reason = " ".join(str(error).split())[:200]
         raise RelightError(f"{path} is not a readable .exr map: {reason}.") from error
+
+
+@contextmanager
+def _quiet_openexr() -> Iterator[None]:
+    """Keep the package's own words about a damaged file off the terminal, those printed by Python too."""
+    with quiet_stderr(), redirect_stdout(io.StringIO()):
+        yield
 
 
 def _window(header: Mapping[str, Any], name: str) -> tuple[int, int]:

@@ -258,7 +258,7 @@ def smallest_shading(light: np.ndarray) -> float:
     for _ in range(200):
         middle = (low + high) / 2
         gaps = np.maximum(values + middle, 1e-140)
-        if np.sum((slope / gaps) ** 2) > 1:
+        if np.linalg.norm(slope / gaps) > 1:
             low = middle
         else:
             high = middle

@@ -42,6 +42,7 @@ WHITE = 203.0
 _HLG_PEAK = 1000.0
 _KNEE = 0.75  # linear light from which highlights are rolled off
 _PEAK = 1000.0 / WHITE  # becomes white
+_DAZZLING = np.float32(1e6)  # whose square is still a number
 
 
 class Encoding(NamedTuple):
@@ -126,6 +127,7 @@ def roll_off(linear: np.ndarray) -> np.ndarray:
 
     Source: Reinhard et al., "Photographic Tone Reproduction", 2002, equation 4, above a knee.
     """
+    linear = np.minimum(linear, _DAZZLING)
     brightest = np.maximum(linear.max(axis=-1, keepdims=True), 1e-9)
     above = np.maximum(brightest - _KNEE, 0) / (1 - _KNEE)
     end = (_PEAK - _KNEE) / (1 - _KNEE)

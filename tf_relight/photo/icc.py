@@ -56,12 +56,18 @@ class MatrixProfile:
 
         Args:
             pixels: uint8, uint16, or floating point 0..1.
+
+        Raises:
+            ValueError: a curve gives what is not a number.
         """
         if pixels.dtype.kind == "f":
             tables = None
         else:
             steps = np.linspace(0, 1, int(np.iinfo(pixels.dtype).max) + 1)
-            tables = [curve(steps).astype(np.float32) for curve in self.curves]
+            with np.errstate(all="ignore"):
+                tables = [curve(steps).astype(np.float32) for curve in self.curves]
+            if not np.isfinite(tables).all():
+                raise ValueError("ICC profile with a curve out of order")
         result = np.empty(pixels.shape, np.float32)
         rows = max(1, _STRIP // pixels.shape[1])
         for top in range(0, len(pixels), rows):

@@ -12,7 +12,7 @@ import re
 import struct
 import warnings
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -26,11 +26,12 @@ from tf_relight.photo.colour import linear_to_srgb
 from tf_relight.photo.encodings import Encoding
 from tf_relight.photo.metadata import Metadata
 from tf_relight.photo.picture import Picture, hidden_filled, turned
+from tf_relight.photo.quiet import quiet_stderr
 from tf_relight.photo.samples import pixels_8_bit, pixels_16_bit
 from tf_relight.photo.tiff import read_tiff
 
 # Only these decoders may run: some others of Pillow start programs (EPS) or read far more than pictures.
-_READABLE = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "PPM")
+PILLOW_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "PPM")
 MAX_PIXELS = 150_000_000
 _LARGEST_FILE = 16  # bytes a pixel of the limit
 _RAW_SUFFIXES = (".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".raf", ".rw2", ".pef", ".srw")
@@ -155,7 +156,7 @@ def _decode(path: Path, max_pixels: int) -> _Decoded:
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS and b"avif" not in head:
         with _heic(path) as image:
             return _by_pillow(path, image, max_pixels, _pillow_metadata(image))
-    with Image.open(path, formats=_READABLE) as image:
+    with Image.open(path, formats=PILLOW_FORMATS) as image:
         return _by_pillow(path, image, max_pixels, said)
 
 
@@ -199,7 +200,8 @@ def _by_pillow(path: Path, image: Image.Image, max_pixels: int, said: Metadata |
     if image.mode == "F" or image.mode.startswith("I") and not is_deep:
         raise RelightError(f"{path} holds 32-bit or floating point values. Save it with 8 or 16 bits.")
     profile = image.info.get("icc_profile")
-    image.load()
+    with quiet_stderr() if image.format == "TIFF" else nullcontext():
+        image.load()
     said = said if said is not None else _pillow_metadata(image)
     exif = metadata.load_exif(said.exif)
     colour, alpha = pixels_16_bit(path, image, png) if is_deep else pixels_8_bit(image, png)

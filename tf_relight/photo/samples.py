@@ -12,6 +12,7 @@ from PIL import Image, ImageCms
 
 from tf_relight.errors import RelightError
 from tf_relight.photo import containers
+from tf_relight.photo.quiet import quiet_stderr
 
 
 def pixels_8_bit(image: Image.Image, png: containers.PngParts | None) -> tuple[np.ndarray, np.ndarray | None]:
@@ -40,7 +41,8 @@ def pixels_16_bit(
     path: Path, image: Image.Image, png: containers.PngParts | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Return uint16 colour (H, W) or (H, W, 3), and float32 alpha, of a PNG or PPM."""
-    decoded = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    with quiet_stderr():
+        decoded = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is None or decoded.dtype != np.uint16 or decoded.shape[:2] != image.size[::-1]:
         raise RelightError(f"{path} is an unusual 16-bit {image.format}. Save it as a 16-bit PNG.")
     decoded = decoded if decoded.ndim == 3 else decoded[..., None]

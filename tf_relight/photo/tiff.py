@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import logging
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from tf_relight.errors import RelightError
+from tf_relight.photo.quiet import quiet_stderr
 
 _STORED, _LZW, _DEFLATE = 1, 5, (8, 32946)
 _UNPACKED = (_STORED, _LZW, *_DEFLATE, 32773, 34925, 50000)  # also PackBits, LZMA and Zstandard
@@ -220,7 +222,9 @@ class _Layout:
         row_bytes = -(-width * samples * self.depth // 8)
         if self.reversed_bits:
             content = content.translate(_REVERSED)
-        if self.compression != _STORED:
+        if self.compression in _DEFLATE:
+            content = zlib.decompressobj().decompress(content, rows * row_bytes)
+        elif self.compression != _STORED:
             content = _by_libtiff(content, rows, row_bytes, self.compression)
         if len(content) < rows * row_bytes:
             raise self._broken()
@@ -255,7 +259,7 @@ def _by_libtiff(content: bytes, rows: int, row_bytes: int, compression: int) -> 
     table = struct.pack("<H", len(tags)) + b"".join(entries)
     start = 8 + len(content)
     file = b"II*\0" + struct.pack("<I", start) + content + table + bytes(4)
-    with Image.open(io.BytesIO(file), formats=["TIFF"]) as image:
+    with quiet_stderr(), Image.open(io.BytesIO(file), formats=["TIFF"]) as image:
         return image.tobytes()
 
 
