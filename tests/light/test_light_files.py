@@ -32,7 +32,7 @@ def light_of(path, content, frame=None):
     return Light.from_file(path, frame)
 
 
-# -- Text -----------------------------------------------------------------------------------------------------
+# -- Text ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_what_cannot_be_read_is_named(tmp_path, content, words):
     assert str(tmp_path / "light.txt") in str(caught.value) and "\n" not in str(caught.value)
 
 
-# -- Layouts --------------------------------------------------------------------------------------------------
+# -- Layouts -------------------------------------------------------------------------------------------------
 
 
 def radiance(directions):
@@ -263,7 +263,7 @@ def test_radiance_files_in_xyz(tmp_path):
     np.testing.assert_allclose(read_hdr(path), 1, atol=0.03)
 
 
-# -- Damaged pixels -------------------------------------------------------------------------------------------
+# -- Damaged pixels ------------------------------------------------------------------------------------------
 
 
 def exr(path, channels, **header):
@@ -322,7 +322,7 @@ def test_a_cropped_exr_is_put_back_into_its_frame(tmp_path):
     np.testing.assert_array_equal(read_hdr(cropped), whole)
 
 
-# -- Irradiance -----------------------------------------------------------------------------------------------
+# -- Irradiance ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ambient", [0.0, 0.003, 0.02])

@@ -222,9 +222,8 @@ def fuzz(kind: str, count: int, seed: int, folder: Path) -> Counter[str]:
         if seconds > longest:
             longest, slowest = seconds, name
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"{count} damaged {kind}: {dict(counts)}; longest {longest:.2f} s ({slowest}); {memory:.0f} MiB at most"
-    )
+    worst = f"longest {longest:.2f} s ({slowest}); {memory:.0f} MiB at most"
+    print(f"{count} damaged {kind}: {dict(counts)}; {worst}")
     return counts
 
 

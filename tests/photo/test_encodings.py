@@ -165,3 +165,15 @@ def test_avif_names_its_colours(tmp_path, code, words):
     plain = read_picture(file_in(tmp_path, "webp", IN_ADOBE)).pixels
     assert np.abs(picture.pixels - plain).max() > 0.01
     assert (words in picture.notes[0]) if words else picture.notes == ()
+
+
+def test_a_photo_that_was_encoded_as_pq_looks_as_before(tmp_path):
+    """The other way round, by the standards: sRGB at 203 nits, BT.2020 primaries, ST 2084."""
+    to_2020 = np.linalg.inv(from_cicp(9, 8).profile.matrix)
+    light = np.clip(srgb_to_linear(SMOOTH / 255).astype(np.float64) @ to_2020.T, 0, None) * 203 / 10_000
+    power = light ** (2610 / 16384)
+    encoded = ((3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power)) ** (2523 / 32)
+    chunk = png_chunk(b"cICP", bytes([9, 16, 0, 1]))
+    path = chunk_file(tmp_path, np.rint(encoded * 65535).astype(np.uint16), chunk)
+    found = read_picture(path).pixels
+    np.testing.assert_allclose(found, SMOOTH / 255, atol=0.02)

@@ -242,3 +242,14 @@ def test_what_is_too_large_for_a_jpeg_is_named():
     assert "camera's own notes" in notes[0] and "IPTC data is too large" in notes[1]
     with Image.open(io.BytesIO(content)) as image:
         assert image.getexif()[0x010F] == "Maker"
+
+
+def test_the_official_demos_jpeg_keeps_it_too(camera, tmp_path):
+    from tf_relight.relighting.portraits import write_as_paper
+
+    write_as_paper(tmp_path / "a.jpg", relit(read_picture(camera)))
+    with Image.open(tmp_path / "a.jpg") as image:
+        check_exif(image.getexif(), (64, 48))
+        assert SOURCE_TYPE.encode() in image.info["xmp"]
+    write_as_paper(tmp_path / "b.jpg", relit(read_picture(camera)), strip=True)
+    assert b"Exif" not in (tmp_path / "b.jpg").read_bytes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import resource
 import struct
 import subprocess
 import sys
@@ -350,6 +351,22 @@ def test_size_is_checked_before_decoding(write):
         read_picture(path)
     with pytest.raises(RelightError, match="limit of 10"):
         read_picture(write("b.png", Image.fromarray(COLOUR)), max_pixels=10)
+
+
+def test_large_claims_of_small_files_cost_nothing(write):
+    from tf_relight.data.pictures import read_rgb
+
+    path = write("a.png", png_bytes(COLOUR, size=(12_000, 12_000)))
+    whole = png_bytes(SMOOTH)
+    long = whole.replace(whole[whole.index(b"IDAT") - 4 :][:8], b"\x7f\xff\xff\xffIDAT")
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for read in (read_picture, read_rgb):
+        for content in (path.read_bytes(), long):
+            path.write_bytes(content)
+            with pytest.raises(RelightError, match="damaged or cut off"):
+                read(path)
+    assert time.monotonic() - began < 1
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
 
 
 def test_raw_files_are_named(write):

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from tf_relight.errors import RelightError
-from tf_relight.photo.containers import PNG_END, PNG_START, scan_png
+from tf_relight.photo.containers import PNG_START, scan_png
 from tf_relight.photo.listing import READ_SUFFIXES
 from tf_relight.photo.picture import hidden_filled, to_u8
 from tf_relight.photo.reading import MAX_PIXELS, PILLOW_FORMATS, read_picture
@@ -27,6 +27,7 @@ from tf_relight.photo.reading import MAX_PIXELS, PILLOW_FORMATS, read_picture
 PICTURE_SUFFIXES = READ_SUFFIXES
 """File endings that count as pictures in a dataset folder."""
 
+_PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 _PNG_MODES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGBA"}
 _PNG_MEANINGS = (b"cICP", b"iCCP", b"gAMA", b"cHRM", b"tRNS", b"eXIf")
 _TAIL = 4096  # some writers append bytes after the end mark
@@ -114,7 +115,7 @@ def _header(path: Path) -> Glance | None:
 def _ends_oddly(start: bytes, end: bytes, length: int) -> bool:
     """Whether the end mark is not where it mostly is, or the file is shorter than its header says."""
     if start.startswith(PNG_START):
-        return PNG_END not in end
+        return _PNG_END not in end
     if start.startswith(b"\xff\xd8"):
         # JPEG data cannot hold its own end mark, and a thumbnail's lies near the start of the file.
         return b"\xff\xd9" not in end
@@ -140,15 +141,16 @@ def _png_header(start: bytes) -> Glance:
 
 def _is_plain_png(data: bytes) -> bool:
     """A whole PNG whose numbers can be taken as they are: 8 bits, sRGB, no transparent colour."""
-    if not data.startswith(PNG_START) or len(data) < 33 or data[24] > 8 or PNG_END not in data[-_TAIL:]:
-        return False  # libpng writes its own complaints about cut files to the terminal
-    width, height = struct.unpack(">II", data[16:24])
-    if width * height > MAX_PIXELS:
+    if not data.startswith(PNG_START) or len(data) < 33 or data[24] > 8:
         return False
     try:
-        chunks = scan_png(io.BytesIO(data), _PNG_MEANINGS).chunks
+        parts = scan_png(io.BytesIO(data), _PNG_MEANINGS)
     except ValueError:
         return False
+    pixels = parts.width * parts.height
+    if not parts.whole or pixels > MAX_PIXELS or parts.is_more_than(len(data)):
+        return False  # libpng writes its own complaints about cut files to the terminal
+    chunks = parts.chunks
     if b"sRGB" in chunks and not chunks.keys() & {b"cICP", b"iCCP", b"tRNS", b"eXIf"}:
         return True
     return not any(name in chunks for name in _PNG_MEANINGS)

@@ -9,12 +9,12 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
-_MOST_PARTS = 65_536  # segments or chunks before the pixels
+_MOST_PARTS = 65_536  # segments before the pixels
+_MOST_CHUNKS = 1 << 20  # pixels come in pieces of 8 KiB and more
 _EXIF, _XMP, _ICC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _IPTC_RESOURCE = 0x0404
 PNG_START = b"\x89PNG\r\n\x1a\n"
-PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 
 
 @dataclass
@@ -96,36 +96,57 @@ def photoshop_block(iptc: bytes) -> bytes:
 
 @dataclass
 class PngParts:
-    """What a PNG says before its pixels; `chunks` holds the first of each kind, without the pixels."""
+    """What a PNG says around its pixels.
 
+    Attributes:
+        chunks: names of all chunks before the pixels, with the content of those that were wanted.
+        whole: whether its end mark was reached.
+    """
+
+    width: int
+    height: int
     bits: int
     colour: int
     chunks: dict[bytes, bytes]
+    whole: bool = False
+
+    def is_more_than(self, length: int) -> bool:
+        """Whether so many bytes cannot hold its pixels: Deflate packs 1032 bytes into one at most."""
+        samples = {2: 3, 4: 2, 6: 4}.get(self.colour, 1)
+        return self.width * self.height * samples * self.bits // 8 > 1040 * length
 
 
 def scan_png(stream: BinaryIO, wanted: tuple[bytes, ...]) -> PngParts:
-    """Read the heading and some chunks of a PNG.
+    """Walk over the chunks of a PNG.
 
     Raises:
-        ValueError: not a PNG, or more chunks than any program writes.
+        ValueError: not a PNG, a chunk that is longer than the file, for which decoders would reserve memory,
+            or more chunks than any program writes.
     """
+    end = stream.seek(0, 2)
     stream.seek(0)
     start = stream.read(33)
     if not start.startswith(PNG_START) or len(start) < 33:
         raise ValueError("no PNG heading")
-    parts = PngParts(start[24], start[25], {})
-    for _ in range(_MOST_PARTS):
+    width, height = struct.unpack(">II", start[16:24])
+    parts = PngParts(width, height, start[24], start[25], {})
+    place, in_pixels = 33, False
+    for _ in range(_MOST_CHUNKS):
+        stream.seek(place)
         head = stream.read(8)
-        if len(head) < 8 or head[4:] in (b"IDAT", b"IEND"):
+        if len(head) < 8:
             return parts
         length, name = struct.unpack(">I4s", head)
-        if name in wanted and name not in parts.chunks and length <= 1 << 20:
-            parts.chunks[name] = stream.read(length)
-            stream.seek(4, 1)
-        else:
-            parts.chunks.setdefault(name, b"")
-            stream.seek(length + 4, 1)
-    raise ValueError("too many chunks before its pixels")
+        place += 12 + length
+        if name == b"IEND":
+            parts.whole = True
+            return parts
+        if place > end:
+            raise ValueError("a chunk goes on behind the end of the file")
+        in_pixels = in_pixels or name == b"IDAT"
+        if not in_pixels and parts.chunks.get(name, b"") == b"":
+            parts.chunks[name] = stream.read(length) if name in wanted and length <= 1 << 20 else b""
+    raise ValueError("too many chunks")
 
 
 def find_nclx(stream: BinaryIO) -> tuple[int, int] | None:

@@ -10,8 +10,7 @@ from tf_relight.photo.writing import WRITTEN_SUFFIXES
 
 READ_SUFFIXES = (
     *WRITTEN_SUFFIXES,
-    *(".jfif", ".jpe", ".mpo", ".gif", ".ppm", ".pgm", ".pbm", ".pnm"),
-    *(".heic", ".heif", ".hif"),
+    *(".mpo", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".hif"),
 )
 """Endings that count as pictures in folders; HEIC needs an extra, and says so."""
 

@@ -1,4 +1,4 @@
-"""Keeping the words of libraries written in C about damaged files off the terminal; the sentence says it all."""
+"""Keeping the words of C libraries about damaged files off the terminal; the one sentence says it all."""
 
 from __future__ import annotations
 

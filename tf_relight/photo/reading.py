@@ -196,6 +196,8 @@ def _by_pillow(path: Path, image: Image.Image, max_pixels: int, said: Metadata |
     if image.format == "PNG":
         with path.open("rb") as stream:
             png = containers.scan_png(stream, _PNG_COLOUR)
+        if png.is_more_than(path.stat().st_size):  # found before memory is spent on it
+            raise ValueError("too short for its size")
     is_deep = png is not None and png.bits == 16 or image.format == "PPM" and _is_deep_ppm(path)
     if image.mode == "F" or image.mode.startswith("I") and not is_deep:
         raise RelightError(f"{path} holds 32-bit or floating point values. Save it with 8 or 16 bits.")
