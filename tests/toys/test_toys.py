@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.toys import sfsnet_like, siamese
+from tests.toys import TOYS, sfsnet_like, siamese
 from tf_relight import methods
 from tf_relight.cli.main import main
 from tf_relight.contract.card import MethodInfo, Port
@@ -37,9 +37,8 @@ def trained(folder: Path, method: str, *, resume: bool = False) -> dict[str, np.
     from tf_relight.training.run import train
     from tf_relight.weights.file import read_weights
 
-    return read_weights(
-        train(load_config(config_file(folder, method)), resume=resume, progress=False)
-    ).tensors
+    config = load_config(config_file(folder, method))
+    return read_weights(train(config, resume=resume, progress=False)).tensors
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +46,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a finished run of each toy."""
     folder = tmp_path_factory.mktemp("toys")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("toy_sfsnet", "toy_siamese"):
-            patch.setitem(
-                methods.METHODS, name, f"tests.toys.{'sfsnet_like' if 'sfs' in name else 'siamese'}"
-            )
+        for name, module in TOYS.items():
+            patch.setitem(methods.METHODS, name, module)
             trained(folder, name)
     return folder
 
@@ -79,8 +76,9 @@ def test_weights_do_not_hold_what_only_the_training_needs(runs):
 def test_a_run_that_was_cut_off_in_the_second_stage_ends_bit_for_bit_the_same(runs, tmp_path, monkeypatch):
     from tf_relight.training.loop import Trainer
 
-    whole = trained(tmp_path / "whole" if (tmp_path / "whole").mkdir() is None else tmp_path, "toy_sfsnet")
-    (tmp_path / "cut").mkdir()
+    for name in ("whole", "cut"):
+        (tmp_path / name).mkdir()
+    whole = trained(tmp_path / "whole", "toy_sfsnet")
     save = Trainer._save
 
     def stop(self: Trainer, step: int) -> None:
@@ -187,7 +185,7 @@ def with_stage(monkeypatch, number: int, **changes) -> None:
     [
         ({"losses": (LossTerm("l1", 1.0, "albdo", "albedo"),)}, "asks for 'albdo', which is neither a field"),
         ({"losses": (LossTerm("l1", 1.0, "albedo", "albdo"),)}, "asks for 'albdo', which is neither a field"),
-        ({"losses": (LossTerm("l7", 1.0, "albedo", "albedo"),)}, "no known loss 'l7'"),
+        ({"losses": (LossTerm("l7", 1.0, "albedo", "albedo"),)}, "has the unknown loss 'l7'"),
         ({"losses": (LossTerm("l1", 1.0, "albedo", "albedo", "skin"),)}, "asks for 'skin', which is neither"),
         ({"losses": (LossTerm("l1", 1.0, "albedo", "more.albedo"),)}, "has no stream 'more'"),
         ({"losses": (LossTerm("l1", 1.0, "albedo", "light"),)}, "cannot be computed on these data"),

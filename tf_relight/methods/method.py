@@ -133,14 +133,35 @@ class Method:
             )
         own = getattr(self.networks, "predict", None)
         found = run_once(model, given) if own is None else own(model, given, mode)
+        self._check_outputs({name: value.shape for name, value in found.items()})
+        return found
+
+    def check_networks(self, model: keras.Model) -> None:
+        """Compare the card with the networks, on an empty picture.
+
+        Raises:
+            RelightError: they take or give something else than the card says.
+        """
+        side = max(getattr(model, "smallest", 1), 2 * self.info.size_multiple)
+        shapes = {port.name: tuple(side if n is None else n for n in port.shape) for port in self.info.inputs}
+        inputs = {name: np.zeros((1, *shape), np.float32) for name, shape in shapes.items()}
+        try:
+            outputs = model.infer(inputs, training=False)
+        except KeyError as error:
+            raise RelightError(
+                f"The networks of '{self.name}' ask for an input {error}, which its card does not have: "
+                f"it has {', '.join(shapes)}."
+            ) from error
+        self._check_outputs({name: tuple(value.shape[1:]) for name, value in outputs.items()})
+
+    def _check_outputs(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         for port in self.info.outputs:
-            if port.name not in found or not port.fits(found[port.name].shape):
-                got = found[port.name].shape if port.name in found else "nothing"
+            if port.name not in shapes or not port.fits(shapes[port.name]):
+                got = shapes.get(port.name, "nothing")
                 raise RelightError(
                     f"The card of '{self.name}' says that '{port.name}' is {port.kind} of shape "
                     f"{port.shape}, but its networks give {got}. Mend the card or the networks."
                 )
-        return found
 
     def _checked(self, port: Port, value: np.ndarray) -> np.ndarray:
         value = np.asarray(value, np.float32)

@@ -154,6 +154,11 @@ def relight_picture(picture: Picture, loaded: LoadedModel, options: RelightOptio
     options.check_method(loaded.method.name, loaded.method.info)
     loaded.method.check_mode(options.mode)
     if loaded.method.info.takes_light:
+        given = loaded.method.info.output("relit")
+        if given is not None and given.kind == "srgb" and not options.paper:
+            from tf_relight.relighting.coloured import relight_in_colour
+
+            return relight_in_colour(picture, loaded, options)
         from tf_relight.relighting.portraits import relight_portrait
 
         return relight_portrait(picture, loaded, options)

@@ -67,6 +67,7 @@ def _make_trainer(config: RunConfig, strategy: Any, cluster: Any, progress: bool
     with strategy.scope():
         model = method.build_model(network)
         _check_side(model, stages, config)
+        method.check_networks(model)
         resources = _loss_resources(stages)
         if config.train.init_from is not None:
             _initialise(model, config, config.train.init_from)
