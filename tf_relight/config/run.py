@@ -168,7 +168,7 @@ def make_data_config(values: Mapping[str, Any], overrides: Iterable[str] = ()) -
     try:
         config = DataConfig.model_validate(data)
     except ValidationError as error:
-        known: dict[str, type[BaseModel]] = {"data": options_class(data.get("name", "vidit"))}
+        known = _data_sections({"data": data})
         problems += [sentence(mistake, ("data",), known) for mistake in error.errors()]
     if problems:
         raise RelightError("\n  ".join(["The data settings have mistakes:", *problems]))
@@ -209,6 +209,11 @@ def _data_sections(values: dict[str, Any]) -> dict[str, type[BaseModel]]:
     sections = {"data": values.get("data")}
     if isinstance(streams, dict):
         sections |= {f"streams.{name}": section for name, section in streams.items()}
+    for place, section in list(sections.items()):
+        parts = section.get("parts") if isinstance(section, dict) else None
+        sections |= {
+            f"{place}.parts.{n}": part for n, part in enumerate(parts if isinstance(parts, list) else ())
+        }
     return {
         place: options_class(section.get("name", "vidit") if isinstance(section, dict) else "vidit")
         for place, section in sections.items()

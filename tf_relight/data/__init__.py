@@ -19,6 +19,9 @@ DATASETS = {
     "scenes": "tf_relight.data.scenes",
     "heads": "tf_relight.data.heads",
     "shards": "tf_relight.data.shards",
+    "sfsnet": "tf_relight.data.sfsnet",
+    "photos": "tf_relight.data.photos",
+    "mixture": "tf_relight.data.mixture",
 }
 """Dataset name to the module with its `Options`, the `FIELDS` that it can give, and
 `open(options, split, needs) -> Source`."""
