@@ -19,6 +19,8 @@ from tf_relight.photo.colour import linear_to_srgb, luminance, srgb_to_linear
 _STRIP_PIXELS = 1 << 18
 # Light added to both sides of a ratio: what a camera calls black carries no colour worth raising.
 _BLACK = 2e-3
+# Linear light from which highlights bend, and what they come near but never reach; 217 and 252 of 255 in sRGB.
+KNEE, CEILING = 0.7, 0.974
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +59,7 @@ def lightness(pixels: np.ndarray) -> np.ndarray:
 
 def luminance_ratio(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Return by what linear light is multiplied when lightness `before` (...) 0..1 becomes `after`."""
-    return (_to_luminance(after) + _BLACK) / (_to_luminance(before) + _BLACK)
+    return (to_luminance(after) + _BLACK) / (to_luminance(before) + _BLACK)
 
 
 def change_lightness(
@@ -69,7 +71,8 @@ def change_lightness(
 ) -> np.ndarray:
     """Return the picture with other lightness, hue and saturation kept.
 
-    Colours that become too bright for sRGB lose saturation, not hue, as on film.
+    Highlights bend in a shoulder, as on film: they lose saturation, not hue, and what was not white before
+    does not become white.
 
     Args:
         pixels: (H, W, 3) sRGB 0..1.
@@ -88,8 +91,8 @@ def change_lightness(
         factor = ratio[..., None]
         if colour is not None:
             factor = factor * (1 + arrives * (colour.at(ratio) - 1))
-        light = _calmed(srgb_to_linear(pixels[rows]), factor) * factor
-        changed = np.clip(linear_to_srgb(_into_gamut(light)), 0, 1)
+        old = srgb_to_linear(pixels[rows])
+        changed = np.clip(linear_to_srgb(_rolled_off(_calmed(old, factor) * factor, old)), 0, 1)
         result[rows] = np.where(arrives > 0, changed, pixels[rows])
 
     _in_strips(pixels.shape, work)
@@ -108,21 +111,28 @@ def _calmed(light: np.ndarray, factor: np.ndarray) -> np.ndarray:
     return np.maximum(grey + (light - grey) * (brighter * darker), 0)
 
 
-def _into_gamut(light: np.ndarray) -> np.ndarray:
-    """Return linear RGB with no channel above 1.
+def _rolled_off(light: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Return linear RGB (..., 3) with highlights bent below white, given what it was `before`.
 
-    Mixing with grey keeps luminance and bleaches skin to pink; cutting turns it yellow, as in cameras. Half
-    of each keeps it skin.
+    Bending all channels alike keeps hue and saturation and makes bright skin dull; bending each turns it
+    yellow, as in cameras. Half of each keeps it skin.
     """
-    largest = light.max(axis=-1)
-    over = largest > 1
-    if over.any():
-        loud, most = light[over], largest[over][:, None]
-        grey = np.minimum(luminance(loud), 1)[:, None]
-        room = (1 - grey) / np.maximum(most - grey, 1e-6)
-        bleached = np.minimum(grey + (loud - grey) * np.minimum(room, 1), 1)
-        light[over] = (bleached + np.minimum(loud, 1)) / 2
-    return light
+    loudest = light.max(axis=-1, keepdims=True)
+    alike = _shoulder(loudest, before.max(axis=-1, keepdims=True)) / np.maximum(loudest, 1e-6)
+    return (light * alike + _shoulder(light, before)) / 2
+
+
+def _shoulder(light: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Return light that leaves the straight line at the knee, or where it was before if that is brighter.
+
+    So light that stays stays, light that falls falls as it should, and the step to what was white already is
+    closed.
+    """
+    ceiling = np.maximum(before, np.float32(CEILING))
+    knee = np.maximum(before, np.float32(KNEE))
+    room, over = ceiling - knee, np.maximum(light - knee, 0)
+    bent = room * over / np.sqrt(room * room + over * over + np.float32(1e-12))
+    return np.minimum(light, knee) + bent
 
 
 def _from_luminance(value: np.ndarray) -> np.ndarray:
@@ -131,7 +141,8 @@ def _from_luminance(value: np.ndarray) -> np.ndarray:
     return (root / 100).astype(np.float32)
 
 
-def _to_luminance(value: np.ndarray) -> np.ndarray:
+def to_luminance(value: np.ndarray) -> np.ndarray:
+    """Return the relative luminance 0..1, float32, of lightness 0..1, any shape."""
     cube = ((100 * value + 16) / 116) ** 3
     return np.where(value > 0.08, cube, 100 * value / (29 / 3) ** 3).astype(np.float32)
 

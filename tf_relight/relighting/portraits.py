@@ -22,10 +22,16 @@ from tf_relight.files import atomic_path
 from tf_relight.light.spherical_harmonics import shading
 from tf_relight.methods.method import light_input
 from tf_relight.networks.running import run_network, training_size
-from tf_relight.photo.colour import planckian_rgb
+from tf_relight.photo.colour import linear_to_srgb, planckian_rgb
 from tf_relight.photo.copying import jpeg_with
 from tf_relight.photo.faces import Face, find_faces
-from tf_relight.photo.lightness import LightColour, change_lightness, lightness, luminance_ratio
+from tf_relight.photo.lightness import (
+    LightColour,
+    change_lightness,
+    lightness,
+    luminance_ratio,
+    to_luminance,
+)
 from tf_relight.photo.metadata import ForCopy, for_copy
 from tf_relight.photo.people import person_mask
 from tf_relight.photo.picture import Picture, resize, to_u8
@@ -42,9 +48,9 @@ WHOLE_SIDE = 2.6  # a picture with one face that is no longer than so many of it
 _FADE = 0.3  # of the crop's side, over which the change dies out
 _WEAVE = 1 / 128  # of the side: half the window in which the network's fine patterns are averaged out
 _EVENNESS = 1e-3  # variance of lightness; windows with more of it hold edges of the photo
-TRAINED_ON = (0.5, 1.0)  # first coefficient of lights near those the network was trained on
+TRAINED_ON = (0.5, 1.1)  # first coefficients that reach the network as they are
+FARTHEST = (0.4, 1.25)  # what those of ever dimmer and ever brighter lights come near
 BRIGHTEST = 1.25  # largest shading of a visible surface; 0.74 to 1.29 in the network's training lights
-USUAL_LIGHT = 0.76  # the first coefficient of the official demo's lights after its factor
 DEMO_FACTOR = 0.7  # by which the official demo multiplies the light of a file
 NEUTRAL_KELVIN = 6500.0
 SPHERE_SHARE = 0.16  # side of the ball in the corner, of the picture's short side
@@ -87,6 +93,7 @@ class PortraitRelighter:
         faces: Sequence[Face] | None = None,
         places: Sequence[Place] | None = None,
         settle: Callable[[int, np.ndarray, np.ndarray], np.ndarray] | None = None,
+        own_light: Callable[[int, np.ndarray], np.ndarray] | None = None,
     ) -> None:
         """Find the faces and prepare what does not depend on the light.
 
@@ -98,6 +105,8 @@ class PortraitRelighter:
                 faces (`regions`), in which only people count. For films, whose parts must not jump.
             settle: makes of part i's lightness before and after, (h, w) at the network's size, what is shown.
                 For films, too.
+            own_light: returns the light (9,) that part i is in already, from its lightness at the network's
+                size; None asks the network (`light_of_lightness`). For films, whose light is known already.
         """
         self.picture, self.loaded = picture, loaded
         self.faces = tuple(find_faces(picture.pixels) if faces is None else faces)
@@ -105,6 +114,8 @@ class PortraitRelighter:
         if not self.faces:
             self.notes = ("No face was found; the whole picture was relit, which may look wrong.",)
         self._side, self._settle = size or training_size(loaded), settle
+        self._own_light = own_light or (lambda index, before: light_of_lightness(before, loaded))
+        self._in_own_light: dict[int, np.ndarray] = {}
         self._lightness = lightness(picture.pixels)
         if places is None:
             places = [self._of_people(*place) for place in regions(picture.size, self.faces)]
@@ -142,7 +153,7 @@ class PortraitRelighter:
         reach = np.zeros_like(self._lightness)
         for index, region in enumerate(self._regions):
             place = region.rows, region.columns
-            after = without_weave(region.before, self._run(region.before, coefficients))
+            after = self._drawn(index, region.before, coefficients)
             if self._settle is not None:
                 after = self._settle(index, region.before, after)
             full = self._lightness[place]
@@ -168,6 +179,18 @@ class PortraitRelighter:
         if self._regions[0].window is None:
             return person_mask(self.picture.pixels, self.faces)
         return np.ones_like(self._lightness)  # the crops leave the background out already
+
+    def _drawn(self, index: int, before: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+        """Return part `index` under a light: what differs between the network's answers to it and to its own.
+
+        The network draws no photo exactly as it is, not even under the photo's own light: it is a little too
+        dark, too soft, and has a weave. What both answers have in common is not the light's doing.
+        """
+        if index not in self._in_own_light:
+            self._in_own_light[index] = self._run(before, in_range(self._own_light(index, before)))
+        foot = np.float32(LIGHTNESS_FOOT)
+        ratio = (self._run(before, coefficients) + foot) / (self._in_own_light[index] + foot)
+        return without_weave(before, ratio * (before + foot) - foot)
 
     def _run(self, before: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         method, model = self.loaded.method, self.loaded.model
@@ -264,9 +287,7 @@ def without_weave(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 
 def network_light(light: Light) -> np.ndarray:
-    """Return the (9,) float32 luminance coefficients, as bright as those of the network's training.
-
-    Lights of maps can have any brightness, and a light straight from the camera would bleach the face.
+    """Return the (9,) float32 luminance coefficients of a light, brought into the network's range.
 
     Raises:
         RelightError: the light is dark.
@@ -274,10 +295,34 @@ def network_light(light: Light) -> np.ndarray:
     values = np.asarray(light.luminance, np.float64)
     if values[0] <= 1e-6:
         raise RelightError("The light is dark: its first coefficient is not above 0. Give another light.")
-    if not TRAINED_ON[0] <= values[0] <= TRAINED_ON[1]:
-        values = values * (USUAL_LIGHT / values[0])
-    brightest = float(shading(visible_normals(), values).max())
-    return (values * min(1.0, BRIGHTEST / brightest)).astype(np.float32)
+    return in_range(values)
+
+
+def in_range(values: np.ndarray) -> np.ndarray:
+    """Return a light (9,) as float32, as bright as those that the network was trained on.
+
+    Lights of files can have any brightness, and a light straight from the camera would bleach the face. The
+    result follows the light without a jump: brightness inside the range stays, outside it levels off.
+    """
+    first = max(float(values[0]), 1e-6)
+    (least, most), (lowest, highest) = TRAINED_ON, FARTHEST
+    if first > most:
+        wanted = highest - (highest - most) * np.exp((most - first) / (highest - most))
+    elif first < least:
+        wanted = lowest + (least - lowest) * np.exp((first - least) / (least - lowest))
+    else:
+        wanted = first
+    scaled = np.asarray(values, np.float64) * (wanted / first)
+    brightest = float(shading(visible_normals(), scaled).max())
+    return (scaled * min(1.0, BRIGHTEST / max(brightest, 1e-6))).astype(np.float32)
+
+
+def light_of_lightness(before: np.ndarray, loaded: LoadedModel) -> np.ndarray:
+    """Return the light (9,) that a method reads from lightness (h, w) 0..1."""
+    from tf_relight.light.light import Light
+
+    grey = np.clip(linear_to_srgb(to_luminance(before)), 0, 1)
+    return Light.from_photo(loaded, np.repeat(grey[..., None], 3, axis=2)).luminance
 
 
 @functools.cache
