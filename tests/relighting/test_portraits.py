@@ -16,8 +16,10 @@ from tf_relight.photo.faces import Face
 from tf_relight.photo.lightness import lightness
 from tf_relight.photo.picture import Picture
 from tf_relight.relighting import portraits
+from tf_relight.relighting.face_places import regions
+from tf_relight.relighting.light_range import network_light
 from tf_relight.relighting.photos import relight_picture
-from tf_relight.relighting.portraits import PortraitRelighter, network_light, regions
+from tf_relight.relighting.portraits import PortraitRelighter
 from tf_relight.relighting.request import RelightOptions
 
 RNG = np.random.default_rng(1)

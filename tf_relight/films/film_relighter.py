@@ -17,7 +17,8 @@ from tf_relight.photo.faces import Face
 from tf_relight.photo.people import person_mask
 from tf_relight.photo.picture import Picture, to_u8
 from tf_relight.photo.transfer import LIGHTNESS_FOOT
-from tf_relight.relighting.portraits import CROP_SIDE, WHOLE_SIDE, Place, PortraitRelighter, with_sphere
+from tf_relight.relighting.face_places import CROP_SIDE, WHOLE_SIDE, Place
+from tf_relight.relighting.portraits import PortraitRelighter, with_sphere
 from tf_relight.relighting.request import RelightOptions
 
 if TYPE_CHECKING:
