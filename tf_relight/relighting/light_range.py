@@ -1,4 +1,4 @@
-"""Lights as a portrait network wants them: as bright as those it was trained on; and the light it reads."""
+"""Lights as a portrait network wants them: as bright as those it was trained on."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tf_relight.errors import RelightError
+from tf_relight.light.lamps import LUMINANCE
 from tf_relight.light.spherical_harmonics import shading
-from tf_relight.photo.colour import linear_to_srgb
-from tf_relight.photo.lightness import to_luminance
 
 if TYPE_CHECKING:
     from tf_relight.light.light import Light
-    from tf_relight.methods.trained import LoadedModel
 
 TRAINED_ON = (0.5, 1.1)  # first coefficients that reach the network as they are
 FARTHEST = (0.4, 1.25)  # what those of ever dimmer and ever brighter lights come near
@@ -52,12 +50,9 @@ def in_range(values: np.ndarray) -> np.ndarray:
     return (scaled * min(1.0, BRIGHTEST / max(brightest, 1e-6))).astype(np.float32)
 
 
-def light_of_lightness(before: np.ndarray, loaded: LoadedModel) -> np.ndarray:
-    """Return the light (9,) that a method reads from lightness (h, w) 0..1."""
-    from tf_relight.light.light import Light
-
-    grey = np.clip(linear_to_srgb(to_luminance(before)), 0, 1)
-    return Light.from_photo(loaded, np.repeat(grey[..., None], 3, axis=2)).luminance
+def luminance_of_light(light: np.ndarray) -> np.ndarray:
+    """Return the (9,) luminance of a light (9, 1) or (9, 3) as a network gives it."""
+    return light[:, 0] if light.shape[1] == 1 else light @ LUMINANCE
 
 
 @functools.cache

@@ -42,7 +42,7 @@ from tf_relight.photo.reading import read_picture
 from tf_relight.photo.strips import by_strips
 from tf_relight.photo.transfer import LIGHTNESS_FOOT, Change, fit_change
 from tf_relight.relighting.face_places import Place, regions, size_for_network
-from tf_relight.relighting.light_range import in_range, light_of_lightness, network_light, visible_normals
+from tf_relight.relighting.light_range import in_range, luminance_of_light, network_light, visible_normals
 from tf_relight.relighting.request import RelightOptions
 
 if TYPE_CHECKING:
@@ -90,7 +90,6 @@ class PortraitRelighter:
         faces: Sequence[Face] | None = None,
         places: Sequence[Place] | None = None,
         settle: Callable[[int, np.ndarray, np.ndarray], np.ndarray] | None = None,
-        own_light: Callable[[int, np.ndarray], np.ndarray] | None = None,
     ) -> None:
         """Find the faces and prepare what does not depend on the light.
 
@@ -102,8 +101,6 @@ class PortraitRelighter:
                 faces (`regions`), in which only people count. For films, whose parts must not jump.
             settle: makes of part i's lightness before and after, (h, w) at the network's size, what is shown.
                 For films, too.
-            own_light: returns the light (9,) that part i is in already, from its lightness at the network's
-                size; None asks the network (`light_of_lightness`). For films, whose light is known already.
         """
         self.picture, self.loaded = picture, loaded
         self.faces = tuple(find_faces(picture.stored) if faces is None else faces)
@@ -111,7 +108,6 @@ class PortraitRelighter:
         if not self.faces:
             self.notes = ("No face was found; the whole picture was relit, which may look wrong.",)
         self._side, self._settle = size or training_size(loaded), settle
-        self._own_light = own_light or (lambda index, before: light_of_lightness(before, loaded))
         self._in_own_light: dict[int, np.ndarray] = {}
         if places is None:
             places = [self._of_people(*place) for place in regions(picture.size, self.faces)]
@@ -227,15 +223,21 @@ class PortraitRelighter:
         """Return part `index` under a light: what differs between the network's answers to it and to its own.
 
         The network draws no photo exactly as it is, not even under the photo's own light: it is a little too
-        dark, too soft, and has a weave. What both answers have in common is not the light's doing.
+        dark, too soft, and has a weave. What both answers have in common is not the light's doing. Of a
+        network that does not read light, the answer counts as it is.
         """
+        after = self._run(before, coefficients)
+        source = self.loaded.method.info.source_light
+        if source is None:
+            return without_weave(before, after["relit"][..., 0])
         if index not in self._in_own_light:
-            self._in_own_light[index] = self._run(before, in_range(self._own_light(index, before)))
+            own = in_range(luminance_of_light(after[source.name]))
+            self._in_own_light[index] = self._run(before, own)["relit"][..., 0]
         foot = np.float32(LIGHTNESS_FOOT)
-        ratio = (self._run(before, coefficients) + foot) / (self._in_own_light[index] + foot)
+        ratio = (after["relit"][..., 0] + foot) / (self._in_own_light[index] + foot)
         return without_weave(before, ratio * (before + foot) - foot)
 
-    def _run(self, before: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    def _run(self, before: np.ndarray, coefficients: np.ndarray) -> dict[str, np.ndarray]:
         method, model = self.loaded.method, self.loaded.model
         port = method.info.light
         assert port is not None
@@ -243,7 +245,7 @@ class PortraitRelighter:
             method.info.picture.name: np.asarray(before, np.float32)[..., None],
             port.name: light_input(port, coefficients),
         }
-        return run_network(lambda: method.predict(model, **inputs)["relit"][..., 0])
+        return run_network(lambda: method.predict(model, **inputs))
 
     def _of_people(self, rows: slice, columns: slice, window: np.ndarray | None) -> Place:
         if window is None:
@@ -405,6 +407,6 @@ def light_of_photo(path: Path | str, loaded: LoadedModel) -> Light:
     if not faces:
         logging.getLogger(__name__).warning("%s: no face was found to read the light from.", path)
     rows, columns, _ = regions(picture.size, faces[:1])[0]
-    part = lightness(picture.stored[rows, columns])
-    size = size_for_network(part.shape, training_size(loaded))
-    return Light.from_array(light_of_lightness(resize(part, size), loaded))
+    crop = np.ascontiguousarray(picture.stored[rows, columns])
+    small = resize(crop, size_for_network(crop.shape, training_size(loaded)))
+    return Light.from_photo(loaded, as_float(small))
