@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
@@ -26,7 +27,7 @@ class Dimmer:
     """A stand-in for a method: it dims the picture and remembers what it was given."""
 
     name = "dimmer"
-    info = SimpleNamespace(native_size=512, light="none")
+    info = replace(methods.get("dmshn").info, native_size=512)
 
     def __init__(self, result=lambda image: image * np.float32(0.5)):
         self.seen: list[tuple[int, ...]] = []
@@ -261,7 +262,7 @@ def test_weights_that_ship_are_the_default(tmp_path, dimmer, monkeypatch):
         methods,
         "get",
         lambda name: SimpleNamespace(
-            info=SimpleNamespace(default_weights=shipped.get(name), light="none"),
+            info=replace(Dimmer.info, default_weights=shipped.get(name)),
             check_mode=Dimmer.check_mode,
         ),
     )

@@ -10,7 +10,7 @@ from tf_relight.errors import RelightError
 from tf_relight.relighting.request import RelightOptions
 
 LIGHT = object()
-PORTRAIT, FIXED = SimpleNamespace(light="spherical harmonics"), SimpleNamespace(light="none")
+PORTRAIT, FIXED = methods.get("dpr512").info, methods.get("dmshn").info
 
 
 @pytest.mark.parametrize(

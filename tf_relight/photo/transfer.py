@@ -93,7 +93,7 @@ class Change:
     """A change of light, ready for the parts of a full-size picture.
 
     Attributes:
-        grid: (h, LEVELS, w, 2 C) gain and offset of each channel, in turn, per place and brightness.
+        grid: (2, h, LEVELS, w, C) gain and offset per place and brightness.
     """
 
     grid: np.ndarray
@@ -128,11 +128,11 @@ def fit_change(
     with ThreadPoolExecutor(max_workers=threads()) as pool:
         grid = _models(softened, after, guide, foot, pool.map)
     # Levels are mixed with weights that add up to 1, so adding to each adds to the result.
-    grid[..., 1::2] += (after - _slice_whole(softened, guide, grid))[:, None]
+    grid[1] += (after - _slice_whole(softened, guide, grid))[:, None]
     # Two numbers of the model carry the blend, so that it costs nothing per pixel.
     if strength != 1:
-        grid[..., 0::2] = 1 + (grid[..., 0::2] - 1) * np.float32(strength)
-        grid[..., 1::2] *= np.float32(strength)
+        grid[0] = 1 + (grid[0] - 1) * np.float32(strength)
+        grid[1] *= np.float32(strength)
     return Change(grid)
 
 
@@ -185,13 +185,13 @@ def _models(
     foot: float,
     run: Callable[[Callable[[int], None], Iterable[int]], Iterable[None]],
 ) -> np.ndarray:
-    """Return the grid of `Change`, (h, LEVELS, w, 2 C), that turns `before` into `after`.
+    """Return the grid of `Change`, (2, h, LEVELS, w, C), that turns `before` into `after`.
 
     Args:
         run: calls a function for each level, as `map` does.
     """
     height, width, channels = before.shape
-    grid = np.empty((height, LEVELS, width, 2 * channels), np.float32)
+    grid = np.empty((2, height, LEVELS, width, channels), np.float32)
     # Gains come from wide windows, so half the size shows the same and costs a quarter.
     half = (height + 1) // 2, (width + 1) // 2
     statistics = [resize(values, half) for values in (before, after, *_local_slopes(before, after, foot))]
@@ -202,8 +202,8 @@ def _models(
         level_gain = _level_gain(statistics, _level_weight(half_guide, level), foot)
         gain = resize(level_gain, (height, width), "linear")
         unexplained = after - gain * before
-        grid[:, index, :, 0::2] = gain
-        grid[:, index, :, 1::2] = _weighted_mean(unexplained, _level_weight(guide, level), OFFSET_REACH)
+        grid[0, :, index] = gain
+        grid[1, :, index] = _weighted_mean(unexplained, _level_weight(guide, level), OFFSET_REACH)
 
     for _ in run(fit_level, range(LEVELS)):
         pass
@@ -279,7 +279,7 @@ def _slice(
     of brightness against width, and one bilinear lookup in it does the other two directions.
     """
     count, width, channels = part.shape
-    low_height, _, low_width = grid.shape[:3]
+    low_height, _, low_width = grid.shape[1:4]
     y = np.clip(
         (rows + np.float32(0.5)) * np.float32(low_height / height) - np.float32(0.5), 0, low_height - 1
     )
@@ -291,14 +291,13 @@ def _slice(
     map_y = guide * np.float32(LEVELS - 1)
     map_y += np.arange(count, dtype=np.float32)[:, None] * LEVELS
     map_x = np.ascontiguousarray(np.broadcast_to(x, map_y.shape))
-    first = grid[above]
-    lines = grid[below]
-    lines -= first
-    lines *= share
-    lines += first
-    lines = lines.reshape(count * LEVELS, low_width, 2 * channels)
-    for channel in range(channels):
-        pair = lines if channels == 1 else np.ascontiguousarray(lines[..., 2 * channel : 2 * channel + 2])
-        model = cv2.remap(pair, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        np.multiply(part[..., channel], model[..., 0], out=result[..., channel])
-        result[..., channel] += model[..., 1]
+    np.copyto(result, part)
+    for model, combine in zip(grid, (np.multiply, np.add), strict=True):
+        first = model[above]
+        lines = model[below]
+        lines -= first
+        lines *= share
+        lines += first
+        lines = lines.reshape(count * LEVELS, low_width, channels)
+        looked_up = cv2.remap(lines, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        combine(result, looked_up.reshape(result.shape), out=result)
