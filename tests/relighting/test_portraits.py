@@ -109,6 +109,17 @@ def test_outside_the_crops_nothing_changes_and_several_faces_are_blended(monkeyp
     assert np.abs(np.diff(relit, axis=1)).max() < 0.02 and np.abs(np.diff(relit, axis=0)).max() < 0.02
 
 
+def test_every_face_of_a_crowd_is_relit(monkeypatch):
+    monkeypatch.setattr(portraits, "person_mask", lambda pixels, faces: np.ones(pixels.shape[:2], np.float32))
+    picture = photo((300, 1200))
+    crowd = [face(20 + 55 * (number % 20), 30 + 120 * (number // 20), 40) for number in range(40)]
+    relit = PortraitRelighter(picture, loaded(), faces=crowd).relight(RelightOptions(light=LEFT)).pixels
+    for each in crowd:
+        row, column = (round(place) for place in each.centre)
+        # Beside the middle, where the stand-in's light changes nothing.
+        assert np.abs(relit - picture.pixels)[row, column - 15 : column + 15].max() > 0.005
+
+
 def test_strength(nobody):
     picture = photo()
     relighter = PortraitRelighter(picture, loaded())

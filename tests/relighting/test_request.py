@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
+from tf_relight import methods
 from tf_relight.errors import RelightError
 from tf_relight.relighting.request import RelightOptions
 
