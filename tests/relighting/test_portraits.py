@@ -129,7 +129,7 @@ def test_strength(nobody):
     np.testing.assert_array_equal(none, picture.pixels)
     middle = (lightness(picture.pixels) + lightness(full)) / 2
     # Highlights bend, so that half the change is a little more than half of what is seen there.
-    np.testing.assert_allclose(lightness(half), middle, atol=5e-3)
+    np.testing.assert_allclose(lightness(half), middle, atol=8e-3)
 
 
 def test_crops_leave_the_background_out(monkeypatch):
@@ -239,7 +239,7 @@ def test_lights_are_brought_into_the_range_of_the_training_without_a_jump():
     brightness = np.geomspace(0.01, 100, 2000)
     even = [network_light(Light.from_array(np.eye(9)[0] * value))[0] for value in brightness]
     steps = np.diff(even) / np.diff(np.log(brightness))
-    assert steps.min() >= 0 and steps.max() < 1.3  # 1.25 where light falls on every surface alike
+    assert steps.min() >= 0 and steps.max() < 1.3
     with pytest.raises(RelightError, match="dark"):
         network_light(Light.from_array(np.zeros(9)))
 
