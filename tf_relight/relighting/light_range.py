@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 TRAINED_ON = (0.5, 1.1)  # first coefficients that reach the network as they are
 FARTHEST = (0.4, 1.25)  # what those of ever dimmer and ever brighter lights come near
-BRIGHTEST = 1.4  # largest shading of a visible surface; 0.74 to 1.29 in the network's training lights
+BRIGHTEST = 1.35  # largest shading of a visible surface; 0.74 to 1.29 in the network's training lights
 
 
 def network_light(light: Light) -> np.ndarray:
