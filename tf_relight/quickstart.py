@@ -56,7 +56,9 @@ def quickstart(
     console.rule("4. Relight a photo")
     from tf_relight.relighting.photos import relight_photos
 
-    report = relight_photos([PHOTO], folder / "relit.png", method=config.method, weights=weights)
+    report = relight_photos(
+        [PHOTO], folder / "relit.png", method=config.method, weights=weights, existing="overwrite"
+    )
     if report.failures:
         raise RelightError(str(report.failures[0]))
     Console().print(table)

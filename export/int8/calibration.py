@@ -147,7 +147,7 @@ def _middle(picture: np.ndarray) -> np.ndarray:
 def _lights(count: int) -> list[np.ndarray]:
     """Return lights from all around, (9,) float32 each, as the apps give them to the network."""
     from tf_relight.light.light import Light
-    from tf_relight.relighting.portraits import network_light
+    from tf_relight.relighting.light_range import network_light
 
     heights = np.linspace(-60, 75, count) if count > 1 else np.zeros(1)
     return [

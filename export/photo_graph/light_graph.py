@@ -1,6 +1,6 @@
 """Lights inside a TensorFlow graph: from angles, into the network's range, and the colour they lend a photo.
 
-The numbers are those of `Light.from_direction`, `portraits.network_light` and `photo.lightness`.
+The numbers are those of `Light.from_direction`, `light_range.network_light` and `photo.lightness`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from export.photo_graph.picture_codec import claim
 from tf_relight.light import spherical_harmonics as sh
 from tf_relight.light.lamps import AMBIENT_SHARE, NEUTRAL_KELVIN, SOURCE_RADIUS, USUAL_AMBIENT
 from tf_relight.photo.colour import LUMINANCE_WEIGHTS, XYZ_TO_RGB
-from tf_relight.relighting import portraits
+from tf_relight.relighting import light_range
 from tf_relight.relighting.request import COLDEST, WARMEST
 
 _EVERY = 512  # pixels along the long side that are looked at to tell how bright the lit side became
@@ -58,13 +58,15 @@ def check_light(light: Any, index: Any) -> Any:
 
 
 def network_light(light: Any) -> Any:
-    """Return the light (9,) as bright as those of the network's training."""
-    least, most = portraits.TRAINED_ON
-    usual = (light[0] >= least) & (light[0] <= most)
-    light *= tf.where(usual, 1.0, portraits.USUAL_LIGHT / light[0])
+    """Return the light (9,) as bright as those of the network's training; outside its range it levels off."""
+    (least, most), (lowest, highest) = light_range.TRAINED_ON, light_range.FARTHEST
+    first = tf.maximum(light[0], 1e-6)
+    above = highest - (highest - most) * tf.exp(tf.minimum(most - first, 0.0) / (highest - most))
+    below = lowest + (least - lowest) * tf.exp(tf.minimum(first - least, 0.0) / (least - lowest))
+    light *= tf.where(first > most, above, tf.where(first < least, below, first)) / first
     brightest = tf.reduce_max(tf.linalg.matvec(_visible_basis(), light))
     # A light that leaves every visible surface dark is not made brighter.
-    return light * tf.where(brightest > portraits.BRIGHTEST, portraits.BRIGHTEST / brightest, 1.0)
+    return light * tf.where(brightest > light_range.BRIGHTEST, light_range.BRIGHTEST / brightest, 1.0)
 
 
 def from_angles(azimuth: Any, elevation: Any, index: Any) -> Any:
@@ -134,7 +136,7 @@ def _luminance(linear: Any) -> Any:
 
 
 def _visible_basis() -> Any:
-    return tf.constant(sh.basis(portraits.visible_normals()), tf.float32)
+    return tf.constant(sh.basis(light_range.visible_normals()), tf.float32)
 
 
 def _planckian(t: Any) -> Any:

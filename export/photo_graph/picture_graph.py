@@ -15,6 +15,7 @@ import tensorflow as tf
 from export.photo_graph.light_graph import Colours, check_light, colours, network_light
 from export.photo_graph.transfer_graph import STRIP_PIXELS, blur, in_strips, resize, transfer
 from tf_relight.photo.colour import LUMINANCE_WEIGHTS, RGB_TO_XYZ, XYZ_TO_RGB
+from tf_relight.photo.lightness import CEILING, KNEE
 from tf_relight.photo.transfer import LIGHTNESS_FOOT, SRGB_FOOT
 
 NOT_FINITE = "The network's result holds values that are not numbers. Use other weights."
@@ -22,7 +23,8 @@ _BLACK = 2e-3  # as in tf_relight.photo.lightness
 _WEAVE, _EVENNESS = 1 / 128, 1e-3  # as in tf_relight.relighting.portraits
 
 Network = Callable[..., Any]
-"""(image (1, h, w, C)[, light (1, 9)]) -> relit (1, h, w, C), of any h and w."""
+"""(image (1, h, w, C)) -> relit (1, h, w, C), of any h and w. Of portraits (image, light (1, 9)) -> (relit,
+own light (1, 9)); the latter is None from a network that does not read light."""
 
 
 # -- Whole pictures ------------------------------------------------------------------------------------------
@@ -71,13 +73,27 @@ def relight_portrait(
     before = lightness(pixels)
     height, width = portrait_size(tf.shape(pixels), side)
     small = resize(before, height, width)
-    drawn = network(small[None], network_light(light)[None])[0]
-    drawn = without_weave(small, tf.debugging.check_numerics(drawn, NOT_FINITE), side)
+    drawn = without_weave(small, _drawn(small, network, light), side)
     after = transfer(before, small, drawn, LIGHTNESS_FOOT)
     lamp = None
     if lamp_tint is not None:
         lamp = colours(light, lamp_tint, luminance_ratio(before, after)[..., 0])
     return change_lightness(pixels, before, after, lamp)
+
+
+def _drawn(before: Any, network: Network, light: Any) -> Any:
+    """Return lightness (h, w, 1) under a light.
+
+    It is what differs between the network's answers to it and to the photo's own, as in `PortraitRelighter`.
+    """
+    drawn, own = network(before[None], network_light(light)[None])
+    drawn = tf.debugging.check_numerics(drawn[0], NOT_FINITE)
+    if own is None:
+        return drawn
+    unchanged = network(before[None], network_light(own[0])[None])[0][0]
+    unchanged = tf.debugging.check_numerics(unchanged, NOT_FINITE)
+    ratio = (drawn + LIGHTNESS_FOOT) / (unchanged + LIGHTNESS_FOOT)
+    return ratio * (before + LIGHTNESS_FOOT) - LIGHTNESS_FOOT
 
 
 def working_size(shape: Any, side: int) -> tuple[Any, Any]:
@@ -171,8 +187,9 @@ def change_lightness(pixels: Any, before: Any, after: Any, lamp: Colours | None 
     def strip(parts: tuple[Any, ...]) -> Any:
         ratio = luminance_ratio(parts[1], parts[2])
         factor = ratio if lamp is None else ratio * lamp.at(ratio[..., 0])
-        light = _calmed(srgb_to_linear(parts[0]), factor) * factor
-        return tf.clip_by_value(linear_to_srgb(_into_gamut(light)), 0.0, 1.0)
+        old = srgb_to_linear(parts[0])
+        light = _rolled_off(_calmed(old, factor) * factor, old)
+        return tf.clip_by_value(linear_to_srgb(light), 0.0, 1.0)
 
     return _by_strips(strip, (pixels, before, after), 3)
 
@@ -192,13 +209,17 @@ def _calmed(light: Any, factor: Any) -> Any:
     return tf.maximum(grey + (light - grey) * (brighter * darker), 0.0)
 
 
-def _into_gamut(light: Any) -> Any:
-    """Return linear RGB with no channel above 1: half cut off, half mixed with grey."""
-    most = tf.reduce_max(light, axis=-1, keepdims=True)
-    grey = tf.minimum(_luminance(light), 1.0)
-    room = (1 - grey) / tf.maximum(most - grey, 1e-6)
-    bleached = tf.minimum(grey + (light - grey) * tf.minimum(room, 1.0), 1.0)
-    return tf.where(most > 1, (bleached + tf.minimum(light, 1.0)) / 2, light)
+def _rolled_off(light: Any, before: Any) -> Any:
+    """Return linear RGB with highlights bent below white: half all channels alike, half each by itself."""
+    most, was = (tf.reduce_max(each, axis=-1, keepdims=True) for each in (light, before))
+    alike = light * (_shoulder(most, was) / tf.maximum(most, KNEE))
+    return tf.where(most > KNEE, (alike + _shoulder(light, before)) / 2, light)
+
+
+def _shoulder(light: Any, before: Any) -> Any:
+    knee, ceiling = tf.maximum(before, KNEE), tf.maximum(before, CEILING)
+    room, over = ceiling - knee, tf.maximum(light - knee, 0.0)
+    return tf.minimum(light, knee) + room * over / tf.sqrt(room * room + over * over + 1e-12)
 
 
 def _luminance(linear: Any) -> Any:

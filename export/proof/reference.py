@@ -259,7 +259,7 @@ def _lights(info: MethodInfo) -> list[tuple[str, np.ndarray | None]]:
     if not info.takes_light:
         return [("", None)]
     from tf_relight.light.light import Light
-    from tf_relight.relighting.portraits import network_light
+    from tf_relight.relighting.light_range import network_light
 
     return [
         (f" at {azimuth:g} {elevation:g}", network_light(Light.from_direction(azimuth, elevation)))

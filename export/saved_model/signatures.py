@@ -88,14 +88,22 @@ def signatures_for(loaded: LoadedModel, side: int, limits: Limits) -> list[Signa
 
 
 def _network(loaded: LoadedModel) -> Callable[..., Any]:
-    """Return the bare network, (picture[, light (B, 9)]) -> relit picture, as one graph all share."""
+    """Return the bare network as one graph that all share.
+
+    Returns:
+        picture -> relit picture, or (picture, light (B, 9)) -> (relit picture, the picture's own light (B, 9)
+        or None where the method does not read it).
+    """
     function, inputs, _ = relight_function(loaded)
     specs = {spec.name: tf.TensorSpec(spec.shape, spec.dtype, name=spec.name) for spec in inputs}
     if LIGHT not in specs:
         return _traced(lambda image: function(image=image)[RELIT], specs[IMAGE])
 
+    own = loaded.method.info.source_light
+
     def with_light(image: Any, light: Any) -> Any:
-        return function(image=image, light=tf.reshape(light, (-1, 1, 1, COEFFICIENTS)))[RELIT]
+        made = function(image=image, light=tf.reshape(light, (-1, 1, 1, COEFFICIENTS)))
+        return made[RELIT], None if own is None else tf.reshape(made[own.name], (-1, COEFFICIENTS))
 
     return _traced(with_light, specs[IMAGE], tf.TensorSpec((None, COEFFICIENTS), tf.float32))
 
@@ -149,7 +157,7 @@ def _portrait_signatures(network: Any, side: int, limits: Limits) -> list[Signat
             [claim(finite, "light holds NaN or infinity. Send nine finite numbers.")]
         ):
             lab = picture_graph.rgb_to_lab(tf.clip_by_value(_checked_pixels(image, limits), 0.0, 1.0))
-        drawn = network(lab[..., :1] / 100, light)
+        drawn, _ = network(lab[..., :1] / 100, light)
         relit = picture_graph.lab_to_rgb(tf.concat([100 * drawn, lab[..., 1:]], axis=-1))
         return {RELIT: _finished(tf.clip_by_value(relit, 0.0, 1.0))}
 

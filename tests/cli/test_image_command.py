@@ -81,7 +81,7 @@ def test_every_option_arrives(monkeypatch, capsys):
 
     def relight_photos(paths, out, **options):
         seen.update(options, paths=paths, out=out)
-        return SimpleNamespace(notes=["a note"], written=["b.png"], failures=[])
+        return SimpleNamespace(notes=["a note"], written=["b.png"], failures=[], skipped=(), left_out={})
 
     monkeypatch.setitem(
         sys.modules, "tf_relight.relighting.photos", SimpleNamespace(relight_photos=relight_photos)
@@ -94,7 +94,8 @@ def test_every_option_arrives(monkeypatch, capsys):
     assert seen == {
         "paths": ["a.png", "c.png"], "out": "out", "method": "dpr512", "weights": None, "light_from": None,
         "strength": 0.5, "size": 256, "temperature": 3000, "keep_background": True, "sphere": True,
-        "paper": False, "mode": None, "strip": True,
+        "paper": False, "mode": None, "strip": True, "recursive": False, "existing": "refuse",
+        "raise_for_one": True,
     }  # fmt: skip
     captured = capsys.readouterr()
     assert captured.out == "b.png\n" and captured.err == "relight: a note\n"

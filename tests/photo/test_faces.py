@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from skimage import data
 
+from tf_relight.photo import faces
 from tf_relight.photo.faces import find_faces
 from tf_relight.photo.picture import resize
 from tf_relight.photo.reading import read_picture
@@ -45,6 +48,25 @@ def test_a_small_face_in_a_large_photo():
     wide[1000:1300, 2000:2300] = resize(ASTRONAUT, (300, 300))
     (face,) = find_faces(wide)
     assert overlap(face, BOX * (300 / 512) + [2000, 1000, 2000, 1000]) > 0.6
+
+
+def test_a_crowd_is_found_in_full(monkeypatch):
+    """Neither a number nor a size of faces is a limit; whoever the detector is sure of is there."""
+    rng = np.random.default_rng(0)
+    sides = [*rng.uniform(20, 60, 39), 400.0]
+    seen = [{"box": [10 * i, 5, 0.8 * side, side], "confidence": 0.99} for i, side in enumerate(sides)]
+    unsure = {"box": [0, 0, 50, 60], "confidence": 0.5}
+    detector = SimpleNamespace(detect_faces=lambda pixels: [*seen, unsure])
+    monkeypatch.setattr(faces, "_detector", lambda: detector)
+    found = find_faces(np.zeros((600, 600, 3), np.uint8))
+    assert [face.height for face in found] == sorted(sides, reverse=True)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_stored_pixels_do_as_well(kind):
+    stored = np.rint(ASTRONAUT * np.iinfo(kind).max).astype(kind)
+    (face,) = find_faces(stored)
+    assert overlap(face, BOX) > 0.75
 
 
 def test_nobody():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
@@ -16,7 +17,8 @@ from tf_relight.networks.running import working_size
 from tf_relight.photo.picture import Picture, resize
 from tf_relight.photo.reading import read_picture
 from tf_relight.photo.writing import write_picture
-from tf_relight.relighting.photos import plan_outputs, relight, relight_photos, relight_picture
+from tf_relight.relighting.outputs import make_folder, plan_outputs
+from tf_relight.relighting.photos import relight, relight_photos, relight_picture
 from tf_relight.relighting.request import RelightOptions
 
 RNG = np.random.default_rng(0)
@@ -26,7 +28,7 @@ class Dimmer:
     """A stand-in for a method: it dims the picture and remembers what it was given."""
 
     name = "dimmer"
-    info = SimpleNamespace(native_size=512, light="none")
+    info = replace(methods.get("dmshn").info, native_size=512)
 
     def __init__(self, result=lambda image: image * np.float32(0.5)):
         self.seen: list[tuple[int, ...]] = []
@@ -72,6 +74,7 @@ def photo(path, size=(40, 60), **options):
 
 def run(paths, out, **options):
     options = {"method": "dmshn", "weights": "w.safetensors", "progress": False, **options}
+    options = {"existing": "overwrite", **options}
     return relight_photos(paths, out, **options)
 
 
@@ -198,9 +201,9 @@ def test_equal_names_and_unwritable_formats_get_distinct_names(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.new("RGB", (2, 2)).save(tmp_path / name)
     sources = [tmp_path / "x" / "a.png", tmp_path / "y" / "a.png", tmp_path / "z" / "a.gif"]
-    targets = [target.name for _, target in plan_outputs(sources, tmp_path / "out")]
+    targets = [target.name for _, target in plan_outputs(sources, tmp_path / "out").jobs]
     assert targets == ["a.png", "a-2.png", "a-3.png"]
-    cased = [target.name for _, target in plan_outputs([tmp_path / "y"], tmp_path / "out")]
+    cased = [target.name for _, target in plan_outputs([tmp_path / "y"], tmp_path / "out").jobs]
     assert cased == ["A.PNG", "a-2.png"]
 
 
@@ -226,7 +229,7 @@ def test_outputs_that_do_not_fit(tmp_path):
     ]
     for paths, out, words in cases:
         with pytest.raises(RelightError, match=words):
-            plan_outputs(paths, out)
+            make_folder(plan_outputs(paths, out), out)
     assert first.stat().st_size > 0 and not (tmp_path / "out").exists()
 
 
@@ -261,7 +264,7 @@ def test_weights_that_ship_are_the_default(tmp_path, dimmer, monkeypatch):
         methods,
         "get",
         lambda name: SimpleNamespace(
-            info=SimpleNamespace(default_weights=shipped.get(name), light="none"),
+            info=replace(Dimmer.info, default_weights=shipped.get(name)),
             check_mode=Dimmer.check_mode,
         ),
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image, JpegImagePlugin
 
+from tests import portrait_stand_in
 from tf_relight.errors import RelightError
 from tf_relight.light.light import Light
 from tf_relight.photo.colour import srgb_to_linear
@@ -16,8 +16,10 @@ from tf_relight.photo.faces import Face
 from tf_relight.photo.lightness import lightness
 from tf_relight.photo.picture import Picture
 from tf_relight.relighting import portraits
+from tf_relight.relighting.face_places import regions
+from tf_relight.relighting.light_range import network_light
 from tf_relight.relighting.photos import relight_picture
-from tf_relight.relighting.portraits import PortraitRelighter, network_light, regions
+from tf_relight.relighting.portraits import PortraitRelighter
 from tf_relight.relighting.request import RelightOptions
 
 RNG = np.random.default_rng(1)
@@ -25,40 +27,8 @@ LEFT = Light.from_direction(-60, 20)
 FRONT = Light.from_direction(0, 0)
 
 
-class Shader:
-    """A stand-in for a portrait method: the side that the light's x coefficient points to gets brighter."""
-
-    name = "dpr512"
-    info = SimpleNamespace(native_size=64, light="spherical harmonics")
-
-    def __init__(self):
-        self.seen, self.lights = [], []
-        self.networks = self
-
-    @staticmethod
-    def check_mode(mode):
-        assert mode is None
-
-    def relight_luminance(self, model, luminance, light):
-        assert model == "the model" and luminance.ndim == 2 and luminance.dtype == np.float32
-        assert light.shape == (9,) and light.dtype == np.float32
-        self.seen.append(luminance.shape)
-        self.lights.append(light)
-        across = np.linspace(-1, 1, luminance.shape[1], dtype=np.float32)
-        return luminance * (0.7 + 0.3 * across * np.sign(light[3]))
-
-    def relight_paper(self, model, image, light):
-        assert image.dtype == np.uint8
-        self.lights.append(light)
-        return 255 - image
-
-    def estimate_light(self, model, image):
-        self.seen.append(image.shape)
-        return np.float32([0.8, -0.2, 0.1, 0.3, 0, 0, 0, 0, 0])
-
-
 def loaded():
-    return SimpleNamespace(model="the model", method=Shader(), metadata={})
+    return portrait_stand_in.loaded(native_size=64)
 
 
 def photo(size=(90, 80), **fields):
@@ -109,13 +79,15 @@ def test_the_network_sees_the_size_it_was_trained_at_or_the_one_asked_for(nobody
     ]:
         model = loaded()
         PortraitRelighter(photo(pixels), model, size=size).relight(RelightOptions(light=LEFT))
-        assert model.method.seen == [expected]
+        assert model.method.seen == [expected, expected]  # under the light and under the photo's own
 
 
 def test_the_change_is_the_networks_and_colours_are_kept(nobody):
-    picture = photo((128, 128))
-    relit = relight_picture(picture, loaded(), RelightOptions(light=Light.from_direction(60, 20)))
-    expected = lightness(picture.pixels) * (0.7 + 0.3 * np.linspace(-1, 1, 128, dtype=np.float32))
+    picture, light = photo((128, 128)), Light.from_direction(60, 20)
+    # The stand-in draws every photo at 0.75 of its lightness; that is no change of light.
+    across = np.linspace(-1, 1, 128, dtype=np.float32) * min(1.0, 2 * network_light(light)[3])
+    expected = lightness(picture.pixels) * (1 + across / 3)
+    relit = relight_picture(picture, loaded(), RelightOptions(light=light))
     assert np.abs(lightness(relit.pixels) - expected).mean() < 0.01
     before, after = srgb_to_linear(picture.pixels), srgb_to_linear(relit.pixels)
     red, green, blue = (after / before)[..., 0], (after / before)[..., 1], (after / before)[..., 2]
@@ -130,11 +102,22 @@ def test_outside_the_crops_nothing_changes_and_several_faces_are_blended(monkeyp
     model = loaded()
     relighter = PortraitRelighter(picture, model, faces=faces)
     relit = relighter.relight(RelightOptions(light=LEFT)).pixels
-    assert len(model.method.seen) == 2 and relighter.notes == ()
+    assert len(model.method.seen) == 4 and relighter.notes == ()
     np.testing.assert_allclose(relit[:, 400:], picture.pixels[:, 400:], atol=1e-6)
-    assert np.abs(relit[140, 110] - picture.pixels[140, 110]).max() > 0.05
+    assert np.abs(relit[140, 90] - picture.pixels[140, 90]).max() > 0.02
     # No seam: the photo is a smooth ramp, so the largest step stays small.
     assert np.abs(np.diff(relit, axis=1)).max() < 0.02 and np.abs(np.diff(relit, axis=0)).max() < 0.02
+
+
+def test_every_face_of_a_crowd_is_relit(monkeypatch):
+    monkeypatch.setattr(portraits, "person_mask", lambda pixels, faces: np.ones(pixels.shape[:2], np.float32))
+    picture = photo((300, 1200))
+    crowd = [face(20 + 55 * (number % 20), 30 + 120 * (number // 20), 40) for number in range(40)]
+    relit = PortraitRelighter(picture, loaded(), faces=crowd).relight(RelightOptions(light=LEFT)).pixels
+    for each in crowd:
+        row, column = (round(place) for place in each.centre)
+        # Beside the middle, where the stand-in's light changes nothing.
+        assert np.abs(relit - picture.pixels)[row, column - 15 : column + 15].max() > 0.005
 
 
 def test_strength(nobody):
@@ -145,7 +128,8 @@ def test_strength(nobody):
     )
     np.testing.assert_array_equal(none, picture.pixels)
     middle = (lightness(picture.pixels) + lightness(full)) / 2
-    np.testing.assert_allclose(lightness(half), middle, atol=3e-3)
+    # Highlights bend, so that half the change is a little more than half of what is seen there.
+    np.testing.assert_allclose(lightness(half), middle, atol=8e-3)
 
 
 def test_crops_leave_the_background_out(monkeypatch):
@@ -163,7 +147,7 @@ def test_crops_leave_the_background_out(monkeypatch):
     # The crop is 160 wide around column 330: its face lies 50 from its left, 40 from its top.
     assert asked == [((160, 160), 50, 40)]
     np.testing.assert_array_equal(relit[:, 330:], picture.pixels[:, 330:])
-    assert np.abs(relit[140, 320] - picture.pixels[140, 320]).max() > 0.02
+    assert np.abs(relit[140, 300] - picture.pixels[140, 300]).max() > 0.02
     kept = relighter.relight(RelightOptions(light=LEFT, keep_background=True)).pixels
     np.testing.assert_array_equal(kept, relit)
 
@@ -244,21 +228,28 @@ def test_paper_mode_writes_jpegs_as_the_demo_does(tmp_path):
     assert notes == ("a.jpg: the official demo's JPEG has no 16 bits.",)
 
 
-def test_lights_are_brought_into_the_range_of_the_training():
-    for scale in (1.0, 1.2):
+def test_lights_are_brought_into_the_range_of_the_training_without_a_jump():
+    for scale in (0.75, 1.0, 1.4):
         light = Light.from_array(np.float64([0.7, 0, 0.2, 0.1, 0, 0, 0, 0, 0]) * scale)
         np.testing.assert_allclose(network_light(light), light.luminance, rtol=1e-6)
-    for scale in (1e-3, 1.6, 500):
+    for scale, wanted in ((1e-3, 0.4), (0.8, 0.56), (2, 1.22), (500, 1.25)):
         light = Light.from_array(np.float64([0.7, 0, 0.2, 0.1, 0, 0, 0, 0, 0]) * scale)
         usual = network_light(light)
-        assert usual[0] == pytest.approx(0.76) and usual[2] / usual[0] == pytest.approx(2 / 7)
+        assert usual[0] <= wanted + 0.01 and usual[2] / usual[0] == pytest.approx(2 / 7)
+    brightness = np.geomspace(0.01, 100, 2000)
+    even = [network_light(Light.from_array(np.eye(9)[0] * value))[0] for value in brightness]
+    steps = np.diff(even) / np.diff(np.log(brightness))
+    assert steps.min() >= 0 and steps.max() < 1.3
     with pytest.raises(RelightError, match="dark"):
         network_light(Light.from_array(np.zeros(9)))
 
 
 def test_a_network_that_fails_is_explained(nobody):
     model = loaded()
-    model.method.networks = SimpleNamespace(relight_luminance=lambda model, values, light: values * np.nan)
+    model.method.predict = lambda model, **inputs: {
+        "relit": inputs["image"] * np.nan,
+        "source_light": inputs["light"],
+    }
     with pytest.raises(RelightError, match="not numbers"):
         relight_picture(photo(), model, RelightOptions(light=LEFT))
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
+from tf_relight import methods
 from tf_relight.errors import RelightError
 from tf_relight.relighting.request import RelightOptions
 
 LIGHT = object()
-PORTRAIT, FIXED = SimpleNamespace(light="spherical harmonics"), SimpleNamespace(light="none")
+PORTRAIT, FIXED = methods.get("dpr512").info, methods.get("dmshn").info
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ class FaceFinder:
             self._tracks.append([])
             self._since = 0
         if self._since % self._step == 0:
-            self._link(time, find_faces(frame.pixels.astype(np.float32) / 255))
+            self._link(time, find_faces(frame.pixels))
         self._since += 1
         self._end = time + self._frame
 

@@ -17,7 +17,8 @@ from tf_relight.photo.faces import Face
 from tf_relight.photo.people import person_mask
 from tf_relight.photo.picture import Picture, to_u8
 from tf_relight.photo.transfer import LIGHTNESS_FOOT
-from tf_relight.relighting.portraits import CROP_SIDE, WHOLE_SIDE, Place, PortraitRelighter, with_sphere
+from tf_relight.relighting.face_places import CROP_SIDE, WHOLE_SIDE, Place
+from tf_relight.relighting.portraits import PortraitRelighter, with_sphere
 from tf_relight.relighting.request import RelightOptions
 
 if TYPE_CHECKING:
@@ -73,12 +74,13 @@ class FilmRelighter:
         options = self._options
         if self._path is not None:
             options = replace(options, light=self._path.at(time))
-        picture = Picture(frame.pixels.astype(np.float32) / 255)
+        picture = Picture(frame.pixels)
         faces = self._shots[index].faces_at(time) if self._shots else []
         if self._has_faces and not faces:
             self._forget()
-            return to_u8(with_sphere(picture, options).pixels)
-        places = self._places(picture.pixels, self._shots[index], faces) if faces else [_whole(self._size)]
+            return to_u8(with_sphere(picture, options).stored)
+        pixels = picture.pixels
+        places = self._places(pixels, self._shots[index], faces) if faces else [_whole(self._size)]
         numbers = [each.number for each in faces] or [0]
         relighter = PortraitRelighter(
             picture,
@@ -88,8 +90,8 @@ class FilmRelighter:
             places=places,
             settle=lambda part, before, after: self._settled(numbers[part], before, after),
         )
-        self._before = picture.pixels
-        return to_u8(relighter.relight(options).pixels)
+        self._before = pixels
+        return to_u8(relighter.relight(options).stored)
 
     def _forget(self) -> None:
         """Begin anew, as at a cut."""

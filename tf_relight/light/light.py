@@ -213,7 +213,8 @@ class Light:
         Raises:
             RelightError: the method does not estimate light.
         """
-        return cls.from_array(loaded.method.estimate_light(loaded.model, image))
+        values = np.asarray(loaded.method.estimate_light(loaded.model, image))
+        return cls.from_array(values[:, 0] if values.shape[1:] == (1,) else values)
 
     @classmethod
     def parse(cls, text: str) -> Light:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -30,8 +30,11 @@ def run_once(model: Any, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
     return {name: np.asarray(value, np.float32)[0] for name, value in outputs.items()}
 
 
-def run_network(network: Callable[[], np.ndarray]) -> np.ndarray:
-    """Return what `network` returns.
+Outputs = TypeVar("Outputs", np.ndarray, dict[str, np.ndarray])
+
+
+def run_network(network: Callable[[], Outputs]) -> Outputs:
+    """Return what `network` returns, an array or arrays by name.
 
     Raises:
         RelightError: it holds values that are not finite, or memory ran out.
@@ -45,6 +48,7 @@ def run_network(network: Callable[[], np.ndarray]) -> np.ndarray:
         raise RelightError(
             "Not enough memory for the network at this size. Give a smaller --size."
         ) from error
-    if not np.isfinite(result).all():
+    arrays = result.values() if isinstance(result, dict) else (result,)
+    if not all(np.isfinite(array).all() for array in arrays):
         raise RelightError("The network's result holds values that are not numbers. Use other weights.")
     return result

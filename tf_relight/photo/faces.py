@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from tf_relight.photo.picture import resize, to_u8
+from tf_relight.photo.picture import shrunk, to_u8
 
 # The detector looks at a copy of this long side; only when it sees nobody, at the larger one.
 LOOKED_AT = (640, 1280)
 LEAST_CONFIDENCE = 0.95
-SMALLEST_SHARE = 0.15  # of the largest face's height; smaller ones are passers-by or mistakes
-MOST_FACES = 12
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def find_faces(pixels: np.ndarray) -> list[Face]:
     """Return the faces in a picture, the largest first; turned or covered ones may be missed.
 
     Args:
-        pixels: (H, W, 3) sRGB 0..1, any size.
+        pixels: (H, W, 3) sRGB, any size; float 0..1, uint8 or uint16.
 
     Source: Zhang et al., "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional
     Networks", IEEE Signal Processing Letters 23 (2016); the weights come with the package `mtcnn`.
@@ -60,13 +58,12 @@ def find_faces(pixels: np.ndarray) -> list[Face]:
     for looked_at in LOOKED_AT:
         scale = min(1.0, looked_at / long_side)
         size = max(1, round(pixels.shape[0] * scale)), max(1, round(pixels.shape[1] * scale))
-        small = to_u8(resize(np.ascontiguousarray(pixels, np.float32), size))
+        small = to_u8(shrunk(pixels, size))
         faces = [_face(found).scaled(1 / scale) for found in _detector().detect_faces(small)]
         faces = [face for face in faces if face.confidence >= LEAST_CONFIDENCE]
         if faces or scale == 1:
             break
-    faces.sort(key=lambda face: -face.height)
-    return [face for face in faces if face.height >= SMALLEST_SHARE * faces[0].height][:MOST_FACES]
+    return sorted(faces, key=lambda face: -face.height)
 
 
 def _face(found: dict[str, Any]) -> Face:

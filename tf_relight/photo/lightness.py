@@ -7,18 +7,20 @@ demo does, makes brightened skin grey and darkened skin garish.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import cast
 
+import cv2
 import numpy as np
 
-from tf_relight.photo.colour import linear_to_srgb, luminance, srgb_to_linear
+from tf_relight.photo.colour import LUMINANCE_WEIGHTS, luminance
+from tf_relight.photo.light_tables import from_linear, to_linear
+from tf_relight.photo.strips import by_strips
 
-_STRIP_PIXELS = 1 << 18
 # Light added to both sides of a ratio: what a camera calls black carries no colour worth raising.
 _BLACK = 2e-3
+# Linear light from which highlights bend, and what they come near but never reach; in sRGB 217 and 252.
+KNEE, CEILING = 0.7, 0.974
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,19 +47,29 @@ class LightColour:
 
 
 def lightness(pixels: np.ndarray) -> np.ndarray:
-    """Return L of CIE Lab divided by 100, (H, W) float32 0..1, of sRGB pixels (H, W, 3) 0..1."""
+    """Return L of CIE Lab divided by 100, (H, W) float32 0..1, of sRGB pixels.
+
+    Args:
+        pixels: (H, W, 3); float 0..1, uint8 or uint16.
+    """
     result = np.empty(pixels.shape[:2], np.float32)
 
     def work(rows: slice) -> None:
-        result[rows] = _from_luminance(luminance(srgb_to_linear(pixels[rows])))
+        result[rows] = from_luminance(luminance_of(to_linear(pixels[rows])))
 
-    _in_strips(pixels.shape, work)
+    by_strips(pixels.shape, work)
     return result
+
+
+def luminance_of(light: np.ndarray) -> np.ndarray:
+    """Return the relative luminance (h, w) of linear RGB (h, w, 3), both float32."""
+    weights = LUMINANCE_WEIGHTS.astype(np.float32)[None]
+    return cv2.transform(light, weights).reshape(light.shape[:2])
 
 
 def luminance_ratio(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Return by what linear light is multiplied when lightness `before` (...) 0..1 becomes `after`."""
-    return (_to_luminance(after) + _BLACK) / (_to_luminance(before) + _BLACK)
+    return (to_luminance(after) + _BLACK) / (to_luminance(before) + _BLACK)
 
 
 def change_lightness(
@@ -69,75 +81,138 @@ def change_lightness(
 ) -> np.ndarray:
     """Return the picture with other lightness, hue and saturation kept.
 
-    Colours that become too bright for sRGB lose saturation, not hue, as on film.
+    Highlights bend in a shoulder, as on film: they lose saturation, not hue, and what was not white before
+    does not become white.
 
     Args:
-        pixels: (H, W, 3) sRGB 0..1.
+        pixels: (H, W, 3) sRGB; float 0..1, uint8 or uint16.
         before: (H, W) their lightness 0..1. after: (H, W) the new one.
         colour: of the new light; None is neutral.
         reach: 0..1, or (H, W), how much of the colour arrives; where it is 0 pixels stay exactly as they are.
 
     Returns:
-        (H, W, 3) float32 sRGB 0..1.
+        (H, W, 3) sRGB, float32 0..1 or of the type of `pixels`.
     """
-    result = np.empty(pixels.shape, np.float32)
+    kind = pixels.dtype if pixels.dtype.kind == "u" else np.float32
+    result = np.empty(pixels.shape, kind)
     reaches = np.broadcast_to(np.asarray(reach, np.float32), before.shape)
 
     def work(rows: slice) -> None:
-        ratio, arrives = luminance_ratio(before[rows], after[rows]), reaches[rows][..., None]
-        factor = ratio[..., None]
-        if colour is not None:
-            factor = factor * (1 + arrives * (colour.at(ratio) - 1))
-        light = _calmed(srgb_to_linear(pixels[rows]), factor) * factor
-        changed = np.clip(linear_to_srgb(_into_gamut(light)), 0, 1)
-        result[rows] = np.where(arrives > 0, changed, pixels[rows])
+        old = to_linear(pixels[rows])
+        shown = relit_strip(old, luminance_of(old), after[rows], colour, reaches[rows])
+        from_linear(shown, result[rows])
+        keep_unreached(result[rows], pixels[rows], reaches[rows])
 
-    _in_strips(pixels.shape, work)
+    by_strips(pixels.shape, work)
     return result
 
 
-def _calmed(light: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    """Return linear RGB with a little less saturation where it gets brighter and more where it gets darker.
+def relit_strip(
+    old: np.ndarray,
+    brightness: np.ndarray,
+    after: np.ndarray,
+    colour: LightColour | None,
+    reach: np.ndarray | float,
+) -> list[np.ndarray]:
+    """Return the linear light of a part of a picture at another lightness, one plane (h, w) per channel.
 
-    Half and a quarter of what Lab with a and b kept would do: bright skin has to fit into sRGB, and skin in
-    shade is lit by skin. Without it shaded highlights look grey; with all of it shadows look orange.
+    Args:
+        old: (h, w, 3) its linear light. brightness: (h, w) the luminance of that.
+        after: (h, w) the new lightness 0..1.
+        colour, reach: as in `change_lightness`.
     """
-    grey = luminance(light)[..., None]
-    brighter = np.maximum(factor, 1) ** np.float32(-1 / 6)
-    darker = np.clip(factor, 0.1, 1) ** np.float32(-1 / 12)
-    return np.maximum(grey + (light - grey) * (brighter * darker), 0)
+    ratio = to_luminance(after)
+    ratio += np.float32(_BLACK)
+    ratio /= brightness + np.float32(_BLACK)
+    planes = list(cv2.split(old))
+    if colour is None:
+        factors = [ratio] * 3
+    else:
+        tint = colour.at(ratio)
+        factors = [ratio * (1 + reach * (tint[..., channel] - 1)) for channel in range(3)]
+    shown = []
+    for channel in range(3):
+        factor = factors[channel]
+        if colour is not None or channel == 0:
+            kept = _kept_saturation(factor)
+            grey = (1 - kept) * brightness
+        light = planes[channel] * kept
+        light += grey
+        np.maximum(light, 0, out=light)
+        light *= factor
+        shown.append(light)
+    return _rolled_off(shown, planes)
 
 
-def _into_gamut(light: np.ndarray) -> np.ndarray:
-    """Return linear RGB with no channel above 1.
+def keep_unreached(result: np.ndarray, pixels: np.ndarray, reach: np.ndarray) -> None:
+    """Put pixels (h, w, 3) back into a result of the same type where reach (h, w) is 0."""
+    if not reach.all():
+        np.copyto(result, pixels, where=(reach == 0)[..., None])
 
-    Mixing with grey keeps luminance and bleaches skin to pink; cutting turns it yellow, as in cameras. Half
-    of each keeps it skin.
+
+def _kept_saturation(factor: np.ndarray) -> np.ndarray:
+    """Return the share of its saturation that light keeps when multiplied by a factor (h, w).
+
+    A little less where it gets brighter and more where it gets darker, half and a quarter of what Lab with a
+    and b kept would do: bright skin has to fit into sRGB, and skin in shade is lit by skin. Without it shaded
+    highlights look grey; with all of it shadows look orange.
     """
-    largest = light.max(axis=-1)
-    over = largest > 1
-    if over.any():
-        loud, most = light[over], largest[over][:, None]
-        grey = np.minimum(luminance(loud), 1)[:, None]
-        room = (1 - grey) / np.maximum(most - grey, 1e-6)
-        bleached = np.minimum(grey + (loud - grey) * np.minimum(room, 1), 1)
-        light[over] = (bleached + np.minimum(loud, 1)) / 2
+    power = cast(np.ndarray, cv2.log(np.maximum(factor, np.float32(0.1))))
+    # Minus a sixth above 1, minus a twelfth below.
+    exponent = power * np.float32(-1 / 12) - np.maximum(power, 0) * np.float32(1 / 12)
+    return cast(np.ndarray, cv2.exp(exponent))
+
+
+def _rolled_off(light: list[np.ndarray], before: list[np.ndarray]) -> list[np.ndarray]:
+    """Return linear RGB, a plane per channel, with highlights bent below white, given what it was `before`.
+
+    Bending all channels alike keeps hue and saturation and makes bright skin dull; bending each turns it
+    yellow, as in cameras. Half of each keeps it skin.
+    """
+    loudest = np.maximum(np.maximum(light[0], light[1]), light[2])
+    places = np.flatnonzero(loudest > KNEE)
+    if not len(places):
+        return light
+    over = [plane.ravel()[places] for plane in light]
+    were = [plane.ravel()[places] for plane in before]
+    most = loudest.ravel()[places]
+    alike = _shoulder(most, np.maximum(np.maximum(were[0], were[1]), were[2]))
+    alike /= most
+    for plane, value, was in zip(light, over, were, strict=True):
+        bent = _shoulder(value, was)
+        bent += value * alike
+        bent *= np.float32(0.5)
+        plane.ravel()[places] = bent
     return light
 
 
-def _from_luminance(value: np.ndarray) -> np.ndarray:
+def _shoulder(light: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Return light that leaves the straight line at the knee, or where it was before if that is brighter.
+
+    So light that stays stays, light that falls falls as it should, and the step to what was white already is
+    closed.
+    """
+    knee = np.maximum(before, np.float32(KNEE))
+    room = np.maximum(before, np.float32(CEILING))
+    room -= knee
+    over = np.maximum(light - knee, 0)
+    bent = room * over
+    bent /= np.sqrt(room * room + over * over + np.float32(1e-12))
+    bent += np.minimum(light, knee)
+    return bent
+
+
+def from_luminance(value: np.ndarray) -> np.ndarray:
+    """Return the lightness 0..1, float32, of relative luminance 0..1, any shape."""
     # CIE 1976 with its exact constants: 903.3 = (29/3)**3, 0.008856 = (6/29)**3.
-    root = np.where(value > (6 / 29) ** 3, 116 * np.cbrt(value) - 16, (29 / 3) ** 3 * value)
-    return (root / 100).astype(np.float32)
+    root = np.cbrt(value)
+    root *= np.float32(1.16)
+    root -= np.float32(0.16)
+    return np.where(value > np.float32((6 / 29) ** 3), root, value * np.float32((29 / 3) ** 3 / 100))
 
 
-def _to_luminance(value: np.ndarray) -> np.ndarray:
-    cube = ((100 * value + 16) / 116) ** 3
-    return np.where(value > 0.08, cube, 100 * value / (29 / 3) ** 3).astype(np.float32)
-
-
-def _in_strips(shape: tuple[int, ...], work: Callable[[slice], None]) -> None:
-    rows = max(1, _STRIP_PIXELS // shape[1])
-    strips = [slice(top, min(top + rows, shape[0])) for top in range(0, shape[0], rows)]
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        list(pool.map(work, strips))
+def to_luminance(value: np.ndarray) -> np.ndarray:
+    """Return the relative luminance 0..1, float32, of lightness 0..1, any shape."""
+    value = np.asarray(value, np.float32)
+    root = (value + np.float32(0.16)) * np.float32(1 / 1.16)
+    return np.where(value > np.float32(0.08), root * root * root, value * np.float32(100 / (29 / 3) ** 3))

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from tf_relight.photo.faces import Face
-from tf_relight.photo.picture import resize, to_u8
+from tf_relight.photo.picture import as_float, shrunk, to_u8
 
 LOOKED_AT = 384  # long side of the copy that is separated
 _ROUNDS = 5
@@ -26,7 +26,7 @@ def person_mask(pixels: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
     """Return how far each pixel belongs to the people with these faces.
 
     Args:
-        pixels: (H, W, 3) sRGB 0..1.
+        pixels: (H, W, 3) sRGB; float 0..1, uint8 or uint16.
         faces: at least one.
 
     Returns:
@@ -36,7 +36,7 @@ def person_mask(pixels: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
     """
     scale = min(1.0, LOOKED_AT / max(pixels.shape[:2]))
     size = max(1, round(pixels.shape[0] * scale)), max(1, round(pixels.shape[1] * scale))
-    small = resize(np.ascontiguousarray(pixels, np.float32), size)
+    small = shrunk(pixels, size)
     scaled = [face.scaled(scale) for face in faces]
     guess = _first_guess(small, scaled)
     if (guess == cv2.GC_PR_BGD).any() or (guess == cv2.GC_BGD).any():
@@ -141,7 +141,7 @@ def _follow(pixels: np.ndarray, small: np.ndarray, mask: np.ndarray) -> np.ndarr
         y = (np.arange(rows.start, rows.stop, dtype=np.float32) + 0.5) * (low_height / height) - 0.5
         across, down = np.meshgrid(columns, y)
         local = cv2.remap(models, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        result[rows] = np.einsum("hwc,hwc->hw", local[..., :3], pixels[rows]) + local[..., 3]
+        result[rows] = np.einsum("hwc,hwc->hw", local[..., :3], as_float(pixels[rows])) + local[..., 3]
     # Steeper than the filter left it, so that the inside is 1 and the background 0.
     return np.clip((result - 0.5) * 1.25 + 0.5, 0, 1, out=result)
 

@@ -1,4 +1,4 @@
-"""A picture in memory: float32 RGB, sRGB-encoded, 0..1; rounding and resizing."""
+"""A picture in memory: RGB, sRGB-encoded, kept as it was stored; rounding and resizing."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ _INVISIBLE = 0.5 / 255  # alpha below half an 8-bit step
 class Picture:
     """A picture in memory.
 
+    Pixels of 8 and 16 bits take a quarter and a half of the memory of floating point numbers, so large
+    pictures are worked on as they are stored, a few rows at a time.
+
     Attributes:
-        pixels: (H, W, 3) float32 RGB, sRGB-encoded, 0..1, the right way up.
+        stored: (H, W, 3) RGB, sRGB-encoded, the right way up: float32 0..1, uint8 or uint16.
         alpha: (H, W, 1) float32 0..1, 1 = opaque, or None.
         bits: 8 or 16, the precision of the file it came from.
         notes: sentences about what was left out on reading, for the user.
         metadata: what the file says beside the pixels; kept when the picture is written.
     """
 
-    pixels: np.ndarray
+    stored: np.ndarray
     alpha: np.ndarray | None = None
     bits: int = 8
     notes: tuple[str, ...] = ()
@@ -34,17 +37,22 @@ class Picture:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width in pixels."""
-        return self.pixels.shape[0], self.pixels.shape[1]
+        return self.stored.shape[0], self.stored.shape[1]
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The pixels as float32 0..1; of 8 and 16 bits a copy, made at each look."""
+        return as_float(self.stored)
 
     def with_pixels(self, pixels: np.ndarray) -> Picture:
         """Return a copy with other pixels of the same size, and the same alpha, bits and metadata.
 
         The metadata of a file remembers that its pixels were changed.
         """
-        if pixels.shape != self.pixels.shape:
-            raise ValueError(f"pixels of shape {pixels.shape} do not fit a picture of {self.pixels.shape}")
-        changed = replace(self.metadata, changed=True)
-        return replace(self, pixels=np.asarray(pixels, dtype=np.float32), metadata=changed)
+        if pixels.shape != self.stored.shape:
+            raise ValueError(f"pixels of shape {pixels.shape} do not fit a picture of {self.stored.shape}")
+        stored = pixels if is_stored(pixels) else np.asarray(pixels, dtype=np.float32)
+        return replace(self, stored=stored, metadata=replace(self.metadata, changed=True))
 
 
 def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
@@ -77,8 +85,27 @@ def hidden_filled(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return np.where(hidden, fill, pixels)
 
 
+def is_stored(pixels: np.ndarray) -> bool:
+    """Whether pixels are of 8 or 16 bits, and not floating point numbers."""
+    return pixels.dtype in (np.uint8, np.uint16)
+
+
+def as_float(pixels: np.ndarray) -> np.ndarray:
+    """Return pixels of 8 or 16 bits as float32 0..1; others as they are."""
+    if not is_stored(pixels):
+        return pixels
+    return np.divide(pixels, np.float32(np.iinfo(pixels.dtype).max), dtype=np.float32)
+
+
+def stored_as(values: np.ndarray, kind: np.dtype[Any]) -> np.ndarray:
+    """Return values 0..1 as uint8 or uint16 if `kind` is one of them, else as float32."""
+    if kind == np.uint8:
+        return to_u8(values)
+    return to_u16(values) if kind == np.uint16 else np.asarray(values, np.float32)
+
+
 def to_u8(values: np.ndarray) -> np.ndarray:
-    """Return uint8 of values in 0..1: clipped, times 255, rounded.
+    """Return uint8 of values in 0..1: clipped, times 255, rounded. What is uint8 stays.
 
     Raises:
         ValueError: a value is not a number.
@@ -87,16 +114,27 @@ def to_u8(values: np.ndarray) -> np.ndarray:
 
 
 def to_u16(values: np.ndarray) -> np.ndarray:
-    """Return uint16 of values in 0..1: clipped, times 65535, rounded. Raises ValueError on NaN."""
+    """Return uint16 of values in 0..1: clipped, times 65535, rounded; uint16 stays. ValueError on NaN."""
     return _quantise(values, np.uint16)
 
 
 def _quantise(values: np.ndarray, kind: type[np.unsignedinteger[Any]]) -> np.ndarray:
-    scaled = np.clip(np.asarray(values, dtype=np.float32), 0, 1)
+    if values.dtype == kind:
+        return values
+    scaled = np.clip(as_float(values).astype(np.float32, copy=False), 0, 1)
     if np.isnan(np.min(scaled, initial=0)):
         raise ValueError("picture holds values that are not numbers (NaN)")
     scaled *= np.iinfo(kind).max
     return np.rint(scaled, out=scaled).astype(kind)
+
+
+def shrunk(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return pixels (H, W, C), float 0..1, uint8 or uint16, as float32 0..1 at a size no larger."""
+    if not is_stored(pixels):
+        return resize(np.ascontiguousarray(pixels, np.float32), size)
+    # Averages of whole numbers are rounded; twice the size wanted leaves only a fraction of a step of that.
+    height, width = (min(2 * small, large) for small, large in zip(size, pixels.shape[:2], strict=True))
+    return resize(as_float(resize(np.ascontiguousarray(pixels), (height, width))), size)
 
 
 def resize(
@@ -104,7 +142,7 @@ def resize(
     size: tuple[int, int],
     how: Literal["auto", "area", "linear", "cubic", "nearest"] = "auto",
 ) -> np.ndarray:
-    """Return a float32 or uint8 picture (H, W) or (H, W, C), C <= 4, at another size.
+    """Return a float32, uint8 or uint16 picture (H, W) or (H, W, C), C <= 4, at another size.
 
     Args:
         size: new (height, width), each at least 1.

@@ -25,7 +25,7 @@ from tf_relight.photo import containers, encodings, icc, metadata
 from tf_relight.photo.colour import linear_to_srgb
 from tf_relight.photo.encodings import Encoding
 from tf_relight.photo.metadata import Metadata
-from tf_relight.photo.picture import Picture, hidden_filled, turned
+from tf_relight.photo.picture import Picture, as_float, hidden_filled, turned
 from tf_relight.photo.quiet import quiet_stderr
 from tf_relight.photo.samples import pixels_8_bit, pixels_16_bit
 from tf_relight.photo.tiff import read_tiff
@@ -131,7 +131,7 @@ def _finished(path: Path, decoded: _Decoded) -> Picture:
     notes = [f"{path.name}{' ' if each.startswith('holds') else ': '}{each}" for each in decoded.notes]
     notes += [f"{path.name}: {note}"] if note else []
     if decoded.alpha is not None:
-        pixels = hidden_filled(pixels, decoded.alpha)
+        pixels = hidden_filled(as_float(pixels), decoded.alpha)
     said = replace(decoded.metadata, turned=decoded.orientation >= 5)
     return Picture(pixels, decoded.alpha, 8 if kind == np.uint8 else 16, tuple(notes), said)
 
@@ -302,7 +302,7 @@ def _tiff_metadata(path: Path) -> Metadata:
 
 
 def _to_srgb(colour: np.ndarray, profile: bytes | None, encoding: Encoding) -> tuple[np.ndarray, str]:
-    """Return float32 sRGB (H, W, 3) and a note, for example when the profile could not be used."""
+    """Return sRGB (H, W, 3), as stored or float32, and a note, for example when the profile is of no use."""
     note = ""
     if profile:
         try:
@@ -320,8 +320,7 @@ def _to_srgb(colour: np.ndarray, profile: bytes | None, encoding: Encoding) -> t
         colour = np.repeat(colour[..., None], 3, axis=2)
     if not profile and encoding.profile is not None:
         return encoding.profile.convert(colour), encoding.note
-    scale = np.float32(np.iinfo(colour.dtype).max)
-    return np.divide(colour, scale, dtype=np.float32), note or ("" if profile else encoding.note)
+    return np.ascontiguousarray(colour), note or ("" if profile else encoding.note)
 
 
 def _from_float(colour: np.ndarray, is_srgb: bool) -> tuple[np.ndarray, str]:

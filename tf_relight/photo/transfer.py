@@ -16,14 +16,17 @@ the copy is flat; the measured softness; and the remainder of the fit is added b
 
 from __future__ import annotations
 
-import os
+import itertools
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from tf_relight.errors import RelightError
 from tf_relight.photo.picture import resize
+from tf_relight.photo.strips import by_strips, threads
 
 LEVELS = 8  # brightness levels of the grid
 LEVEL_WIDTH = 0.1  # standard deviation of a level's weight, in brightness 0..1
@@ -42,7 +45,7 @@ SOFTNESS = (0.0, 0.5, 0.7, 1.0, 1.4, 2.0)  # standard deviations tried, in pixel
 # A softer copy always fits moved shadows a little better, so a sharper one that is nearly as good is taken.
 SOFTNESS_MARGIN = 1.3
 _TILE, _TILES = 128, 4  # the softness is measured on so many tiles of this side
-_STRIP_PIXELS = 1 << 19
+_MOST_ROWS = 32_000 // LEVELS  # OpenCV's lookup addresses at most 32767 rows
 _BRIGHTNESS = np.array([[0.299, 0.587, 0.114]], np.float32)
 
 
@@ -69,32 +72,77 @@ def transfer(
         ValueError: shapes that do not fit, or a strength outside 0..1.
         RelightError: `low_after` holds values that are not finite.
     """
-    channels = full.shape[2:]
-    if (
-        low_before.shape != low_after.shape
-        or channels not in ((1,), (3,))
-        or low_before.shape[2:] != channels
-    ):
+    if full.shape[2:] != low_before.shape[2:]:
         raise ValueError(f"shapes do not fit: {full.shape}, {low_before.shape}, {low_after.shape}")
+    if strength == 0:
+        _check(low_before, low_after, strength)
+        return full.copy()
+    change = fit_change(low_before, low_after, strength, foot)
+    full = np.ascontiguousarray(full, dtype=np.float32)
+    result = np.empty(full.shape, np.float32)
+
+    def work(rows: slice) -> None:
+        result[rows] = change.apply(full[rows], rows, len(full))
+
+    by_strips(full.shape, work)
+    return result
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """A change of light, ready for the parts of a full-size picture.
+
+    Attributes:
+        grid: (2, h, LEVELS, w, C) gain and offset per place and brightness.
+    """
+
+    grid: np.ndarray
+
+    def apply(self, part: np.ndarray, rows: slice, height: int) -> np.ndarray:
+        """Return rows of a picture under the change.
+
+        Args:
+            part: (n, W, C) float32 0..1, these rows of the full-size picture in full width.
+            rows: where they lie in it; a step leaves rows out.
+            height: of the full-size picture.
+
+        Returns:
+            (n, W, C) float32, clipped to 0..1.
+        """
+        result = np.empty(part.shape, np.float32)
+        places = np.arange(rows.start, rows.stop, rows.step or 1, dtype=np.float32)
+        for top in range(0, len(part), _MOST_ROWS):
+            some = slice(top, top + _MOST_ROWS)
+            _slice(part[some], _brightness(part[some]), self.grid, places[some], height, result[some])
+        return np.clip(result, 0, 1, out=result)
+
+
+def fit_change(
+    low_before: np.ndarray, low_after: np.ndarray, strength: float = 1.0, foot: float = SRGB_FOOT
+) -> Change:
+    """Return the change of light seen between two small pictures; arguments and errors as in `transfer`."""
+    _check(low_before, low_after, strength)
+    before, after = (np.ascontiguousarray(p, dtype=np.float32) for p in (low_before, low_after))
+    softened = _blur(before, measure_softness(before, after, foot))
+    guide = _brightness(before)
+    with ThreadPoolExecutor(max_workers=threads()) as pool:
+        grid = _models(softened, after, guide, foot, pool.map)
+    # Levels are mixed with weights that add up to 1, so adding to each adds to the result.
+    grid[1] += (after - _slice_whole(softened, guide, grid))[:, None]
+    # Two numbers of the model carry the blend, so that it costs nothing per pixel.
+    if strength != 1:
+        grid[0] = 1 + (grid[0] - 1) * np.float32(strength)
+        grid[1] *= np.float32(strength)
+    return Change(grid)
+
+
+def _check(low_before: np.ndarray, low_after: np.ndarray, strength: float) -> None:
+    if low_before.shape != low_after.shape or low_before.shape[2:] not in ((1,), (3,)):
+        raise ValueError(f"shapes do not fit: {low_before.shape}, {low_after.shape}")
     if not 0 <= strength <= 1:
         raise ValueError(f"strength {strength} is outside 0..1")
     if not np.isfinite(low_after).all():
         raise RelightError("The network's result holds values that are not numbers. Use other weights.")
-    if strength == 0:
-        return full.copy()
-    full, before, after = (np.ascontiguousarray(p, dtype=np.float32) for p in (full, low_before, low_after))
-    softened = _blur(before, measure_softness(before, after, foot))
-    guide = _brightness(before)
-    gain, offset = _models(softened, after, guide, foot)
-    # Levels are mixed with weights that add up to 1, so adding to each adds to the result.
-    offset += (after - _slice(softened, guide, gain, offset))[:, None]
-    # Two numbers of the model carry the blend, so that it costs nothing per pixel.
-    gain -= 1
-    gain *= strength
-    gain += 1
-    offset *= strength
-    result = _slice(full, _brightness(full), gain, offset)
-    return np.clip(result, 0, 1, out=result)
 
 
 def measure_softness(before: np.ndarray, after: np.ndarray, foot: float = SRGB_FOOT) -> float:
@@ -102,14 +150,19 @@ def measure_softness(before: np.ndarray, after: np.ndarray, foot: float = SRGB_F
 
     The blur is taken under which a local model explains `after` best, on the most detailed tiles.
     """
-    errors = np.zeros(len(SOFTNESS))
-    for rows, columns in _detailed_tiles(before):
-        tile_before, tile_after = before[rows, columns], after[rows, columns]
+
+    def error(job: tuple[tuple[slice, slice], float]) -> float:
+        tile, reach = job
+        tile_before, tile_after = before[tile], after[tile]
         guide = _brightness(tile_before)
-        for index, reach in enumerate(SOFTNESS):
-            soft = _blur(tile_before, reach)
-            gain, offset = _models(soft, tile_after, guide, foot)
-            errors[index] += np.square(tile_after - _slice(soft, guide, gain, offset)).mean()
+        soft = _blur(tile_before, reach)
+        grid = _models(soft, tile_after, guide, foot, map)
+        return float(np.square(tile_after - _slice_whole(soft, guide, grid)).mean())
+
+    tiles = _detailed_tiles(before)
+    with ThreadPoolExecutor(max_workers=threads()) as pool:
+        found = list(pool.map(error, itertools.product(tiles, SOFTNESS)))
+    errors = np.reshape(found, (len(tiles), len(SOFTNESS))).sum(axis=0)
     good_enough = errors <= errors.min() * SOFTNESS_MARGIN + 1e-7
     return SOFTNESS[int(np.argmax(good_enough))]
 
@@ -126,12 +179,19 @@ def _detailed_tiles(picture: np.ndarray) -> list[tuple[slice, slice]]:
 
 
 def _models(
-    before: np.ndarray, after: np.ndarray, guide: np.ndarray, foot: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the grid's gain and offset, each (h, LEVELS, w, C), that turn `before` into `after`."""
+    before: np.ndarray,
+    after: np.ndarray,
+    guide: np.ndarray,
+    foot: float,
+    run: Callable[[Callable[[int], None], Iterable[int]], Iterable[None]],
+) -> np.ndarray:
+    """Return the grid of `Change`, (2, h, LEVELS, w, C), that turns `before` into `after`.
+
+    Args:
+        run: calls a function for each level, as `map` does.
+    """
     height, width, channels = before.shape
-    gain = np.empty((height, LEVELS, width, channels), np.float32)
-    offset = np.empty_like(gain)
+    grid = np.empty((2, height, LEVELS, width, channels), np.float32)
     # Gains come from wide windows, so half the size shows the same and costs a quarter.
     half = (height + 1) // 2, (width + 1) // 2
     statistics = [resize(values, half) for values in (before, after, *_local_slopes(before, after, foot))]
@@ -140,13 +200,14 @@ def _models(
     def fit_level(index: int) -> None:
         level = index / (LEVELS - 1)
         level_gain = _level_gain(statistics, _level_weight(half_guide, level), foot)
-        gain[:, index] = resize(level_gain, (height, width), "linear")
-        unexplained = after - gain[:, index] * before
-        offset[:, index] = _weighted_mean(unexplained, _level_weight(guide, level), OFFSET_REACH)
+        gain = resize(level_gain, (height, width), "linear")
+        unexplained = after - gain * before
+        grid[0, :, index] = gain
+        grid[1, :, index] = _weighted_mean(unexplained, _level_weight(guide, level), OFFSET_REACH)
 
-    with ThreadPoolExecutor(max_workers=_threads()) as pool:
-        list(pool.map(fit_level, range(LEVELS)))
-    return gain, offset
+    for _ in run(fit_level, range(LEVELS)):
+        pass
+    return grid
 
 
 def _local_slopes(before: np.ndarray, after: np.ndarray, foot: float) -> tuple[np.ndarray, np.ndarray]:
@@ -176,10 +237,6 @@ def _level_gain(statistics: list[np.ndarray], weight: np.ndarray, foot: float) -
     return np.clip(covariance / variance, 0, np.minimum(LARGEST_CONTRAST * ratio, LARGEST_GAIN))
 
 
-def _threads() -> int:
-    return min(8, os.cpu_count() or 1)
-
-
 def _brightness(picture: np.ndarray) -> np.ndarray:
     grey = picture if picture.shape[2] == 1 else cv2.transform(picture, _BRIGHTNESS)
     return np.clip(grey.reshape(picture.shape[:2]), 0, 1)
@@ -202,50 +259,45 @@ def _blur(values: np.ndarray, reach: float) -> np.ndarray:
     return blurred.reshape(values.shape)  # OpenCV drops a last axis of length 1
 
 
-def _slice(picture: np.ndarray, guide: np.ndarray, gain: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """Return gain * picture + offset, read from the grid at each pixel's place and guide (H, W) 0..1."""
+def _slice_whole(picture: np.ndarray, guide: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """Return gain * picture + offset, read from the grid at each pixel's place and guide (h, w) 0..1."""
     result = np.empty(picture.shape, np.float32)
-    rows = max(1, _STRIP_PIXELS // picture.shape[1])
-    # OpenCV's lookup addresses at most 32767 rows.
-    rows = min(rows, 32_000 // LEVELS)
-
-    def work(top: int) -> None:
-        _slice_strip(picture, guide, gain, offset, slice(top, min(top + rows, len(picture))), result)
-
-    with ThreadPoolExecutor(max_workers=_threads()) as pool:
-        list(pool.map(work, range(0, len(picture), rows)))
+    height = len(picture)
+    for top in range(0, height, _MOST_ROWS):
+        some = slice(top, min(top + _MOST_ROWS, height))
+        rows = np.arange(some.start, some.stop, dtype=np.float32)
+        _slice(picture[some], guide[some], grid, rows, height, result[some])
     return result
 
 
-def _slice_strip(
-    picture: np.ndarray,
-    guide: np.ndarray,
-    gain: np.ndarray,
-    offset: np.ndarray,
-    rows: slice,
-    result: np.ndarray,
+def _slice(
+    part: np.ndarray, guide: np.ndarray, grid: np.ndarray, rows: np.ndarray, height: int, result: np.ndarray
 ) -> None:
-    """Fill result[rows].
+    """Fill `result` with gain * part + offset, for the given rows of a picture of that height.
 
     Along the height the grid is interpolated exactly, once per row; that leaves for each row a small picture
     of brightness against width, and one bilinear lookup in it does the other two directions.
     """
-    strip = picture[rows]
-    height, width = strip.shape[:2]
-    low_height, _, low_width, channels = gain.shape
-    y = (np.arange(rows.start, rows.stop, dtype=np.float32) + 0.5) * (low_height / len(picture)) - 0.5
+    count, width, channels = part.shape
+    low_height, _, low_width = grid.shape[1:4]
+    y = np.clip(
+        (rows + np.float32(0.5)) * np.float32(low_height / height) - np.float32(0.5), 0, low_height - 1
+    )
     x = (np.arange(width, dtype=np.float32) + 0.5) * (low_width / width) - 0.5
-    y, x = np.clip(y, 0, low_height - 1), np.clip(x, 0, low_width - 1)
+    x = np.clip(x, 0, low_width - 1).astype(np.float32)
     above = y.astype(np.intp)
     below = np.minimum(above + 1, low_height - 1)
     share = (y - above).reshape(-1, 1, 1, 1).astype(np.float32)
-    map_y = guide[rows] * (LEVELS - 1)
-    map_y += np.arange(height, dtype=np.float32)[:, None] * LEVELS
-    map_x = np.ascontiguousarray(np.broadcast_to(x.astype(np.float32), map_y.shape))
-    target = result[rows]
-    target[:] = strip
-    for grid, combine in ((gain, np.multiply), (offset, np.add)):
-        lines = grid[above] + share * (grid[below] - grid[above])
-        lines = lines.reshape(height * LEVELS, low_width, channels)
+    map_y = guide * np.float32(LEVELS - 1)
+    map_y += np.arange(count, dtype=np.float32)[:, None] * LEVELS
+    map_x = np.ascontiguousarray(np.broadcast_to(x, map_y.shape))
+    np.copyto(result, part)
+    for model, combine in zip(grid, (np.multiply, np.add), strict=True):
+        first = model[above]
+        lines = model[below]
+        lines -= first
+        lines *= share
+        lines += first
+        lines = lines.reshape(count * LEVELS, low_width, channels)
         looked_up = cv2.remap(lines, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        combine(target, looked_up.reshape(target.shape), out=target)
+        combine(result, looked_up.reshape(result.shape), out=result)

@@ -77,7 +77,9 @@ def write_picture(
             f"Cannot write {path}: {kind} has at most {limit} pixels a side. Use .png or .tif."
         )
     notes = []
-    pixels, alpha = picture.pixels, picture.alpha
+    pixels, alpha = picture.stored, picture.alpha
+    if alpha is not None:
+        pixels = picture.pixels
     if alpha is not None and kind in ("JPEG", "BMP"):
         pixels, alpha = pixels * alpha + (1 - alpha), None
         notes.append(f"{path.name}: {kind} has no transparency, the picture was laid over white.")

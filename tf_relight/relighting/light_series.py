@@ -103,7 +103,7 @@ def on_white(picture: Picture) -> Picture:
     if picture.alpha is None:
         return picture
     pixels = picture.pixels * picture.alpha + (1 - picture.alpha)
-    return replace(picture, pixels=pixels, alpha=None)
+    return replace(picture, stored=pixels, alpha=None)
 
 
 def at_most(picture: Picture, long_side: int) -> Picture:
@@ -113,4 +113,4 @@ def at_most(picture: Picture, long_side: int) -> Picture:
         return picture
     height, width = (max(1, round(side * scale)) for side in picture.size)
     alpha = None if picture.alpha is None else resize(picture.alpha, (height, width))
-    return replace(picture, pixels=resize(picture.pixels, (height, width)), alpha=alpha)
+    return replace(picture, stored=resize(picture.stored, (height, width)), alpha=alpha)

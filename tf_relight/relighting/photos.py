@@ -7,10 +7,9 @@ many is reported at the end; it does not stop the others.
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,38 +18,16 @@ import numpy as np
 from tf_relight import methods
 from tf_relight.errors import RelightError
 from tf_relight.networks.running import run_network, training_size, working_size
-from tf_relight.photo.listing import list_pictures
 from tf_relight.photo.picture import Picture, resize
 from tf_relight.photo.reading import read_picture
 from tf_relight.photo.transfer import transfer
-from tf_relight.photo.writing import WRITTEN_SUFFIXES, check_can_write, write_picture
+from tf_relight.photo.writing import check_can_write, write_picture
 from tf_relight.progress import track
+from tf_relight.relighting.outputs import Existing, Report, make_folder, plan_outputs
 from tf_relight.relighting.request import RelightOptions
 
 if TYPE_CHECKING:
     from tf_relight.methods.trained import LoadedModel
-
-
-@dataclass
-class Report:
-    """What a run did.
-
-    Attributes:
-        written: the files made, in order.
-        failures: one sentence per photo that was left out; it names the file.
-        notes: one sentence for each thing that a file or a format could not keep.
-        seconds: time for the photos, without loading the network.
-    """
-
-    written: list[Path] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-
-    @property
-    def exit_code(self) -> int:
-        """0, or RelightError's code when a photo failed."""
-        return RelightError.exit_code if self.failures else 0
 
 
 def relight(
@@ -91,23 +68,28 @@ def relight_photos(
     method: str | None = None,
     weights: Path | str | None = None,
     light_from: Path | str | None = None,
+    recursive: bool = False,
+    existing: Existing = "refuse",
+    raise_for_one: bool = True,
     progress: bool = True,
     **options: Any,
 ) -> Report:
     """Relight photo files and folders of photos.
 
     Args:
-        paths: files and folders (one level deep).
-        out: a file name for one photo, else a folder, made when missing. In a folder the photos keep their
-            names; equal names get a number, and formats that cannot be written become PNG.
+        paths: files and folders.
+        out: a file name for one photo, else a folder, made when missing; see `outputs.plan_outputs`.
         method: name from the method table; None takes the method the weights belong to.
         weights: a weights file or name; None takes those that ship with the method.
         light_from: another photo whose light is copied.
+        recursive: go into the folders' subfolders; the results have the same tree.
+        existing: what is done about results that exist already: "refuse" the run, "overwrite" or "skip".
+        raise_for_one: raise the error of a photo when it is the only one and was named itself.
         progress: show a progress bar on stderr.
         options: the fields of `RelightOptions`: light, strength, size, temperature and so on.
 
     Returns:
-        the report. With several photos, one that fails is listed there and the run goes on.
+        the report. A photo that fails is listed there, and the run goes on.
 
     Raises:
         RelightError: a mistake that concerns every photo (arguments, weights, output folder), or the only
@@ -115,20 +97,26 @@ def relight_photos(
     """
     wanted = RelightOptions(**options)
     check_light(method, wanted, light_from)
-    jobs = plan_outputs(paths, out)
+    plan = plan_outputs(paths, out, recursive=recursive, existing=existing)
+    report = Report(skipped=plan.skipped, left_out=plan.left_out)
+    if not plan.jobs:
+        return report
+    make_folder(plan, out)
     loaded = load_for(method, weights)
     wanted = with_light(wanted, loaded, light_from)
-    report = Report()
+    is_one = raise_for_one and len(plan.jobs) == len(paths) == 1 and not Path(paths[0]).is_dir()
     started = time.monotonic()
-    for source, target in track(jobs, lambda job: f"Relighting {job[0].name}", show=progress):
+    for source, target in track(plan.jobs, lambda job: f"Relighting {job[0].name}", show=progress):
         try:
             report.notes += _relight_file(source, target, loaded, wanted)
             report.written.append(target)
+            report.sources.append(source)
         except RelightError as error:
-            if len(jobs) == 1:
+            if is_one:
                 raise
             sentence = str(error)
             report.failures.append(sentence if str(source) in sentence else f"{source}: {sentence}")
+            report.failed.append(source)
     report.seconds = time.monotonic() - started
     return report
 
@@ -170,35 +158,6 @@ def relight_picture(picture: Picture, loaded: LoadedModel, options: RelightOptio
     return picture.with_pixels(transfer(pixels, small, relit, strength))
 
 
-def plan_outputs(paths: Iterable[Path | str], out: Path | str) -> list[tuple[Path, Path]]:
-    """Return (photo, file to write) for every photo that `paths` name, and make the output folder.
-
-    Raises:
-        RelightError: no photos, an output that does not fit them or cannot be written, or one that would
-            overwrite a photo.
-    """
-    given, out = [Path(path) for path in paths], Path(out)
-    sources = list_pictures(given)
-    if not sources:
-        raise RelightError("No photos were given. Name picture files or folders.")
-    to_file = len(given) == 1 and not given[0].is_dir() and out.suffix != "" and not out.is_dir()
-    if to_file:
-        check_can_write(out)
-        targets = [out]
-    elif out.suffix.lower() in WRITTEN_SUFFIXES and not out.is_dir():
-        raise RelightError(f"Several photos or a folder need a folder as output, not the file name {out}.")
-    else:
-        targets = _names_in(out, sources)
-    _check_folder(out.parent if to_file else out)
-    originals = {_identity(source) for source in sources}
-    for target in targets:
-        if target.is_dir():
-            raise RelightError(f"The output {target} is a folder already. Choose another name.")
-        if target.exists() and _identity(target) in originals:
-            raise RelightError(f"The output {target} would overwrite a photo. Choose another name or folder.")
-    return list(zip(sources, targets, strict=True))
-
-
 def _from_array(pixels: np.ndarray) -> Picture:
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
         raise RelightError(f"A photo must have the shape (H, W, 3), not {pixels.shape}.")
@@ -235,35 +194,6 @@ def with_light(options: RelightOptions, loaded: LoadedModel, light_from: Path | 
     options.check_method(loaded.method.name, loaded.method.info)
     loaded.method.check_mode(options.mode)
     return options
-
-
-def _names_in(folder: Path, sources: Iterable[Path]) -> list[Path]:
-    """Return a distinct name in `folder` for each photo; case is ignored, as some disks do."""
-    taken: set[str] = set()
-    targets = []
-    for source in sources:
-        suffix = source.suffix if source.suffix.lower() in WRITTEN_SUFFIXES else ".png"
-        name, number = source.stem + suffix, 1
-        while name.casefold() in taken:
-            number += 1
-            name = f"{source.stem}-{number}{suffix}"
-        taken.add(name.casefold())
-        targets.append(folder / name)
-    return targets
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_dev, status.st_ino
-
-
-def _check_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RelightError(f"Cannot make the folder {folder}: {error.strerror}. Choose another.") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise RelightError(f"The folder {folder} may not be written. Choose another.")
 
 
 def load_for(method: str | None, weights: Path | str | None) -> LoadedModel:

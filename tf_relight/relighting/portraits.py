@@ -25,33 +25,36 @@ from tf_relight.networks.running import run_network, training_size
 from tf_relight.photo.colour import planckian_rgb
 from tf_relight.photo.copying import jpeg_with
 from tf_relight.photo.faces import Face, find_faces
-from tf_relight.photo.lightness import LightColour, change_lightness, lightness, luminance_ratio
+from tf_relight.photo.light_tables import from_linear, to_linear
+from tf_relight.photo.lightness import (
+    LightColour,
+    from_luminance,
+    keep_unreached,
+    lightness,
+    luminance_of,
+    luminance_ratio,
+    relit_strip,
+)
 from tf_relight.photo.metadata import ForCopy, for_copy
 from tf_relight.photo.people import person_mask
-from tf_relight.photo.picture import Picture, resize, to_u8
+from tf_relight.photo.picture import Picture, as_float, is_stored, resize, stored_as, to_u8
 from tf_relight.photo.reading import read_picture
-from tf_relight.photo.transfer import LIGHTNESS_FOOT, transfer
+from tf_relight.photo.strips import by_strips
+from tf_relight.photo.transfer import LIGHTNESS_FOOT, Change, fit_change
+from tf_relight.relighting.face_places import Place, regions, size_for_network
+from tf_relight.relighting.light_range import in_range, luminance_of_light, network_light, visible_normals
 from tf_relight.relighting.request import RelightOptions
 
 if TYPE_CHECKING:
     from tf_relight.light.light import Light
     from tf_relight.methods.trained import LoadedModel
 
-CROP_SIDE = 2.0  # of the face's height; in the network's training pictures it is 1.3
-WHOLE_SIDE = 2.6  # a picture with one face that is no longer than so many of its heights is not cropped
-_FADE = 0.3  # of the crop's side, over which the change dies out
 _WEAVE = 1 / 128  # of the side: half the window in which the network's fine patterns are averaged out
+_LOOKED_AT = 512  # pixels along the long side that are looked at to tell how bright the lit side became
 _EVENNESS = 1e-3  # variance of lightness; windows with more of it hold edges of the photo
-TRAINED_ON = (0.5, 1.0)  # first coefficient of lights near those the network was trained on
-BRIGHTEST = 1.25  # largest shading of a visible surface; 0.74 to 1.29 in the network's training lights
-USUAL_LIGHT = 0.76  # the first coefficient of the official demo's lights after its factor
 DEMO_FACTOR = 0.7  # by which the official demo multiplies the light of a file
 NEUTRAL_KELVIN = 6500.0
 SPHERE_SHARE = 0.16  # side of the ball in the corner, of the picture's short side
-
-
-Place = tuple[slice, slice, np.ndarray | None]
-"""Rows, columns and weight (H, W) 0..1 of a part of the picture; None stands for 1 everywhere."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,12 +103,12 @@ class PortraitRelighter:
                 For films, too.
         """
         self.picture, self.loaded = picture, loaded
-        self.faces = tuple(find_faces(picture.pixels) if faces is None else faces)
+        self.faces = tuple(find_faces(picture.stored) if faces is None else faces)
         self.notes: tuple[str, ...] = ()
         if not self.faces:
             self.notes = ("No face was found; the whole picture was relit, which may look wrong.",)
         self._side, self._settle = size or training_size(loaded), settle
-        self._lightness = lightness(picture.pixels)
+        self._in_own_light: dict[int, np.ndarray] = {}
         if places is None:
             places = [self._of_people(*place) for place in regions(picture.size, self.faces)]
         self._regions = [self._region(*place) for place in places]
@@ -122,36 +125,83 @@ class PortraitRelighter:
             return relight_portrait(self.picture, self.loaded, options)
         if options.strength == 0:
             return with_sphere(self.picture, options)
-        before = self._lightness
-        after, reach = self.relit_lightness(options.light)
-        reach = reach * np.float32(options.strength)
-        if options.keep_background:
-            reach *= self.person
-        after = before + reach * (after - before)
-        colour = light_colour(options, before, after)
-        relit = change_lightness(self.picture.pixels, before, after, colour, reach)
-        return with_sphere(self.picture.with_pixels(relit), options)
+        person = self.person if options.keep_background else None
+        changes = self._changes(options.light)
+        colour = self._colour(options, changes, person)
+        pixels = self.picture.stored
+        result = np.empty(pixels.shape, pixels.dtype if is_stored(pixels) else np.float32)
 
-    def relit_lightness(self, light: Light) -> tuple[np.ndarray, np.ndarray]:
-        """Return the lightness of the whole picture under another light, and how far that light reaches.
+        def work(rows: slice) -> None:
+            old = to_linear(pixels[rows])
+            brightness = luminance_of(old)
+            before = from_luminance(brightness)
+            after, reach = self._after(changes, before, rows, options.strength, person)
+            from_linear(relit_strip(old, brightness, after, colour, reach), result[rows])
+            if isinstance(reach, np.ndarray):
+                keep_unreached(result[rows], pixels[rows], reach)
 
-        Both are (H, W) float32 0..1; the lightness is that of the full change.
-        """
+        by_strips(pixels.shape, work)
+        return with_sphere(self.picture.with_pixels(result), options)
+
+    def _changes(self, light: Light) -> list[Change]:
+        """Return for each part how its lightness changes under another light."""
         coefficients = network_light(light)
-        change = np.zeros_like(self._lightness)
-        reach = np.zeros_like(self._lightness)
+        changes = []
         for index, region in enumerate(self._regions):
-            place = region.rows, region.columns
-            after = without_weave(region.before, self._run(region.before, coefficients))
+            before = region.before
+            after = self._drawn(index, before, coefficients)
             if self._settle is not None:
-                after = self._settle(index, region.before, after)
-            full = self._lightness[place]
-            relit = transfer(full[..., None], region.before[..., None], after[..., None], foot=LIGHTNESS_FOOT)
-            window = np.ones_like(full) if region.window is None else region.window
-            change[place] += window * (relit[..., 0] - full)
+                after = self._settle(index, before, after)
+            changes.append(fit_change(before[..., None], after[..., None], foot=LIGHTNESS_FOOT))
+        return changes
+
+    def _after(
+        self,
+        changes: Sequence[Change],
+        before: np.ndarray,
+        rows: slice,
+        strength: float,
+        person: np.ndarray | None,
+    ) -> tuple[np.ndarray, np.ndarray | float]:
+        """Return the new lightness of some rows, and how far the light reaches there, 0..1.
+
+        Args:
+            before: (n, W) their lightness. rows: which of the picture; a step leaves rows out.
+            person: (H, W) of the whole picture, 0..1 of how far a pixel may change; None is 1 everywhere.
+        """
+        change, reach = np.zeros_like(before), np.zeros_like(before)
+        for region, part_change in zip(self._regions, changes, strict=True):
+            inside, seen = _common(region.rows, rows)
+            if inside.stop <= inside.start:
+                continue
+            place = seen, region.columns
+            full = before[place]
+            height = region.rows.stop - region.rows.start
+            relit = part_change.apply(full[..., None], inside, height)[..., 0]
+            if region.window is None and len(changes) == 1 and person is None:
+                return before + np.float32(strength) * (relit - before), strength
+            window = np.float32(1) if region.window is None else region.window[inside]
+            change[place] += window * (relit - full)
             reach[place] += window
         # Where faces stand close together, the mean of their changes counts.
-        return self._lightness + change / np.maximum(reach, 1e-6), np.minimum(reach, 1)
+        change /= np.maximum(reach, 1e-6)
+        np.minimum(reach, 1, out=reach)
+        reach *= np.float32(strength)
+        if person is not None:
+            reach *= person[rows]
+        return before + reach * change, reach
+
+    def _colour(
+        self, options: RelightOptions, changes: Sequence[Change], person: np.ndarray | None
+    ) -> LightColour | None:
+        """Return the colour of the light; how bright its lit side is, is looked up in a few rows."""
+        if not has_colour(options):
+            return None
+        step = max(1, max(self.picture.size) // _LOOKED_AT)
+        rows = slice(0, self.picture.size[0], step)
+        before = lightness(self.picture.stored[rows])
+        after, _ = self._after(changes, before, rows, options.strength, person)
+        return light_colour(options, before[:, ::step], after[:, ::step])
 
     @functools.cached_property
     def person(self) -> np.ndarray:
@@ -166,10 +216,28 @@ class PortraitRelighter:
                 "Leave out --keep-background."
             )
         if self._regions[0].window is None:
-            return person_mask(self.picture.pixels, self.faces)
-        return np.ones_like(self._lightness)  # the crops leave the background out already
+            return person_mask(self.picture.stored, self.faces)
+        return np.ones(self.picture.size, np.float32)  # the crops leave the background out already
 
-    def _run(self, before: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    def _drawn(self, index: int, before: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+        """Return part `index` under a light: what differs between the network's answers to it and to its own.
+
+        The network draws no photo exactly as it is, not even under the photo's own light: it is a little too
+        dark, too soft, and has a weave. What both answers have in common is not the light's doing. Of a
+        network that does not read light, the answer counts as it is.
+        """
+        after = self._run(before, coefficients)
+        source = self.loaded.method.info.source_light
+        if source is None:
+            return without_weave(before, after["relit"][..., 0])
+        if index not in self._in_own_light:
+            own = in_range(luminance_of_light(after[source.name]))
+            self._in_own_light[index] = self._run(before, own)["relit"][..., 0]
+        foot = np.float32(LIGHTNESS_FOOT)
+        ratio = (after["relit"][..., 0] + foot) / (self._in_own_light[index] + foot)
+        return without_weave(before, ratio * (before + foot) - foot)
+
+    def _run(self, before: np.ndarray, coefficients: np.ndarray) -> dict[str, np.ndarray]:
         method, model = self.loaded.method, self.loaded.model
         port = method.info.light
         assert port is not None
@@ -177,17 +245,17 @@ class PortraitRelighter:
             method.info.picture.name: np.asarray(before, np.float32)[..., None],
             port.name: light_input(port, coefficients),
         }
-        return run_network(lambda: method.predict(model, **inputs)["relit"][..., 0])
+        return run_network(lambda: method.predict(model, **inputs))
 
     def _of_people(self, rows: slice, columns: slice, window: np.ndarray | None) -> Place:
         if window is None:
             return rows, columns, None
         # A patch of other background around a head would look like a halo.
         faces = [face.moved(-rows.start, -columns.start) for face in self.faces]
-        return rows, columns, window * person_mask(self.picture.pixels[rows, columns], faces)
+        return rows, columns, window * person_mask(self.picture.stored[rows, columns], faces)
 
     def _region(self, rows: slice, columns: slice, window: np.ndarray | None) -> _Region:
-        part = self._lightness[rows, columns]
+        part = lightness(self.picture.stored[rows, columns])
         return _Region(rows, columns, resize(part, size_for_network(part.shape, self._side)), window)
 
 
@@ -201,44 +269,6 @@ def relight_portrait(picture: Picture, loaded: LoadedModel, options: RelightOpti
     relighter = PortraitRelighter(picture, loaded, size=options.size)
     relit = relighter.relight(options)
     return replace(relit, notes=relit.notes + relighter.notes)
-
-
-def regions(size: tuple[int, int], faces: Sequence[Face]) -> list[Place]:
-    """Return (rows, columns, weight) of the parts of a picture that are relit one by one.
-
-    The whole picture when it is little more than one face, or has none; else a square around each face. The
-    weight, (H, W) of the part, falls to 0 at its borders inside the picture; None stands for 1 everywhere.
-    """
-    height, width = size
-    whole = slice(0, height), slice(0, width)
-    if not faces or (len(faces) == 1 and max(size) <= WHOLE_SIDE * faces[0].height):
-        return [(*whole, None)]
-    found: list[Place] = []
-    for face in faces:
-        side = CROP_SIDE * face.height
-        row, column = face.centre
-        rows, down = _span(row, side, height)
-        columns, across = _span(column, side, width)
-        found.append((rows, columns, down[:, None] * across))
-    return found
-
-
-def _span(centre: float, side: float, end: int) -> tuple[slice, np.ndarray]:
-    """Return where a crop lies along one axis, and its weight there."""
-    first, last = max(0, round(centre - side / 2)), min(end, round(centre + side / 2))
-    last = max(last, first + 1)
-    places = np.arange(first, last, dtype=np.float32) + 0.5
-    fade = max(1.0, _FADE * side)
-    from_start = (places - first) / fade if first > 0 else np.ones_like(places)
-    from_end = (last - places) / fade if last < end else np.ones_like(places)
-    ramp = np.clip(np.minimum(from_start, from_end), 0, 1)
-    return slice(first, last), ramp * ramp * (3 - 2 * ramp)
-
-
-def size_for_network(size: tuple[int, ...], long_side: int) -> tuple[int, int]:
-    """Return (height, width) of the same shape with the given long side; small faces grow, too."""
-    scale = long_side / max(size)
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def without_weave(before: np.ndarray, after: np.ndarray) -> np.ndarray:
@@ -263,49 +293,42 @@ def without_weave(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.clip(smooth * (before + LIGHTNESS_FOOT) - LIGHTNESS_FOOT, 0, 1).astype(np.float32)
 
 
-def network_light(light: Light) -> np.ndarray:
-    """Return the (9,) float32 luminance coefficients, as bright as those of the network's training.
-
-    Lights of maps can have any brightness, and a light straight from the camera would bleach the face.
-
-    Raises:
-        RelightError: the light is dark.
-    """
-    values = np.asarray(light.luminance, np.float64)
-    if values[0] <= 1e-6:
-        raise RelightError("The light is dark: its first coefficient is not above 0. Give another light.")
-    if not TRAINED_ON[0] <= values[0] <= TRAINED_ON[1]:
-        values = values * (USUAL_LIGHT / values[0])
-    brightest = float(shading(visible_normals(), values).max())
-    return (values * min(1.0, BRIGHTEST / brightest)).astype(np.float32)
-
-
-@functools.cache
-def visible_normals() -> np.ndarray:
-    """Return unit normals that the camera sees, (n, 3) in DPR's frame."""
-    x, z = np.meshgrid(np.linspace(-1, 1, 41), np.linspace(-1, 1, 41))
-    inside = x * x + z * z < 0.99
-    return np.stack([x[inside], -np.sqrt(1 - x[inside] ** 2 - z[inside] ** 2), z[inside]], axis=-1)
-
-
-def light_colour(options: RelightOptions, before: np.ndarray, after: np.ndarray) -> LightColour | None:
-    """Return the colour of the light in `options` for a change of lightness (H, W), None when neutral.
+def light_colour(options: RelightOptions, before: np.ndarray, after: np.ndarray) -> LightColour:
+    """Return the colour of the light in `options` for a change of lightness (h, w).
 
     A temperature colours the directed part of the light and leaves what reaches the shadows neutral.
     """
-    assert options.light is not None
-    received = np.maximum(shading(visible_normals(), options.light.coefficients), 0)
-    brightness = received.mean(axis=1)
-    shadow, lit = received[brightness.argmin()] + 1e-3, received[brightness.argmax()] + 1e-3
+    shadow, lit = _sides(options)
     if options.temperature is not None:
         tint = planckian_rgb(options.temperature) / planckian_rgb(NEUTRAL_KELVIN)
         shadow = np.full(3, shadow.mean())
         lit = shadow + (lit.mean() - shadow.mean()) * tint
-    elif np.ptp(shadow) < 1e-3 * shadow.mean() and np.ptp(lit) < 1e-3 * lit.mean():
-        return None
-    step = max(1, max(before.shape) // 512)
-    ratio = luminance_ratio(before[::step, ::step], after[::step, ::step])
+    ratio = luminance_ratio(before, after)
     return LightColour(shadow, lit, float(np.percentile(ratio, 95)))
+
+
+def has_colour(options: RelightOptions) -> bool:
+    """Whether the light in `options` is not neutral."""
+    if options.temperature is not None:
+        return True
+    return any(np.ptp(side) >= 1e-3 * side.mean() for side in _sides(options))
+
+
+def _sides(options: RelightOptions) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the darkest and the brightest visible surface receive, linear RGB (3,) each."""
+    assert options.light is not None
+    received = np.maximum(shading(visible_normals(), options.light.coefficients), 0)
+    brightness = received.mean(axis=1)
+    return received[brightness.argmin()] + 1e-3, received[brightness.argmax()] + 1e-3
+
+
+def _common(part: slice, rows: slice) -> tuple[slice, slice]:
+    """Return which rows of a part are among `rows`, and which of `rows` they are."""
+    step = rows.step or 1
+    first = max(0, -((rows.start - part.start) // step)) if rows.start < part.start else 0
+    count = len(range(rows.start, min(rows.stop, part.stop), step))
+    start = rows.start + first * step - part.start
+    return slice(start, start + (count - first) * step, step), slice(first, count)
 
 
 def relight_as_paper(pixels: np.ndarray, loaded: LoadedModel, light: Light) -> np.ndarray:
@@ -331,15 +354,15 @@ def with_sphere(picture: Picture, options: RelightOptions) -> Picture:
     cover = np.clip(side / 2 - np.hypot(across[:, None], across), 0, 1)[..., None]
     gap = side // 8
     top, left = max(0, height - side - gap), max(0, width - side - gap)
-    pixels = picture.pixels.copy()
-    place = pixels[top : top + side, left : left + side]
-    place += cover * (ball - place)
+    stored = picture.stored.copy()
+    place = as_float(stored[top : top + side, left : left + side])
+    stored[top : top + side, left : left + side] = stored_as(place + cover * (ball - place), stored.dtype)
     alpha = picture.alpha
     if alpha is not None:
         alpha = alpha.copy()
         corner = alpha[top : top + side, left : left + side]
         np.maximum(corner, cover, out=corner)
-    return replace(picture, pixels=pixels, alpha=alpha)
+    return replace(picture, stored=stored, alpha=alpha)
 
 
 def coloured(light: Light, temperature: float | None) -> Light:
@@ -380,9 +403,10 @@ def light_of_photo(path: Path | str, loaded: LoadedModel) -> Light:
     from tf_relight.light.light import Light
 
     picture = read_picture(path)
-    faces = find_faces(picture.pixels)
+    faces = find_faces(picture.stored)
     if not faces:
         logging.getLogger(__name__).warning("%s: no face was found to read the light from.", path)
     rows, columns, _ = regions(picture.size, faces[:1])[0]
-    crop = picture.pixels[rows, columns]
-    return Light.from_photo(loaded, resize(crop, size_for_network(crop.shape, training_size(loaded))))
+    crop = np.ascontiguousarray(picture.stored[rows, columns])
+    small = resize(crop, size_for_network(crop.shape, training_size(loaded)))
+    return Light.from_photo(loaded, as_float(small))

@@ -9,19 +9,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
-from tf_relight.photo.listing import list_pictures
+from tf_relight.photo.listing import find_pictures
 from tf_relight.photo.picture import to_u8
 from tf_relight.photo.reading import read_picture
 from tf_relight.progress import track
 from tf_relight.relighting.light_series import NamedLight, Relighter, at_most, on_white, prepare
 from tf_relight.relighting.photos import load_for, relight_picture
 from tf_relight.relighting.request import RelightOptions
+
+if TYPE_CHECKING:
+    from tf_relight.methods.trained import LoadedModel
 
 TEMPLATE = Path(__file__).with_name("before_after.html")
 SIDE, QUALITY = 1280, 85
@@ -55,6 +59,17 @@ class Comparison:
     after: Sequence[After]
 
 
+class PageReport(NamedTuple):
+    """What there is to say about a page.
+
+    Attributes:
+        notes: sentences for the user. failures: one sentence for each photo that is not on the page.
+    """
+
+    notes: tuple[str, ...]
+    failures: tuple[str, ...]
+
+
 def before_after_page(
     paths: Sequence[Path | str],
     out: Path | str,
@@ -66,7 +81,7 @@ def before_after_page(
     side: int = SIDE,
     title: str = "Before and after",
     progress: bool = True,
-) -> tuple[str, ...]:
+) -> PageReport:
     """Relight photos and write a page that compares them.
 
     Args:
@@ -76,15 +91,13 @@ def before_after_page(
         options: all but the light.
         side: long side in pixels of the pictures on the page.
 
-    Returns:
-        sentences for the user.
-
     Raises:
-        RelightError: photos that cannot be read, lights that do not fit the method, or a page that cannot be
-            written.
+        RelightError: not one photo could be shown, lights that do not fit the method, or a page that cannot
+            be written.
     """
     _check(out, side)
-    sources = list_pictures([Path(path) for path in paths])
+    found = find_pictures(paths)
+    sources = list(found.pictures)
     if not sources:
         raise RelightError("No photos were given. Name picture files or folders.")
     loaded = load_for(method, weights)
@@ -93,32 +106,51 @@ def before_after_page(
     if not wanted:
         raise RelightError("Name at least one light, for example --lights left,right,rembrandt.")
     comparisons: list[Comparison] = []
-    notes: list[str] = []
+    notes: list[str] = [found.note] if found.note else []
+    failures: list[str] = []
     if lights and not takes_light:
         notes.append(f"{loaded.method.name} takes no light; the page shows its one result.")
-    jobs = [(source, light) for source in sources for light in wanted]
+    for source in track(sources, lambda source: f"Relighting {source.name}", show=progress):
+        try:
+            comparison, said = _compared(source, loaded, wanted, options, side)
+        except RelightError as error:
+            if len(sources) == 1:
+                raise
+            failures.append(str(error) if str(source) in str(error) else f"{source}: {error}")
+            continue
+        comparisons.append(comparison)
+        notes += said
+    if not comparisons:
+        raise RelightError(f"Not one photo could be shown. The first: {failures[0]}")
+    write_page(comparisons, out, title=title)
+    return PageReport(tuple(notes), tuple(failures))
+
+
+def _compared(
+    source: Path,
+    loaded: LoadedModel,
+    wanted: Sequence[NamedLight | None],
+    options: RelightOptions,
+    side: int,
+) -> tuple[Comparison, list[str]]:
+    """Return a photo with its versions, and sentences for the user."""
+    original = read_picture(source)
+    picture, notes = on_white(at_most(original, side)), list(original.notes)
+    versions: list[After] = []
     relight: Relighter | None = None
-    for source, light in track(jobs, lambda job: f"Relighting {job[0].name}", show=progress):
-        if light is wanted[0]:
-            original = read_picture(source)
-            picture = on_white(at_most(original, side))
-            versions: list[After] = []
-            comparisons.append(Comparison(source.name, to_u8(picture.pixels), versions))
-            notes += list(original.notes)
-            if light is not None:
-                relight, said = prepare(picture, loaded, options)
-                notes += [f"{source.name}: {sentence}" for sentence in said]
+    for light in wanted:
         if light is None:
             relit = relight_picture(picture, loaded, options)
-            versions.append(After(loaded.method.name, to_u8(relit.pixels)))
-        else:
-            from tf_relight.relighting.portraits import coloured
+            versions.append(After(loaded.method.name, to_u8(relit.stored)))
+            continue
+        from tf_relight.relighting.portraits import coloured
 
-            assert relight is not None
-            ball = coloured(light.light, options.temperature).sphere(BALL_SIDE)
-            versions.append(After(light.name, to_u8(relight(light.light).pixels), ball))
-    write_page(comparisons, out, title=title)
-    return tuple(notes)
+        if relight is None:
+            relight, said = prepare(picture, loaded, options)
+            notes += [f"{source.name}: {sentence}" for sentence in said]
+        ball = coloured(light.light, options.temperature).sphere(BALL_SIDE)
+        versions.append(After(light.name, to_u8(relight(light.light).stored), ball))
+    return Comparison(source.name, to_u8(picture.stored), versions), notes
 
 
 def write_page(comparisons: Sequence[Comparison], out: Path | str, *, title: str) -> Path:

@@ -14,6 +14,7 @@ from tf_relight.data.portraits.source_light import (
     fit_light,
     fit_source_light,
     nonnegative_least_squares,
+    of_one_colour,
 )
 from tf_relight.errors import RelightError
 from tf_relight.light.spherical_harmonics import (
@@ -173,3 +174,53 @@ def test_even_brightness_is_even_light():
     light = fit_source_light(np.full(inside.shape, 0.4), normals, inside)
     assert light[0] == pytest.approx(1 / (ATTENUATION[0] * np.sqrt(1 / (4 * np.pi))), rel=1e-4)
     assert np.abs(light[1:]).max() < 1e-4
+
+
+def spoiled(normals, inside, light, share, seed=0):
+    """Brightness of a ball on which patches are not skin: dark like brows and beards, or white like shine."""
+    rng = np.random.default_rng(seed)
+    seen = shading(normals, light)
+    luminance = 0.85 * seen / seen[inside].max() + rng.normal(0, 0.01, inside.shape)
+    rows, columns = np.nonzero(inside)
+    wrong = np.zeros_like(inside)
+    while wrong[inside].mean() < share:
+        place = rng.integers(len(rows))
+        patch = np.hypot(*(np.indices(inside.shape) - np.array([rows[place], columns[place]])[:, None, None]))
+        patch = (patch < rng.uniform(3, 8)) & inside
+        wrong |= patch
+        luminance[patch] = rng.choice([0.1, 0.15, 0.95])
+    return np.clip(luminance, 0, 1)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.2])
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_not_skin_is_outvoted(share, seed):
+    normals, inside = ball()
+    light = soft_light(seed)
+    light /= shading(normals[inside], light).mean()
+    luminance = spoiled(normals, inside, light, share, seed)
+    chosen = erode_skin(inside)
+    truth = shading(normals[chosen], light)
+    brightness = luminance[chosen] / luminance[chosen].mean()
+    plain = shading(normals[chosen], fit_light(normals[chosen], brightness))
+    robust = shading(normals[chosen], fit_source_light(luminance, normals, inside))
+    truth /= truth.mean()
+    errors = [np.sqrt(np.mean((found / found.mean() - truth) ** 2)) for found in (robust, plain)]
+    assert errors[0] < min(0.05, errors[1] / 2), errors
+
+
+def test_other_colours_in_the_mask_are_no_skin():
+    normals, inside = ball()
+    rng = np.random.default_rng(0)
+    lab = np.empty((*inside.shape, 3), np.uint8)
+    lab[..., 0] = np.clip(128 * shading(normals, soft_light(0)), 0, 255)
+    lab[..., 1:] = np.clip(rng.normal([150, 155], [3, 4], (*inside.shape, 2)), 0, 255)
+    lips, grey = np.zeros_like(inside), np.zeros_like(inside)
+    lips[60:66, 36:60], grey[30:38, 20:76] = True, True
+    lab[lips, 1] = 175
+    lab[grey, 1:] = 128
+    kept = of_one_colour(lab, inside)
+    assert not kept[lips | grey].any() and kept[inside & ~lips & ~grey].mean() > 0.9
+    flat = np.full_like(lab, 128)
+    assert (of_one_colour(flat, inside) == inside).all()
+    assert not of_one_colour(lab, np.zeros_like(inside)).any()

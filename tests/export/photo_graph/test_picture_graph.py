@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,12 +12,13 @@ import pytest
 import tensorflow as tf
 
 from export.photo_graph import light_graph, picture_graph, transfer_graph
-from tests.portrait_stand_in import Shader
+from tests.portrait_stand_in import OWN_LIGHT, Shader
+from tf_relight import methods
 from tf_relight.light.light import Light
 from tf_relight.photo import colour, lightness, transfer
 from tf_relight.photo.picture import Picture, resize
 from tf_relight.photo.reading import read_picture
-from tf_relight.relighting import portraits
+from tf_relight.relighting import light_range, portraits
 from tf_relight.relighting.photos import relight_picture
 from tf_relight.relighting.request import RelightOptions
 
@@ -83,13 +85,13 @@ def test_angles_and_brightness(azimuth, elevation):
     light = Light.from_direction(azimuth, elevation)
     found = light_graph.from_angles(tf.constant(float(azimuth)), tf.constant(float(elevation)), 0)
     np.testing.assert_allclose(found, light.luminance, atol=1e-6)
-    np.testing.assert_allclose(light_graph.network_light(found), portraits.network_light(light), atol=1e-6)
+    np.testing.assert_allclose(light_graph.network_light(found), light_range.network_light(light), atol=1e-6)
 
 
 @pytest.mark.parametrize("first", [0.2, 0.6, 3.0])
 def test_lights_of_any_brightness_come_into_range(first):
     values = np.array([first, 0.3, 0.4, -0.5, 0, 0, 0.2, 0, 0.1], np.float32)
-    expected = portraits.network_light(Light.from_array(values))
+    expected = light_range.network_light(Light.from_array(values))
     np.testing.assert_allclose(light_graph.network_light(tf.constant(values)), expected, atol=1e-6)
 
 
@@ -175,14 +177,15 @@ def test_resize_is_the_toolkits(size):
 def shader_network(luminance, light):
     """`portrait_stand_in.Shader` in TensorFlow."""
     across = tf.linspace(-1.0, 1.0, tf.shape(luminance)[2])[:, None]
-    return luminance * (0.75 + 0.25 * across * tf.clip_by_value(2 * light[:, 3], -1, 1))
+    relit = luminance * (0.75 + 0.25 * across * tf.clip_by_value(2 * light[:, 3], -1, 1))
+    return relit, tf.constant(OWN_LIGHT)[None]
 
 
 @pytest.mark.parametrize(("size", "kelvin"), [((80, 60), None), ((20, 28), 3000.0)])
 def test_portrait_is_the_toolkits_without_faces(size, kelvin):
     pixels = resize(photo("astronaut.jpg"), size)
     light = Light.from_direction(70, 20)
-    loaded = SimpleNamespace(model=None, method=Shader(), metadata={})
+    loaded = SimpleNamespace(model="the model", method=Shader(), metadata={})
     relighter = portraits.PortraitRelighter(Picture(pixels), loaded, size=64, faces=())
     expected = relighter.relight(RelightOptions(light=light, temperature=kelvin)).pixels
     values = tf.constant(light.luminance, tf.float32)
@@ -201,7 +204,7 @@ def test_scene_is_the_toolkits(size):
 
     method = SimpleNamespace(
         name="squares",
-        info=SimpleNamespace(light="none", native_size=32),
+        info=replace(methods.get("dmshn").info, native_size=32),
         check_mode=lambda mode: None,
         relight=lambda model, image, mode: np.clip(network(image), 0, 1),
     )

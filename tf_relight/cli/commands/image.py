@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tf_relight.cli.commands.light_options import add_light, chosen_light
-from tf_relight.cli.commands.printing import report_failures
+from tf_relight.cli.commands.printing import print_json, report_failures
+
+if TYPE_CHECKING:
+    from tf_relight.relighting.outputs import Existing
 
 
 def add(commands: Any) -> None:
@@ -30,6 +33,16 @@ def add(commands: Any) -> None:
         help="how DRN looks at the photo: plain, polyphase4 (four views, averaged; it wants twice the "
         "--size) or released",
     )
+    image.add_argument("--recursive", action="store_true", help="go into subfolders and keep their tree")
+    there = image.add_mutually_exclusive_group()
+    there.add_argument("--overwrite", action="store_true", help="replace results that exist already")
+    there.add_argument(
+        "--skip-existing",
+        action="store_true",
+        help="keep results that exist already; without either the command stops before it writes anything",
+    )
+    image.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    image.add_argument("--json", action="store_true", help="print one JSON object about the run")
     add_light(image)
     image.add_argument("--keep-background", action="store_true", help="change the person only")
     image.add_argument("--sphere", action="store_true", help="draw a ball under the light into the corner")
@@ -58,6 +71,11 @@ def relight_images(
     paper: bool,
     strip: bool,
     light_from: str | None,
+    recursive: bool,
+    overwrite: bool,
+    skip_existing: bool,
+    dry_run: bool,
+    json: bool,
     **direction: Any,
 ) -> int:
     """Relight photos and folders; broken ones are listed at the end.
@@ -67,13 +85,20 @@ def relight_images(
     """
     from tf_relight.relighting.photos import relight_photos
 
+    light = chosen_light(light_from=light_from, **direction)
+    existing: Existing = "overwrite" if overwrite else "skip" if skip_existing else "refuse"
+    if dry_run:
+        return _say_plan(paths, out, recursive, existing, json)
     report = relight_photos(
         paths,
         out,
         method=method,
         weights=weights,
         light_from=light_from,
-        light=chosen_light(light_from=light_from, **direction),
+        recursive=recursive,
+        existing=existing,
+        raise_for_one=not json,
+        light=light,
         strength=strength,
         size=size,
         mode=mode,
@@ -83,8 +108,31 @@ def relight_images(
         paper=paper,
         strip=strip,
     )
+    if json:
+        print_json({**report.as_json(), "exit_code": report.exit_code})
+        return report.exit_code
     for note in report.notes:
         print(f"relight: {note}", file=sys.stderr)
     for path in report.written:
         print(path)
-    return report_failures(report.failures)
+    code = report_failures(report.failures)
+    if len(report.written) != 1 or report.skipped or report.left_out or report.failures:
+        print(f"relight: {report.summary}", file=sys.stderr)
+    return code
+
+
+def _say_plan(paths: Sequence[str], out: str, recursive: bool, existing: Existing, json: bool) -> int:
+    """Print what a run would do."""
+    from tf_relight.photo.listing import left_out_note
+    from tf_relight.relighting.outputs import plan_outputs
+
+    plan = plan_outputs(paths, out, recursive=recursive, existing=existing)
+    if json:
+        print_json({**plan.as_json(), "exit_code": 0})
+        return 0
+    for source, target in plan.jobs:
+        print(f"{source} -> {target}")
+    counts = [f"{len(plan.jobs)} would be written"]
+    counts += [f"{len(plan.skipped)} skipped, as they exist already"] if plan.skipped else []
+    print(f"relight: {', '.join(counts)}. {left_out_note(plan.left_out)}".rstrip(), file=sys.stderr)
+    return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tf_relight.cli.commands.printing import report_failures
 from tf_relight.cli.commands.relight_options import (
     add_change,
     add_lights,
@@ -58,7 +59,7 @@ def make_page(
     options = options_of(
         strength=strength, size=size, temperature=temperature, keep_background=keep_background
     )
-    notes = before_after_page(
+    made = before_after_page(
         paths,
         out,
         named_lights(lights, up),
@@ -68,4 +69,5 @@ def make_page(
         side=side,
         title=title,
     )
-    return report(notes, out)
+    report(made.notes, out)
+    return report_failures(made.failures)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 def report_failures(failures: Iterable[str]) -> int:
@@ -12,6 +14,11 @@ def report_failures(failures: Iterable[str]) -> int:
     for failure in listed:
         print(f"relight: error: {failure}", file=sys.stderr)
     return 2 if listed else 0
+
+
+def print_json(values: dict[str, Any]) -> None:
+    """Print one JSON object, in ASCII, so that any terminal and any reader takes it."""
+    print(json.dumps(values, indent=1))
 
 
 def print_aligned(rows: Sequence[Sequence[str]]) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tf_relight.data.portraits.source_light import fit_source_light
+from tf_relight.data.portraits.source_light import fit_source_light, of_one_colour
 from tf_relight.errors import RelightError
 from tf_relight.light.directions import rotation_about
 from tf_relight.light.files import HDR_SUFFIXES
@@ -97,7 +97,8 @@ def prepare(
     if source_light is None:
         if skin is None:
             raise RelightError("Give a mask of the skin or the light of the portrait.")
-        source_light = fit_source_light(lab[..., 0] / 255.0, directions, skin, seed=seed)
+        kept = of_one_colour(lab, skin)
+        source_light = fit_source_light(lab[..., 0] / 255.0, directions, skin, kept=kept, seed=seed)
     return RatioPortrait(lab, directions, source_light)
 
 

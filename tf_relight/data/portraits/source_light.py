@@ -21,6 +21,13 @@ LEAST_SKIN = 200
 SKIN_RIM = 11
 """Side of the square by which skin is eroded: its rim shows hair and shadows."""
 
+_ROUNDS, _HUBER_ROUNDS = 12, 3
+_HUBER, _BIWEIGHT = 1.345, 4.685  # the usual constants: 95 % of least squares where all noise is normal
+_COLOUR_ROUNDS, _COLOURS_APART = 4, 2.5  # standard deviations from the median colour
+_COLOUR_NOISE = 0.5  # variance of a and b that rounding and noise make
+_NORMAL_MEDIAN = 1.4826  # standard deviation of normal noise, over the median of its size
+_LEAST_DISTANCE = 1e-3  # of the mean brightness; below it is rounding of 8-bit pictures
+
 _GAP = 1e-11  # allowed distance from the least error, as a share of the mean square of the brightness
 # Smallest spread of the harmonics over the skin, as a share of the largest. A face has about 1e-4; below this
 # an error of one step in 8-bit normals decides the light.
@@ -28,7 +35,13 @@ _LEAST_SPREAD = 1e-7
 
 
 def fit_source_light(
-    luminance: np.ndarray, normals: np.ndarray, skin: np.ndarray, *, samples: int = SAMPLES, seed: int = 0
+    luminance: np.ndarray,
+    normals: np.ndarray,
+    skin: np.ndarray,
+    *,
+    kept: np.ndarray | None = None,
+    samples: int = SAMPLES,
+    seed: int = 0,
 ) -> np.ndarray:
     """Return the light that explains the brightness of skin best.
 
@@ -36,6 +49,7 @@ def fit_source_light(
         luminance: (H, W) L of Lab as DPR uses it, 0..1.
         normals: (H, W, 3) unit vectors, frame "dpr" of `spherical_harmonics`.
         skin: (H, W) bool; its rim is taken off here.
+        kept: (H, W) bool, which skin takes part (`of_one_colour`); no rim is taken off it. None is all.
         samples: at most as many pixels of skin take part, chosen at random.
         seed: of that choice; the same seed gives the same light.
 
@@ -45,10 +59,11 @@ def fit_source_light(
     Raises:
         RelightError: too little skin, black skin, or normals that hardly differ.
 
-    Source: DPR's data preparation, step 6. Differs: the matrices of the constraint are complete (see
-    `spherical_harmonics.moment_matrix`), and the problem is solved here instead of by a general solver.
+    Source: DPR's data preparation, step 6. Differs: the fit is robust (`fit_robustly`), the matrices of the
+    constraint are complete (see `spherical_harmonics.moment_matrix`), and the problem is solved here instead
+    of by a general solver.
     """
-    chosen = np.flatnonzero(erode_skin(skin))
+    chosen = np.flatnonzero(erode_skin(skin) if kept is None else erode_skin(skin) & kept)
     if len(chosen) < LEAST_SKIN:
         raise RelightError(
             f"The mask holds {len(chosen)} pixels of skin besides its rim; at least {LEAST_SKIN} are needed. "
@@ -59,7 +74,28 @@ def fit_source_light(
         raise RelightError("The skin is black: no light can be found from it.")
     if len(chosen) > samples:
         chosen = np.random.default_rng(seed).choice(chosen, samples, replace=False)
-    return fit_light(normals.reshape(-1, 3)[chosen], luminance.ravel()[chosen] / albedo)
+    facing = normals.reshape(-1, 3)[chosen]
+    light = fit_robustly(facing, luminance.ravel()[chosen] / albedo)
+    return light / float((basis(facing) @ light).mean())
+
+
+def of_one_colour(lab: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    """Return skin (H, W) bool without what has another colour: eyes, brows, lips, hair in the mask, clothes.
+
+    Args:
+        lab: (H, W, 3) uint8, OpenCV's 8-bit Lab; a and b count, so that shade does not.
+        skin: (H, W) bool.
+    """
+    within = erode_skin(skin)
+    if not within.any():
+        return skin
+    away = lab[..., 1:].astype(np.float64) - np.median(lab[within][:, 1:], axis=0)
+    distance = np.zeros(skin.shape)
+    for _ in range(_COLOUR_ROUNDS):
+        near = away[within & (distance < _COLOURS_APART)]
+        spread = near.T @ near / len(near) + _COLOUR_NOISE * np.eye(2)
+        distance = np.sqrt(np.einsum("hwi,ij,hwj->hw", away, np.linalg.inv(spread), away))
+    return skin & (distance < _COLOURS_APART)
 
 
 def erode_skin(skin: np.ndarray) -> np.ndarray:
@@ -67,12 +103,40 @@ def erode_skin(skin: np.ndarray) -> np.ndarray:
     return cv2.erode(skin.astype(np.uint8), np.ones((SKIN_RIM, SKIN_RIM), np.uint8)).astype(bool)
 
 
-def fit_light(normals: np.ndarray, brightness: np.ndarray) -> np.ndarray:
+def fit_robustly(normals: np.ndarray, brightness: np.ndarray) -> np.ndarray:
+    """Return the light (9,) that explains most of the skin, whatever the rest looks like.
+
+    Masks of skin hold eyes, brows, lips, beards, shine and shadows that are cast; their brightness says
+    nothing about the normals there. Pixels count the less the farther they are from the light found last,
+    against the median distance; those far off do not count at all.
+
+    Args, raises: as `fit_light`.
+
+    Source: Beaton and Tukey, "The Fitting of Power Series", Technometrics 16 (1974), the biweight; started
+    from Huber's weights, so that a bad first fit loses nobody.
+    """
+    light = fit_light(normals, brightness)
+    harmonics = basis(normals)
+    for round_number in range(_ROUNDS):
+        distance = np.abs(brightness - harmonics @ light)
+        spread = max(_NORMAL_MEDIAN * float(np.median(distance)), _LEAST_DISTANCE)
+        if round_number < _HUBER_ROUNDS:
+            weight = np.minimum(1, _HUBER * spread / np.maximum(distance, 1e-12))
+        else:
+            weight = np.clip(1 - (distance / (_BIWEIGHT * spread)) ** 2, 0, 1) ** 2
+        before, light = light, fit_light(normals, brightness, weight)
+        if round_number > _HUBER_ROUNDS and np.abs(harmonics @ (light - before)).max() < 1e-4:
+            break
+    return light
+
+
+def fit_light(normals: np.ndarray, brightness: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
     """Return the light (9,) whose shading is nearest to a brightness, in the sense of least squares.
 
     Args:
         normals: (N, 3) unit vectors, frame "dpr".
         brightness: (N,) brightness over albedo.
+        weight: (N,) how much each counts, at least 0; None counts all alike.
 
     Returns:
         (9,) float64 that a light which is nowhere negative can have.
@@ -82,13 +146,13 @@ def fit_light(normals: np.ndarray, brightness: np.ndarray) -> np.ndarray:
     """
     harmonics = basis(normals)
     # Without the attenuation the smallest spread would measure the basis, not the normals.
-    spread = np.linalg.eigvalsh(np.cov(harmonics / ATTENUATION, rowvar=False)[1:, 1:])
+    weight = np.ones(len(harmonics)) if weight is None else weight
+    spread = np.linalg.eigvalsh(np.cov(harmonics / ATTENUATION, rowvar=False, aweights=weight)[1:, 1:])
     if not spread[0] > _LEAST_SPREAD * spread[-1] or spread[-1] <= 0:
         raise RelightError("The normals on the skin hardly differ: no light can be found. Is the map flat?")
-    count = len(brightness)
-    return nonnegative_least_squares(
-        harmonics.T @ harmonics / count, harmonics.T @ brightness / count, float(np.mean(brightness**2))
-    )
+    weighted = harmonics.T * (weight / weight.sum())
+    scale = float(np.average(brightness**2, weights=weight))
+    return nonnegative_least_squares(weighted @ harmonics, weighted @ brightness, scale)
 
 
 def nonnegative_least_squares(gram: np.ndarray, projection: np.ndarray, scale: float) -> np.ndarray:
