@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from tf_relight.cli.commands.light_options import add_light, chosen_light
 from tf_relight.cli.commands.printing import report_failures
+from tf_relight.terminal import note, say
 
 
 def add(commands: Any) -> None:
@@ -83,8 +83,8 @@ def relight_images(
         paper=paper,
         strip=strip,
     )
-    for note in report.notes:
-        print(f"relight: {note}", file=sys.stderr)
+    for sentence in report.notes:
+        note(sentence)
     for path in report.written:
-        print(path)
+        say(path)
     return report_failures(report.failures)
