@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tf_relight.terminal import say_lines
+
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 
 
@@ -56,7 +58,7 @@ def hardware() -> str:
 def write_row(benchmark: str, row: dict[str, Any]) -> None:
     """Print the row and append it as `append_row` does, with the benchmark's own command."""
     command = " ".join(["python", "-m", f"benchmarks.{benchmark}", *sys.argv[1:]])
-    print(json.dumps(append_row(benchmark, row, command), indent=1))
+    say_lines(json.dumps(append_row(benchmark, row, command), indent=1))
 
 
 def append_row(benchmark: str, row: dict[str, Any], command: str) -> dict[str, Any]:

@@ -9,12 +9,11 @@ import sys
 import time
 from pathlib import Path
 
-from rich.console import Console
-
-from tf_relight.cli.quiet import quiet_tensorflow
 from tf_relight.config.run import RunConfig, load_config
 from tf_relight.data.vidit.options import PairedOptions
 from tf_relight.errors import RelightError
+from tf_relight.quiet import quiet_tensorflow
+from tf_relight.terminal import complain, console, note, say, steady_streams
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "configs" / "dmshn_quickstart.yaml"
@@ -33,7 +32,7 @@ def quickstart(
     Raises:
         RelightError: the checkout lacks the config or the photo, or a step cannot be done.
     """
-    console = Console(stderr=True)
+    log = console(stderr=True)
     started = time.monotonic()
     for needed in (CONFIG, PHOTO):
         if not needed.exists():
@@ -42,18 +41,18 @@ def quickstart(
     folder = config.output
     weights = folder / "weights.safetensors"
 
-    console.rule("1. Render scenes")
+    log.rule("1. Render scenes")
     _render(config, scenes, validation_scenes)
-    console.rule("2. Train DMSHN: the light moves from north, 6500 K, to east, 4500 K")
+    log.rule("2. Train DMSHN: the light moves from north, 6500 K, to east, 4500 K")
     if weights.exists():
-        console.print(f"{weights} is there already; delete {folder} to train again.")
+        note(f"{weights} is there already; delete {folder} to train again.", program="quickstart")
     else:
         from tf_relight.training.run import train
 
         train(config, resume=(folder / "checkpoints").exists())
-    console.rule("3. Score held-out scenes")
+    log.rule("3. Score held-out scenes")
     table = _score(config, weights)
-    console.rule("4. Relight a photo")
+    log.rule("4. Relight a photo")
     from tf_relight.relighting.photos import relight_photos
 
     report = relight_photos(
@@ -61,7 +60,7 @@ def quickstart(
     )
     if report.failures:
         raise RelightError(str(report.failures[0]))
-    Console().print(table)
+    console().print(table)
     _show_places(folder, time.monotonic() - started)
     return folder
 
@@ -107,20 +106,21 @@ def _show_places(folder: Path, seconds: float) -> None:
         "tensorboard": f"tensorboard --logdir {folder}/tensorboard",
     }
     for name, meaning in places.items():
-        print(f"{folder}/{name:<24} {meaning}")
-    print(f"Took {seconds / 60:.1f} minutes.")
+        say(f"{folder}/{name:<24} {meaning}")
+    say(f"Took {seconds / 60:.1f} minutes.")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run from the command line; arguments are overrides such as train.steps=20."""
     quiet_tensorflow()
+    steady_streams()
     try:
         quickstart(sys.argv[1:] if arguments is None else arguments)
     except RelightError as error:
-        print(f"quickstart: error: {error}", file=sys.stderr)
+        complain(error, program="quickstart")
         return error.exit_code
     except KeyboardInterrupt:
-        print("quickstart: stopped; `make quickstart` goes on from here.", file=sys.stderr)
+        note("stopped; `make quickstart` goes on from here.", program="quickstart")
         return 130
     return 0
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tf_relight.terminal import console, note
+
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
@@ -45,8 +47,6 @@ def bench(
     import sys
     from pathlib import Path
 
-    from rich.console import Console
-
     from export.proof.bench import WIDTH, Options, bench_folder, busy, terminal_table
     from export.timing import append_row
 
@@ -58,11 +58,10 @@ def bench(
     )
     warning = busy()
     if warning is not None:
-        print(f"export: {warning}", file=sys.stderr)
-    console = Console()
-    console = Console(width=max(console.width, WIDTH))
+        note(warning, program="export")
+    wide = console(width=max(console().width, WIDTH))
     for method, timings in bench_folder(folder, options).items():
-        console.print(f"[bold]{method}[/bold]", terminal_table(timings))
+        wide.print(f"[bold]{method}[/bold]", terminal_table(timings))
         if not no_record:
             row = {
                 "method": method,

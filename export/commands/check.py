@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tf_relight.terminal import console, note, say
+
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
@@ -56,8 +58,6 @@ def check(
     import sys
     from pathlib import Path
 
-    from rich.console import Console
-
     from export.proof.check import Options, check_folder, store_scores
     from export.proof.check_table import WIDTH, rows, terminal_table, write_tables
     from export.timing import append_row, hardware
@@ -76,12 +76,11 @@ def check(
         for row in rows(checks):
             append_row("export_check", row, command)
     # Cut columns help nobody, so a narrow terminal wraps whole lines.
-    console = Console()
-    Console(width=max(console.width, WIDTH)).print(terminal_table(checks))
+    console(width=max(console().width, WIDTH)).print(terminal_table(checks))
     for each in checks:
         for complaint in each.complaints:
-            print(f"{each.record.name}: {complaint}", file=sys.stderr)
+            note(f"{each.record.name}: {complaint}", program="export")
         if each.gpu is not None and each.gpu.skipped:
-            print(f"{each.record.name}: the GPU was not asked: {each.gpu.note}.", file=sys.stderr)
-    print(f"Table: {folder}/check.md and {folder}/check.csv")
+            note(f"{each.record.name}: the GPU was not asked: {each.gpu.note}.", program="export")
+    say(f"Table: {folder}/check.md and {folder}/check.csv")
     return 0 if all(each.good for each in checks) else 1

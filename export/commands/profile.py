@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tf_relight.terminal import console
+
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
@@ -31,16 +33,13 @@ def profile(*, target: str, size: int, threads: int, record: bool) -> int:
     """
     import sys
 
-    from rich.console import Console
-
     from export.proof.profile import profile as profile_target
     from export.proof.profile import tables
     from export.timing import append_row
 
     found = profile_target(target, size, threads, progress=True)
-    console = Console()
-    console.print(*tables(found))
-    console.print(
+    console().print(*tables(found))
+    console().print(
         f"{found.name}, {size} px, {threads} thread{'s' * (threads > 1)}: "
         f"{1000 * found.whole:.1f} ms, its operations {1000 * found.total:.1f} ms"
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tf_relight.terminal import say
+
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
@@ -69,7 +71,7 @@ def write_savedmodel(
     )
     record = read_record(folder)
     megabytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
-    print(f"{folder}: {megabytes:.1f} MB")
-    print(f"signatures: {', '.join(record['signatures'])}; default {record['serving_default']}")
-    print(f"weights: {record['weights']['name']}, {record['weights']['licence']}")
+    say(f"{folder}: {megabytes:.1f} MB")
+    say(f"signatures: {', '.join(record['signatures'])}; default {record['serving_default']}")
+    say(f"weights: {record['weights']['name']}, {record['weights']['licence']}")
     return 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tf_relight.terminal import say
+
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
@@ -87,8 +89,8 @@ def write_tflite(
     for path in paths:
         record = manifest.file(path.name)
         layers = f", rounded: {record.rounded_layers}" if record.rounded_layers else ""
-        print(f"{path}: {record.size_bytes / 1e6:.2f} MB, sizes {', '.join(map(str, record.sizes))}{layers}")
-    print(f"weights: {origin.name}, {origin.licence}")
+        say(f"{path}: {record.size_bytes / 1e6:.2f} MB, sizes {', '.join(map(str, record.sizes))}{layers}")
+    say(f"weights: {origin.name}, {origin.licence}")
     return 0
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from export.litert.runtimes import InterpreterRuntime, import_litert
 from tf_relight.errors import RelightError
+from tf_relight.guarded.reading import foreign, read_bytes
 
 MAX_RANK = 4
 """GPU delegates take tensors of up to four dimensions."""
@@ -34,6 +35,8 @@ FORBIDDEN: Mapping[str, str] = {
 }
 """Operations that were refused, with what refuses them. Others are judged by what XNNPACK really takes."""
 
+LARGEST_FILE = 2 << 30
+"""Bytes: flatbuffers have no larger ones."""
 IDENTIFIER = b"TFL3"
 
 
@@ -176,13 +179,14 @@ def _unit_strides(model: Any, subgraph: Any, operation: Any) -> bool:
 
 def _read(path: Path) -> Any:
     """Return the file as the object tree of LiteRT's schema."""
-    if not path.is_file():
+    if not path.exists():
         raise RelightError(f"There is no file {path}. Check the name.")
-    content = path.read_bytes()
+    content = read_bytes(path, LARGEST_FILE, what="the .tflite file", advice="name a .tflite file")
     if content[4:8] != IDENTIFIER:
         raise RelightError(f"{path} is not a .tflite file, or it is damaged. Export it again.")
     schema = import_litert("schema_py_generated")
-    try:
+    # The generated reader checks nothing: offsets out of range raise anything.
+    with foreign(f"{path} is damaged and cannot be read ({{reason}}). Export it again."):
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
         # Whatever a damaged file lacks shows here and not in the middle of the work.
         for subgraph in model.subgraphs:
@@ -190,9 +194,6 @@ def _read(path: Path) -> Any:
                 _kind(model.operatorCodes[operation.opcodeIndex])
                 [subgraph.tensors[tensor] for tensor in (*operation.inputs, *operation.outputs)]
         return model
-    except Exception as error:
-        # The generated reader checks nothing: offsets out of range raise anything.
-        raise RelightError(f"{path} is damaged and cannot be read ({error}). Export it again.") from error
 
 
 def _alone(model: Any, signature: Any) -> bytes:

@@ -7,14 +7,15 @@ file, with the sha256 that ties the two together.
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tf_relight.errors import RelightError
-from tf_relight.files import atomic_path
+from tf_relight.files import write_text
+from tf_relight.guarded.reading import NoSuchFile
+from tf_relight.guarded.structured import read_json
 
 NAME = "manifest.json"
 Quantisation = Literal["fp32", "fp16", "dynamic_int8", "static_int8"]
@@ -140,15 +141,13 @@ def read_manifest(folder: Path | str, *, check_files: bool = True) -> Manifest:
     """
     path = Path(folder) / NAME
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+        content = read_json(path, what="the manifest", advice="export the files again")
+    except NoSuchFile as error:
         raise RelightError(
             f"{folder} holds no {NAME}. Write the files with `python -m export tflite --out {folder}`."
         ) from error
-    except OSError as error:
-        raise RelightError(f"Cannot read {path}: {error.strerror or error}.") from error
-    except ValueError as error:
-        raise RelightError(f"{path} is damaged: it is not JSON. Export the files again.") from error
+    except RelightError as error:
+        raise RelightError(f"{path} is damaged: {error}") from error
     try:
         manifest = Manifest.model_validate(content)
     except ValidationError as error:
@@ -167,8 +166,7 @@ def write_manifest(folder: Path | str, manifest: Manifest) -> Path:
         RelightError: the folder cannot be written.
     """
     path = Path(folder) / NAME
-    with atomic_path(path) as temporary:
-        temporary.write_text(manifest.model_dump_json(indent=2, exclude_none=True) + "\n", encoding="utf-8")
+    write_text(path, manifest.model_dump_json(indent=2, exclude_none=True) + "\n")
     return path
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from export.proof.file_check import FileCheck, RuntimeScore
-from tf_relight.files import atomic_path
+from tf_relight.files import atomic_path, write_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -92,8 +92,7 @@ def write_tables(folder: Path, checks: Sequence[FileCheck], *, command: str, har
         writer = csv.DictWriter(file, list(flat[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(flat)
-    with atomic_path(folder / "check.md") as temporary:
-        temporary.write_text(markdown(checks, command=command, hardware=hardware), encoding="utf-8")
+    write_text(folder / "check.md", markdown(checks, command=command, hardware=hardware))
 
 
 def markdown(checks: Sequence[FileCheck], *, command: str, hardware: str) -> str:

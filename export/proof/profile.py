@@ -20,6 +20,7 @@ from export.litert.runtimes import held_stderr, import_litert
 from export.litert.single_operation import operations_alone
 from export.signatures import signature_name
 from tf_relight.errors import RelightError
+from tf_relight.guarded.reading import read_bytes
 from tf_relight.progress import track
 
 if TYPE_CHECKING:
@@ -112,12 +113,12 @@ def profile(target: Path | str, size: int, threads: int = 1, *, progress: bool =
 
 def profile_tflite(path: Path, size: int, threads: int, *, progress: bool = False) -> Profile:
     """Time every operation of a file's signature alone, those that do the same work once."""
-    from export.litert.inspection import graphs
+    from export.litert.inspection import LARGEST_FILE, graphs
 
     name, known = signature_name(size), graphs(path)
     if name not in known:
         raise RelightError(f"{path} has no signature '{name}', only {', '.join(known)}.")
-    content = path.read_bytes()
+    content = read_bytes(path, LARGEST_FILE, what="the .tflite file", advice="name a .tflite file")
     parts = [
         Part(each.kind, each.shapes, each.count, each.count * _seconds(each.content, threads, each.kind))
         for each in track(operations_alone(content, name), lambda each: each.kind, show=progress)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_relight.errors import RelightError
+from tf_relight.guarded.reading import foreign
 
 if TYPE_CHECKING:
     from export.saved_model.signatures import Signature
@@ -102,20 +103,17 @@ def read_warmup(folder: Path | str) -> list[Request]:
     """
     require_serving_api()
     import tensorflow as tf
-    from google.protobuf.message import DecodeError
     from tensorflow_serving.apis import prediction_log_pb2
 
     path = Path(folder) / FILE
     if not path.is_file():
         raise RelightError(f"{folder} holds no warm-up requests ({FILE.name}). Export the model again.")
     found = []
-    try:
+    with foreign(f"{path} is damaged. Export the model again."):
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
             request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
             inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
             found.append(Request(request.model_spec.signature_name, inputs))
-    except (tf.errors.DataLossError, DecodeError) as error:
-        raise RelightError(f"{path} is damaged. Export the model again.") from error
     return found
 
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 from export.signatures import LARGEST_SIZE, LIGHT_LAYOUT
 from tf_relight import __version__
 from tf_relight.errors import RelightError
+from tf_relight.files import cannot_write, scratch_folder, unlock
+from tf_relight.guarded.structured import read_json
 from tf_relight.networks.running import training_size
 from tf_relight.relighting.request import SMALLEST_SIZE
 
@@ -110,8 +110,8 @@ def read_record(folder: Path | str) -> dict[str, Any]:
     """
     path = Path(folder) / EXTRA / RECORD
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        record = read_json(path, what="the record", advice="export the model again")
+    except RelightError as error:
         raise RelightError(
             f"{folder} is not a model that `python -m export savedmodel` wrote: {path.name} is missing or "
             "damaged."
@@ -123,13 +123,12 @@ def read_record(folder: Path | str) -> dict[str, Any]:
 
 def origin_of(weights: Path | str | None, loaded: LoadedModel) -> WeightsOrigin:
     """Return name, sha256 and licence of the weights that `photos.load_for` took for these arguments."""
-    import hashlib
-
+    from tf_relight.weights.fetch import sha256_of
     from tf_relight.weights.file import resolve
     from tf_relight.weights.record import KNOWN, path_of
 
     path = resolve(str(weights or loaded.method.info.default_weights))
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = sha256_of(path)
     # The hash of an imported file is that of what was published: such a file is known by its place.
     known = [
         each
@@ -160,12 +159,10 @@ def _new_version(parent: Path, version: int) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{version}-", dir=parent))
+        temporary = scratch_folder(str(version), parent)
         yield temporary
-        # mkdtemp makes private folders; a server often runs as another user.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o777 & ~mask)
+        # Scratch folders are private; a server often runs as another user.
+        unlock(temporary)
         temporary.rename(target)
     except BaseException as error:
         if temporary is not None:
@@ -175,10 +172,7 @@ def _new_version(parent: Path, version: int) -> Iterator[Path]:
             with contextlib.suppress(OSError):
                 folder.rmdir()
         if isinstance(error, OSError) or _is_disk_error(error):
-            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-            raise RelightError(
-                f"Cannot write {target}: {reason}. Choose another place or free some space, then run again."
-            ) from error
+            raise cannot_write(target, error) from error
         raise
 
 

@@ -16,13 +16,15 @@ import numpy as np
 
 from export.serving.inputs import Signature
 from export.serving.metadata import SIGNATURES, metadata_message
-from export.serving.refusals import Reason, Refusal, invalid
+from export.serving.refusals import Reason, Refusal, Seldom, invalid
 from export.serving.service import Answer, Service
 from tf_relight.errors import RelightError
+from tf_relight.guarded.reading import reason_of
+from tf_relight.terminal import shown
 
 PROTOCOL = "grpc"
 _OVERHEAD = 1 << 16  # of a message around its pictures
-_log = logging.getLogger("export.serving")
+_failures = Seldom(logging.getLogger("export.serving"))
 
 
 async def start(service: Service, host: str, port: int) -> tuple[Any, int]:
@@ -35,7 +37,6 @@ async def start(service: Service, host: str, port: int) -> tuple[Any, int]:
         RelightError: the port cannot be had.
     """
     import grpc
-    from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
     limits = service.limits
     seconds = int(limits.read_timeout * 1000)
@@ -53,8 +54,7 @@ async def start(service: Service, host: str, port: int) -> tuple[Any, int]:
         ],
         maximum_concurrent_rpcs=limits.max_connections,
     )
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_predictions(service), server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(_models(service), server)
+    server.add_generic_rpc_handlers((_predictions(service), _models(service)))
     try:
         bound = server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
     except RuntimeError as error:
@@ -66,53 +66,93 @@ async def start(service: Service, host: str, port: int) -> tuple[Any, int]:
 
 
 def _predictions(service: Service) -> Any:
-    from tensorflow_serving.apis import prediction_service_pb2_grpc
+    from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
 
-    class Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
-        """Answers Predict and GetModelMetadata."""
+    async def predict(request: Any, context: Any) -> Any:
+        """Return the outputs of a signature."""
+        async with _told(context):
+            with service.metrics.request(PROTOCOL) as labels:
+                spec = _whole(request).model_spec
 
-        async def Predict(self, request: Any, context: Any) -> Any:
-            """Return the outputs of a signature."""
-            async with _told(context):
-                with service.metrics.request(PROTOCOL) as labels:
-                    spec = request.model_spec
+                def inputs(signature: Signature) -> dict[str, np.ndarray]:
+                    most = service.limits.max_body
+                    return {name: array_of(name, proto, most) for name, proto in request.inputs.items()}
 
-                    def inputs(signature: Signature) -> dict[str, np.ndarray]:
-                        most = service.limits.max_body
-                        return {name: array_of(name, proto, most) for name, proto in request.inputs.items()}
+                answer = await service.predict(spec.name, _version(spec), spec.signature_name, inputs, labels)
+                return await asyncio.to_thread(_response, answer, list(request.output_filter))
 
-                    answer = await service.predict(
-                        spec.name, _version(spec), spec.signature_name, inputs, labels
-                    )
-                    return await asyncio.to_thread(_response, answer, list(request.output_filter))
+    async def metadata(request: Any, context: Any) -> Any:
+        """Return the signatures."""
+        async with _told(context):
+            if list(_whole(request).metadata_field) not in ([], [SIGNATURES]):
+                raise invalid(f"Only the metadata field {SIGNATURES} is known.")
+            return metadata_message(service.model(request.model_spec.name, _version(request.model_spec)))
 
-        async def GetModelMetadata(self, request: Any, context: Any) -> Any:
-            """Return the signatures."""
-            async with _told(context):
-                if list(request.metadata_field) not in ([], [SIGNATURES]):
-                    raise invalid(f"Only the metadata field {SIGNATURES} is known.")
-                return metadata_message(service.model(request.model_spec.name, _version(request.model_spec)))
-
-    return Predictions()
+    return _handler(
+        "PredictionService",
+        Predict=(predict, predict_pb2.PredictRequest),
+        GetModelMetadata=(metadata, get_model_metadata_pb2.GetModelMetadataRequest),
+    )
 
 
 def _models(service: Service) -> Any:
-    from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
+    from tensorflow_serving.apis import get_model_status_pb2
 
     states = get_model_status_pb2.ModelVersionStatus.State
 
-    class Models(model_service_pb2_grpc.ModelServiceServicer):
-        """Answers GetModelStatus."""
+    async def status(request: Any, context: Any) -> Any:
+        """Return the state of the version that is served."""
+        async with _told(context):
+            spec = _whole(request).model_spec
+            version = service.version(spec.name, _version(spec))
+            response = get_model_status_pb2.GetModelStatusResponse()
+            response.model_version_status.add(version=version, state=states.Value(service.state.value))
+            return response
 
-        async def GetModelStatus(self, request: Any, context: Any) -> Any:
-            """Return the state of the version that is served."""
-            async with _told(context):
-                version = service.version(request.model_spec.name, _version(request.model_spec))
-                response = get_model_status_pb2.GetModelStatusResponse()
-                response.model_version_status.add(version=version, state=states.Value(service.state.value))
-                return response
+    return _handler("ModelService", GetModelStatus=(status, get_model_status_pb2.GetModelStatusRequest))
 
-    return Models()
+
+def _handler(name: str, **methods: tuple[Any, Any]) -> Any:
+    """Return the handler of a service of TensorFlow Serving; methods that are not given are UNIMPLEMENTED.
+
+    The generated handlers let gRPC parse the messages, which answers UNKNOWN to a damaged one, and writes a
+    traceback for each: whoever can call could fill the log.
+    """
+    import grpc
+
+    return grpc.method_handlers_generic_handler(
+        f"tensorflow.serving.{name}",
+        {
+            method: grpc.unary_unary_rpc_method_handler(
+                answer,
+                request_deserializer=_parser(kind),
+                response_serializer=lambda response: response.SerializeToString(),
+            )
+            for method, (answer, kind) in methods.items()
+        },
+    )
+
+
+class _Damaged:
+    """Stands for a message that is no message."""
+
+
+def _parser(kind: Any) -> Any:
+    def parse(content: bytes) -> Any:
+        # The library raises DecodeError, and others for texts that are not UTF-8.
+        try:
+            return kind.FromString(content)
+        except Exception:
+            return _Damaged()
+
+    return parse
+
+
+def _whole(request: Any) -> Any:
+    """Return a request that could be parsed."""
+    if isinstance(request, _Damaged):
+        raise invalid("The message is damaged: it is not a protocol buffer of the kind this method takes.")
+    return request
 
 
 def array_of(name: str, proto: Any, max_bytes: int) -> np.ndarray:
@@ -126,25 +166,27 @@ def array_of(name: str, proto: Any, max_bytes: int) -> np.ndarray:
     import tensorflow as tf
 
     if proto.tensor_shape.unknown_rank or any(each.size < 0 for each in proto.tensor_shape.dim):
-        raise invalid(f"Input '{name}' has a shape with unknown sides.")
+        raise invalid(f"Input '{name[:80]}' has a shape with unknown sides.")
     count = math.prod(each.size for each in proto.tensor_shape.dim)
     try:
         dtype = np.dtype(tf.dtypes.as_dtype(proto.dtype).as_numpy_dtype)
-    except (TypeError, KeyError, NotImplementedError):
-        raise invalid(f"Input '{name}' has a type that is not known.") from None
+    except Exception:
+        raise invalid(f"Input '{name[:80]}' has a type that is not known.") from None
     strings = dtype.kind == "O"
     # TensorFlow repeats the last number where there are fewer than the shape has places.
     fits = len(proto.string_val) == count if strings else count * dtype.itemsize <= max_bytes
     if not fits:
-        raise invalid(f"Input '{name}' has a shape of {count:,} entries, which does not fit what was sent.")
+        raise invalid(
+            f"Input '{name[:80]}' has a shape of {count:,} entries, which does not fit what was sent."
+        )
     try:
         if not strings:
             return tf.make_ndarray(proto)
         values = np.empty(count, dtype=object)
         values[:] = list(proto.string_val)
         return values.reshape([each.size for each in proto.tensor_shape.dim])
-    except (TypeError, ValueError) as error:
-        raise invalid(f"Input '{name}' is not a tensor ({error}).") from None
+    except Exception as error:  # the library trusts what a message says of itself
+        raise invalid(f"Input '{name[:80]}' is not a tensor ({reason_of(error)}).") from None
 
 
 def _response(answer: Answer, wanted: list[str]) -> Any:
@@ -177,7 +219,7 @@ async def _told(context: Any) -> AsyncIterator[None]:
     try:
         yield
     except Refusal as refusal:
-        await context.abort(getattr(grpc.StatusCode, refusal.reason.grpc), refusal.sentence)
+        await context.abort(getattr(grpc.StatusCode, refusal.reason.grpc), shown(refusal.sentence))
     except Exception as error:
-        _log.error("a request failed", exc_info=error)
+        _failures.tell(error)
         await context.abort(grpc.StatusCode.INTERNAL, "The server failed on the request. Its log says why.")

@@ -25,13 +25,14 @@ from starlette.requests import ClientDisconnect
 
 from export.serving import rest
 from export.serving.metadata import metadata_json, status_json
-from export.serving.refusals import Reason, Refusal, invalid
+from export.serving.refusals import Reason, Refusal, Seldom, invalid
 from export.serving.service import Service, State
+from tf_relight.terminal import shown
 
 JSON = "application/json"
 _MODEL = "/v1/models/{name}"
 _VERSION = _MODEL + "/versions/{version}"
-_log = logging.getLogger("export.serving")
+_failures = Seldom(logging.getLogger("export.serving"))
 
 
 class Bodies:
@@ -139,7 +140,7 @@ def _add_errors(app: FastAPI) -> None:
     def told(status: int, sentence: str) -> JSONResponse:
         # The connection stays open: uvicorn throws away what is left of a refused body, so that the caller
         # gets to read why, and `http_protocol` cuts it when that takes too long.
-        return JSONResponse({"error": sentence}, status)
+        return JSONResponse({"error": shown(sentence)}, status)
 
     async def refused(request: Request, refusal: Any) -> JSONResponse:
         return told(refusal.reason.http, refusal.sentence)
@@ -151,7 +152,7 @@ def _add_errors(app: FastAPI) -> None:
         return told(Reason.SLOW.http, "The caller went away.")  # nobody reads this
 
     async def failed(request: Request, error: Exception) -> JSONResponse:
-        _log.error("a request failed", exc_info=error)
+        _failures.tell(error)
         return told(Reason.INTERNAL.http, "The server failed on the request. Its log says why.")
 
     app.add_exception_handler(Refusal, refused)

@@ -29,6 +29,7 @@ from export.serving.client import Client, Refused
 from export.serving.hostile import Hostile
 from export.serving.spawned import Spawned, spawned
 from tf_relight.errors import RelightError
+from tf_relight.terminal import complain, say_lines
 
 SIGNATURE = "relight_jpeg"
 REFUSED_CODES = ("400", "INVALID_ARGUMENT")
@@ -327,14 +328,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         row = run(options.folder, options)
     except RelightError as error:
-        print(f"load_test: error: {error}", file=sys.stderr)
+        complain(error, program="load_test")
         return error.exit_code
     words = sys.argv[1:] if arguments is None else arguments
     given = ["DIR", *(word for word in words if word != str(options.folder))]
     if options.note:
         row["note"] = options.note
     command = " ".join(["python -m export.serving.load_test", *given])
-    print(json.dumps(append_row("serving", row, command), indent=1))
+    say_lines(json.dumps(append_row("serving", row, command), indent=1))
     return int(failed(row))
 
 

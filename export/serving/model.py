@@ -14,8 +14,11 @@ from export.serving.inputs import Arrays, Prepared, Signature, Tensor
 from export.serving.limits import MAX_PIXELS, Limits
 from export.serving.refusals import Reason, Refusal, invalid, told_by_tensorflow
 from tf_relight.errors import RelightError, suggest
+from tf_relight.guarded.reading import foreign, read_bytes
 
 GRAPH_FILE = "saved_model.pb"
+LARGEST_GRAPH = 2 << 30
+"""Bytes: protocol buffers have no larger ones."""
 DEFAULT_SIGNATURE = "serving_default"
 _log = logging.getLogger("export.serving")
 
@@ -128,12 +131,11 @@ def load(name: str, folder: Path, limits: Limits, max_pixels: int | None = None)
 
     version = newest_version(folder)
     place = folder / str(version)
-    try:
+    # TensorFlow raises anything from OSError to KeyError for a damaged folder.
+    with foreign(f"{place} cannot be loaded as a SavedModel ({{reason}})."):
         loaded = tf.saved_model.load(str(place))
-        graph = saved_model_pb2.SavedModel.FromString((place / GRAPH_FILE).read_bytes())
-    except Exception as error:
-        # TensorFlow raises anything from OSError to KeyError for a damaged folder.
-        raise RelightError(f"{place} cannot be loaded as a SavedModel ({_first_line(error)}).") from error
+        content = read_bytes(place / GRAPH_FILE, LARGEST_GRAPH, what="the graph", advice="export it again")
+        graph = saved_model_pb2.SavedModel.FromString(content)
     functions = dict(loaded.signatures)
     if not functions:
         raise RelightError(f"{place} has no signatures, so it cannot be asked. Export the model again.")

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import enum
+import logging
 import re
+import time
+import traceback
+from pathlib import Path
+
+from tf_relight.guarded.reading import reason_of
+from tf_relight.terminal import shown
 
 _ASSERTION = re.compile(r"assertion failed: (\[.*?\])\s*(?:\n|\[\[|$)", re.DOTALL)
 _NODE = re.compile(r"\s*\[\[\{\{node.*", re.DOTALL)
@@ -47,6 +54,32 @@ class Refusal(Exception):
         super().__init__(sentence)
         self.reason = reason
         self.sentence = sentence
+
+
+class Seldom:
+    """Writes of many equal troubles one short line now and then, so that callers cannot fill the log.
+
+    Args:
+        log: where to. seconds: between two lines.
+    """
+
+    def __init__(self, log: logging.Logger, seconds: float = 10.0) -> None:
+        self._log, self._seconds = log, seconds
+        self._next, self._left_out = 0.0, 0
+
+    def tell(self, error: BaseException) -> None:
+        """Write what a request failed with, and where; or count it."""
+        now = time.monotonic()
+        if now < self._next:
+            self._left_out += 1
+            return
+        self._next = now + self._seconds
+        frames = traceback.extract_tb(error.__traceback__)
+        place = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+        more = f" ({self._left_out:,} more since the last line)" if self._left_out else ""
+        self._left_out = 0
+        said = shown(f"{type(error).__name__}: {reason_of(error)}")
+        self._log.error("a request failed%s: %s%s", place, said, more)
 
 
 def invalid(sentence: str) -> Refusal:

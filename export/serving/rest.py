@@ -17,6 +17,8 @@ import numpy as np
 
 from export.serving.inputs import Arrays, Signature
 from export.serving.refusals import invalid
+from tf_relight.errors import RelightError
+from tf_relight.guarded.structured import parse_json
 
 BASE64 = "b64"
 BYTES_ENDING = "_bytes"
@@ -63,11 +65,10 @@ def parse(body: bytes) -> Request:
         Refusal: it is not JSON, or not of the shape above.
     """
     try:
-        content = json.loads(body)
-    except RecursionError:
-        raise invalid("The body is nested too deeply.") from None
-    except ValueError as error:
-        raise invalid(f"The body is not JSON ({error}).") from None
+        # Pictures as nested numbers are long: only what would break the answer is looked for.
+        content = parse_json(body, source="The body", depth=None)
+    except RelightError as error:
+        raise invalid(str(error)) from None
     if not isinstance(content, dict) or (ROWS in content) == (COLUMNS in content):
         raise invalid(f"The body has neither or both of instances and inputs. {_SHAPE}")
     signature = content.get("signature_name", "")

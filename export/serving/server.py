@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import importlib.util
 import ipaddress
 import logging
@@ -54,11 +55,14 @@ def serve(folder: Path | str, options: Options) -> None:
     _require_packages()
     from export.serving.model import find_models
 
-    async def until_signal() -> None:
-        await run(folders, options, _on_signals())
+    async def until_signal() -> bool:
+        return await run(folders, options, _on_signals())
 
     folders = find_models(folder)
-    asyncio.run(until_signal())
+    if not asyncio.run(until_signal()):
+        # A thread of TensorFlow is in the middle of a model, and cannot be told to stop.
+        logging.shutdown()
+        os._exit(0)
 
 
 async def run(
@@ -66,8 +70,8 @@ async def run(
     options: Options,
     stopped: asyncio.Event,
     on_ready: Callable[[str, str], None] | None = None,
-) -> None:
-    """Serve until `stopped` is set, then finish what was accepted.
+) -> bool:
+    """Serve until `stopped` is set, then finish what was accepted; False if a model was still being loaded.
 
     Args:
         folders: from `model.find_models`.
@@ -77,24 +81,30 @@ async def run(
     Raises:
         RelightError: a port that is taken, or a model that cannot be loaded.
     """
-    from export.serving.service import Service
+    from export.serving.service import Service, in_background
 
+    cut_off = False
     with contextlib.closing(_listen(options.host, options.http_port)) as listener:
         stop = asyncio.create_task(stopped.wait())
         service = Service(folders, options.limits, max_pixels=options.max_pixels, workers=options.workers)
         http = _http_server(service, options)
         running = asyncio.create_task(http.serve(sockets=[listener]))
         http_address, grpc_address, calls = _address(options.host, listener.getsockname()[1]), "", None
-        try:
-            _log.info("loading; http://%s", http_address)
-            await asyncio.to_thread(_set_threads, options.threads)
+
+        async def prepare() -> None:
+            nonlocal grpc_address, calls
+            await in_background(functools.partial(_set_threads, options.threads))
             if options.grpc_port is not None:
                 from export.serving import grpc_server
 
                 calls, port = await grpc_server.start(service, options.host, options.grpc_port)
                 grpc_address = _address(options.host, port)
                 _log.info("grpc %s", grpc_address)
-            loading = asyncio.create_task(service.load())
+            await service.load()
+
+        try:
+            _log.info("loading; http://%s", http_address)
+            loading = asyncio.create_task(prepare())
             await _first(loading, stop)
             if loading.done():
                 loading.result()
@@ -105,6 +115,7 @@ async def run(
                 await _first(running, stop)
             else:
                 loading.cancel()
+                cut_off = True
         finally:
             _log.info("ending: finishing what was accepted")
             stop.cancel()
@@ -114,6 +125,7 @@ async def run(
             await asyncio.gather(*ending)
             await service.close()
     _log.info("ended")
+    return not cut_off
 
 
 async def _first(*tasks: asyncio.Task[Any]) -> None:

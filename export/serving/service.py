@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
+import functools
 import logging
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,7 +79,8 @@ class Service:
         """
         for name, folder in self._folders.items():
             start = time.perf_counter()
-            loaded = await asyncio.to_thread(models.load, name, folder, self.limits, self._max_pixels)
+            load = functools.partial(models.load, name, folder, self.limits, self._max_pixels)
+            loaded = await in_background(load)
             self._models[name] = loaded
             seconds = time.perf_counter() - start
             known = ", ".join(sorted(loaded.signatures))
@@ -154,3 +158,28 @@ class Service:
         rows = sum(prepared.rows for _, prepared in requests)
         self.metrics.batch(asked.name, rows, time.perf_counter() - start)
         return results
+
+
+async def in_background(work: Callable[[], Any]) -> Any:
+    """Return what a function gives, run in a thread that nobody waits for when the process ends.
+
+    Threads of a pool are waited for, however long a model still takes to load.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if not done.done():
+            done.set_result(result) if error is None else done.set_exception(error)
+
+    def run() -> None:
+        try:
+            outcome: tuple[Any, BaseException | None] = (work(), None)
+        except BaseException as error:
+            outcome = (None, error)
+        # The loop may have ended meanwhile.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, *outcome)
+
+    threading.Thread(target=run, name="loading", daemon=True).start()
+    return await done

@@ -40,6 +40,7 @@ from export.signatures import (
 )
 from tf_relight import __version__
 from tf_relight.errors import RelightError, suggest
+from tf_relight.files import cannot_write, replace_folder, scratch_folder
 
 if TYPE_CHECKING:
     from export.int8.calibration import Calibration
@@ -230,8 +231,10 @@ class _Writer:
 
 @contextlib.contextmanager
 def _staged(out: Path) -> Iterator[tuple[Path, Callable[[list[str], Manifest], None]]]:
-    """Yield a folder inside `out`, and what moves files of it into `out` and writes the manifest.
+    """Yield a folder for new files, and what makes them the content of `out`, with the manifest.
 
+    Where `out` holds nothing but files of ours, the whole folder changes at once. A folder that is somebody
+    else's too keeps its place, and its files are replaced one after the other, the manifest last.
     A folder that cannot be written is found out before the work, not after it.
     """
     missing = [parent for parent in (out, *out.parents) if not parent.exists()]
@@ -242,25 +245,49 @@ def _staged(out: Path) -> Iterator[tuple[Path, Callable[[list[str], Manifest], N
         nonlocal done
         assert staging is not None
         write_manifest(staging, manifest)
-        for name in (*names, NAME):
-            os.replace(staging / name, out / name)
+        if _is_ours(out):
+            for record in manifest.files:
+                if record.name not in names and (out / record.name).is_file():
+                    _take(out / record.name, staging / record.name)
+            replace_folder(staging, out)
+        else:
+            for name in (*names, NAME):
+                os.replace(staging / name, out / name)
         done = True
 
     try:
         out.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".tflite-", dir=out))
+        staging = scratch_folder("tflite", out.resolve().parent if _is_ours(out) else out)
         yield staging, finish
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise RelightError(
-            f"Cannot write {out}: {reason}. Choose another place or free some space, then run again."
-        ) from error
+        raise cannot_write(out, error) from error
     finally:
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
         for folder in () if done else missing:
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+def _is_ours(out: Path) -> bool:
+    """Whether a folder can be exchanged: plain, nobody's place, and of our files only."""
+    here = out.resolve()
+    if out.is_symlink() or out.is_mount() or here in (Path.cwd(), *Path.cwd().parents):
+        return False
+    if not os.access(here.parent, os.W_OK):
+        return False
+    known = {NAME}
+    if (out / NAME).exists():
+        known |= {record.name for record in read_manifest(out, check_files=False).files}
+    return all(entry.name in known and entry.is_file() for entry in out.iterdir())
+
+
+def _take(old: Path, new: Path) -> None:
+    """Give a file a second name; where the file system has none, a copy."""
+    try:
+        os.link(old, new)
+    except OSError:
+        shutil.copy2(old, new)
 
 
 def _refuse_custom(path: Path) -> None:

@@ -345,3 +345,21 @@ def test_release_writes_half_precision_and_the_scores(tiny_weights, tmp_path, ca
         assert released.tensors[name].dtype == "float16"
         assert abs(released.tensors[name] - tensor).max() <= 1e-3 * max(abs(tensor).max(), 1e-3)
     assert main(["weights", "release", str(tiny_weights), "-o", str(out), "--scores", str(tmp_path)]) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["image", "photo.jpg", "-o", ""],
+        ["image", "", "-o", "out"],
+        ["image", "photo.jpg", "-o", "  "],
+        ["light", "left", "--out", ""],
+        ["data", "check", ""],
+        ["train", ""],
+        ["evaluate", "--weights", "", "-o", "x"],
+    ],
+)
+def test_an_empty_word_is_not_the_current_folder(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2 and "is empty: give a value" in capsys.readouterr().err

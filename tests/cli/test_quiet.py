@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tf_relight.cli.quiet import without_notes
+from tf_relight.quiet import without_notes
 
 ROOT = Path(__file__).parents[2]
 NOISY = """

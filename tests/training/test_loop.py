@@ -263,9 +263,12 @@ def test_signal_saves_a_checkpoint_and_stops(tmp_path):
 
     def signalling():
         step = make()
+        calls = []
 
         def run(batch):
-            os.kill(os.getpid(), signal.SIGTERM)
+            calls.append(batch)
+            if len(calls) == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
             return step(batch)
 
         return run
@@ -274,7 +277,7 @@ def test_signal_saves_a_checkpoint_and_stops(tmp_path):
     with pytest.raises(TrainingStopped, match="--resume") as stopped:
         trainer.run(progress=False)
     assert stopped.value.exit_code == 128 + signal.SIGTERM
-    assert trainer._checkpoints.steps() == [1]
+    assert trainer._checkpoints.steps() == [2]
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 

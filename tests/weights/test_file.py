@@ -153,6 +153,56 @@ def test_headers_that_do_not_fit_are_refused(saved: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("size", '"abc"'),
+        ("size", "NaN"),
+        ("size", "-5"),
+        ("size", "999999999"),
+        ("size", "0"),
+        ("size", "64.5"),
+        ("size", "true"),
+        ("size", "[64]"),
+        ("size", "1" * 4000),
+        ("size", "sixty"),
+        ("steps", "-1"),
+        ("steps", '"many"'),
+        ("seconds", "Infinity"),
+        ("seconds", "-1"),
+        ("data", "[]"),
+        ("data", '"scenes"'),
+        ("train", "3"),
+        ("recipe", "3"),
+        ("scores", "[1]"),
+        ("starts_from", "7"),
+        ("follows", '"../../x"'),
+        ("licence", "3"),
+        ("licence", json.dumps("x" * 9000)),
+    ],
+)
+def test_what_steers_work_in_a_header_is_not_believed(saved: Path, key: str, value: str) -> None:
+    with pytest.raises(RelightError, match=f"damaged header: {key} = ") as told:
+        weights.read_weights(_header(saved, lambda header: header.update({key: value})))
+    assert len(str(told.value)) < 600
+
+
+def test_what_is_only_shown_may_be_anything(saved: Path) -> None:
+    deep = "[" * 2000 + "]" * 2000
+    path = _header(saved, lambda header: header.update(note=deep, other="not JSON", size="64"))
+    metadata = weights.read_weights(path).metadata
+    assert metadata["size"] == 64 and metadata["other"] == "not JSON"
+    assert isinstance(metadata["note"], str) and len(metadata["note"]) < 2200
+
+
+@pytest.mark.parametrize(
+    "network", ["[" * 2000 + "]" * 2000, "[]", '"x"', "null", "NaN", "{", '{"width": 1e999}']
+)
+def test_a_damaged_network_in_a_header(saved: Path, network: str) -> None:
+    with pytest.raises(RelightError, match="damaged|model.width"):
+        trained.load_model(_header(saved, lambda header: header.update(model=network)))
+
+
+@pytest.mark.parametrize(
     ("content", "match"),
     [
         (b"", "is empty"),

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from tf_relight import __version__
 from tf_relight.cli.commands import COMMANDS
 from tf_relight.cli.parser import Parser
-from tf_relight.cli.quiet import quiet_tensorflow
 from tf_relight.errors import RelightError
+from tf_relight.quiet import quiet_tensorflow
+from tf_relight.terminal import LineFormatter, complain, note, steady_streams
 
 STOPPED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as in a shell."""
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(parser: Parser, arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` name and return its exit code; `parser` has all commands."""
     quiet_tensorflow()
+    steady_streams()
     _show_warnings()
     name = parser.prog
     options, extra = parser.parse_known_args(arguments)
@@ -44,17 +46,17 @@ def run(parser: Parser, arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except RelightError as error:
-        print(f"{name}: error: {error}", file=sys.stderr)
+        complain(error, program=name)
         return error.exit_code
     except KeyboardInterrupt:
-        print(f"{name}: stopped.", file=sys.stderr)
+        note("stopped.", program=name)
         return STOPPED
     except BrokenPipeError:
         _silence_stdout()
         return READER_GONE
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        print(f"{name}: error: {place}{error.strerror or error}.", file=sys.stderr)
+        complain(f"{place}{error.strerror or error}.", program=name)
         _silence_stdout()
         return RelightError.exit_code
 
@@ -70,7 +72,7 @@ def _show_warnings() -> None:
     logger = logging.getLogger("tf_relight")
     if not logger.handlers:
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("relight: %(message)s"))
+        handler.setFormatter(LineFormatter())
         logger.addHandler(handler)
         logger.propagate = False
 

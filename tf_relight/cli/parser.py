@@ -30,6 +30,12 @@ class Parser(argparse.ArgumentParser):
         self._given = list(sys.argv[1:] if args is None else args)
         return super().parse_known_args(args, namespace)
 
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        """Refuse an empty word: as a path it would mean the current folder."""
+        if not arg_string.strip():
+            raise argparse.ArgumentError(action, "is empty: give a value")
+        return super()._get_value(action, arg_string)
+
     def error(self, message: str) -> NoReturn:
         """Print the usage and the message with a hint, and exit with code 2."""
         wrong = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)

@@ -14,15 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import yaml
+from rich.markup import escape
 
 from tf_relight.comparing.config import BASELINES, Table, TableRow
 from tf_relight.comparing.curves import CURVE, curve_of, draw_curves
 from tf_relight.comparing.table import Result, read_result, save_result, write_table
 from tf_relight.config.run import RunConfig, dump_config, load_config
-from tf_relight.errors import RelightError, suggest
+from tf_relight.errors import RelightError, many, suggest
+from tf_relight.files import write_text
+from tf_relight.guarded.yaml_text import parse_yaml
 from tf_relight.scoring.by_light import check_lights, gain_of, unchanged_psnr_of, write_by_light
 from tf_relight.scoring.evaluate import Distance, evaluate_source, lpips_alex, publish, score_weights
+from tf_relight.terminal import console, shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -69,18 +72,16 @@ def compare(
             weights or data that cannot be used, not one row in the table, or a signal ended a training
             (`exit_code` is then 128 plus its number).
     """
-    from rich.console import Console
-
-    console = Console(stderr=True, quiet=not progress)
+    log = console(stderr=True, quiet=not progress)
     rows = _chosen(table, only, restart)
     count = _check(table, rows, restart)
     for row in rows:
         if row.name in restart:
             _clear(row)
-    runner = _Runner(table, count, lpips_alex(), console, progress)
+    runner = _Runner(table, count, lpips_alex(), log, progress)
     failures: list[str] = []
     for number, row in enumerate(rows, 1):
-        console.rule(f"{number} of {len(rows)}: {row.name}")
+        log.rule(escape(shown(f"{number} of {len(rows)}: {row.name}")))
         failures += runner.make(row)
     results = [result for row in table.rows if (result := runner.finished(row)) is not None]
     if table.config.evaluation.baselines:
@@ -91,7 +92,7 @@ def compare(
     waiting = [row.name for row in table.rows if row.name not in listed | failed]
     missing = [*failures, *(f"{name}: not trained and scored yet." for name in waiting)]
     if not results:
-        raise RelightError("\n  ".join(["Not one row of the table could be made:", *missing]))
+        raise many("Not one row of the table could be made:", missing)
     write_table(table, results, missing)
     curves = [curve_of(row.name, row.folder / CURVE) for row in table.rows if row.name in listed]
     picture = table.config.output / "curves.png"
@@ -147,7 +148,7 @@ def _check(table: Table, rows: Sequence[TableRow], restart: Sequence[str]) -> in
     except RelightError as error:
         mistakes.append(str(error))
     if mistakes:
-        raise RelightError("\n  ".join(mistakes))
+        raise many(mistakes[0], mistakes[1:])
     return count if evaluation.limit is None else min(count, evaluation.limit)
 
 
@@ -178,10 +179,12 @@ def _changes(row: TableRow) -> list[str]:
     advice = f"train it anew with --restart {shlex.quote(row.name)}, or choose another folder with -o."
     path = row.folder / "config.yaml"
     try:
-        before = _flat(yaml.safe_load(dump_config(load_config(path))))
+        before = _flat(parse_yaml(dump_config(load_config(path)))[0])
     except RelightError:
         return [f"Row '{row.name}': {path} is missing or of another version, so {advice}"]
-    now = _flat(yaml.safe_load(dump_config(row.run)))
+    now = _flat(parse_yaml(dump_config(row.run))[0])
+    if row.run.train.precision == "auto":  # config.yaml records what it came to
+        now["train.precision"] = before.get("train.precision")
     keys = [key for key in {**now, **before} if key not in FREE and now.get(key) != before.get(key)]
     if not keys:
         return []
@@ -244,7 +247,7 @@ class _Runner:
             return [f"{row.name}: {error}"]
         except Exception as error:  # hours of work on the other rows must not be lost to it
             row.folder.mkdir(parents=True, exist_ok=True)
-            failure.write_text(traceback.format_exc(), encoding="utf-8")
+            write_text(failure, traceback.format_exc())
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
             return [f"{row.name}: {type(error).__name__}: {reason[:300]} (all of it is in {failure})."]
         finally:
@@ -284,16 +287,19 @@ class _Runner:
             results.append(Result(line, gain_of(scores.pictures), unchanged_psnr_of(scores.pictures)))
         return results
 
+    def _tell(self, text: str) -> None:
+        self.console.print(shown(text), markup=False, highlight=False)
+
     def _train(self, row: TableRow, run: RunConfig) -> None:
         from tf_relight.training.run import train
 
         state = _state(row)
         if state == "finished":
-            self.console.print(f"{row.folder / WEIGHTS} is there already.")
+            self._tell(f"{row.folder / WEIGHTS} is there already.")
             return
         resume = state == "interrupted"
         says = "goes on from its last checkpoint" if resume else "starts"
-        self.console.print(f"{run.method}: training of {run.train.steps:,} steps {says}.")
+        self._tell(f"{run.method}: training of {run.train.steps:,} steps {says}.")
         train(run, resume=resume, progress=self.progress)
 
     def _score(self, row: TableRow) -> None:
@@ -330,7 +336,7 @@ class _Runner:
         )
         save_result(result, row.folder, self._settings(path))
         psnr = line.scores["psnr"]
-        self.console.print(f"{row.name}: {psnr:.2f} dB over {line.pictures} pictures.")
+        self._tell(f"{row.name}: {psnr:.2f} dB over {line.pictures} pictures.")
 
     def _weights(self, row: TableRow) -> Path | None:
         """Return the row's weights file, None where it is not there."""

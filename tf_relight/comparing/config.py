@@ -21,7 +21,7 @@ from tf_relight.config.mistakes import sentence
 from tf_relight.config.run import RunConfig, TrainConfig, override, validate
 from tf_relight.contract.values import FrozenModel, Interval, Place, Real
 from tf_relight.data.options import DataConfig, options_class
-from tf_relight.errors import RelightError, suggest
+from tf_relight.errors import many, shortened, suggest
 
 SECTIONS = ("data", "train", "evaluation")
 BASELINES = "baselines"
@@ -209,7 +209,7 @@ def load_table(path: Path | str, overrides: Iterable[str] = (), output: Path | s
     if config is None or data is None or problems:
         problems = list(dict.fromkeys(problems))
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-        raise RelightError("\n  ".join([f"{path} has {count}:", *problems]))
+        raise many(f"{path} has {count}:", problems)
     return Table(config, tuple(_ready(row, config) for row in config.rows), data)
 
 
@@ -228,11 +228,12 @@ def _override(values: dict[str, Any], text: str) -> str | None:
     rows = {str(row.get("name")): row for row in _listed(values) if isinstance(row, dict)}
     name, dot, inner = rest.partition(".")
     if not dot or "=" in name:
-        return f"--set {text}: write it as rows.NAME.key=value, for example rows.DRN.train.batch_size=2."
+        example = "write it as rows.NAME.key=value, for example rows.DRN.train.batch_size=2."
+        return f"--set {shortened(text)}: {example}"
     if name not in rows:
-        return f"--set {text}: there is no row '{name}'.{suggest(name, rows)}"
+        return f"--set {shortened(text)}: there is no row '{shortened(name, 60)}'.{suggest(name, rows)}"
     problem = override(rows[name], inner)
-    return problem.replace(f"--set {inner}", f"--set {text}", 1) if problem else None
+    return problem.replace(f"--set {shortened(inner)}", f"--set {shortened(text)}", 1) if problem else None
 
 
 def _listed(values: Mapping[str, Any]) -> list[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,9 @@ from PIL import Image, ImageDraw
 from tf_relight.comparing.config import Published, Table
 from tf_relight.data.vidit.options import PairedOptions
 from tf_relight.errors import RelightError
-from tf_relight.files import atomic_path
+from tf_relight.files import atomic_path, write_text
+from tf_relight.guarded.arrays import read_npz
+from tf_relight.guarded.structured import read_json
 from tf_relight.photo.lettering import FAINT, INK, PAPER, font, shortened, write_sheet
 from tf_relight.scoring import metrics
 from tf_relight.scoring.evaluate import Sample
@@ -69,28 +70,27 @@ def save_result(result: Result, folder: Path, settings: dict[str, Any]) -> None:
         "seconds": result.seconds,
     }
     content = {"settings": settings, "row": asdict(result.row), **known}
-    with atomic_path(folder / "result.json") as temporary:
-        temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    write_text(folder / "result.json", json.dumps(content, indent=1))
 
 
 def read_result(folder: Path, settings: dict[str, Any], published: Published | None) -> Result | None:
     """Return the scores in a row's folder if they were made with these settings, else None."""
     try:
-        content = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        content = read_json(folder / "result.json", what="the scores", advice="delete it")
         if content["settings"] != settings:
             return None
-        with (folder / "samples.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            samples = [
-                Sample(str(key), *(arrays[f"{name}_{number}"] for name in ("image", "output", "target")))
-                for number, key in enumerate(arrays["keys"])
-            ]
+        arrays = read_npz(folder / "samples.npz", what="the pictures", advice="delete it")
+        samples = [
+            Sample(str(key), *(arrays[f"{name}_{number}"] for name in ("image", "output", "target")))
+            for number, key in enumerate(arrays["keys"])
+        ]
         fields: dict[str, Any] = {
             name: tuple(v) if isinstance(v, list) else v for name, v in content["row"].items()
         }
         gain, unchanged = content["gain"], content["input_psnr"]
         steps, seconds = content["steps"], content["seconds"]
         return Result(Row(**fields), gain, unchanged, steps, seconds, tuple(samples), published)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+    except (RelightError, ValueError, KeyError, TypeError, AttributeError):
         return None  # cut off or of another version: it is made again
 
 
@@ -107,8 +107,7 @@ def write_table(table: Table, results: Sequence[Result], missing: Sequence[str])
     folder = table.config.output
     cells = [_cells(result, table.config.published_on) for result in results]
     write_csv(folder / "table.csv", list(cells[0]), cells)
-    with atomic_path(folder / "table.md") as temporary:
-        temporary.write_text(_markdown(table, results, missing), encoding="utf-8")
+    write_text(folder / "table.md", _markdown(table, results, missing))
     for name in ("metrics.csv", "metrics.md"):
         (folder / name).unlink(missing_ok=True)
     for result in results:

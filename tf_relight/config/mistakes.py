@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from tf_relight.data.options import DataConfig, owners
-from tf_relight.errors import suggest
+from tf_relight.errors import LONGEST_QUOTE, shortened, suggest
 
 PLAIN_WORDS = {
     "int_parsing": "should be a whole number",
@@ -29,7 +29,7 @@ PLAIN_WORDS = {
 
 def sentence(mistake: Any, prefix: tuple[str, ...], known: Mapping[str, type[BaseModel]]) -> str:
     """Return one pydantic error as "dotted.path = value: what is wrong"."""
-    place = (*prefix, *(str(part) for part in mistake["loc"]))
+    place = (*prefix, *(shortened(str(part), 60) for part in mistake["loc"]))
     path, kind, value = ".".join(place), mistake["type"], mistake["input"]
     if kind == "missing":
         return f"{path} is missing: it has no default."
@@ -37,7 +37,7 @@ def sentence(mistake: Any, prefix: tuple[str, ...], known: Mapping[str, type[Bas
         return f"{path}: unknown key.{_suggest_key(place, known)}"
     if kind in ("model_type", "dict_type"):
         return f"{path} = {reprlib.repr(value)}: should be a section of keys and values."
-    message = _message(mistake).rstrip(".")
+    message = shortened(_message(mistake).rstrip("."), 2 * LONGEST_QUOTE)
     end = "" if message.endswith("?") else "."
     if not path:  # a rule over several sections names them itself
         return f"{message}{end}"

@@ -19,7 +19,7 @@ from tf_relight.config.file import parse_value, read_mapping
 from tf_relight.config.mistakes import sentence
 from tf_relight.contract.values import FrozenModel, Interval, Place, Real, Seed, Whole
 from tf_relight.data.options import DataConfig, options_class
-from tf_relight.errors import RelightError, suggest
+from tf_relight.errors import many, shortened, suggest
 
 SECTIONS = ("model", "recipe", "data", "streams", "train")
 
@@ -30,7 +30,8 @@ class TrainConfig(FrozenModel):
     Attributes:
         steps: optimiser steps of all stages together.
         batch_size: pictures per step over all devices.
-        precision: "mixed_bfloat16" computes in bfloat16 and keeps float32 weights.
+        precision: "mixed_bfloat16" computes in bfloat16 and keeps float32 weights; "auto" does so where the
+            hardware has it, and a resumed run stays with what it began with.
         xla: compiles the gradient functions with XLA.
         strategy: "auto" takes multi_worker with TF_CONFIG, mirrored with several devices, else one device.
         devices: such as ["GPU:0", "GPU:1"]; None takes all GPUs, or the CPU.
@@ -48,7 +49,7 @@ class TrainConfig(FrozenModel):
     steps: Interval
     batch_size: Annotated[Whole, Field(ge=1, le=65536)] = 2
     seed: Seed = 0
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = "float32"
     xla: bool = False
     strategy: Literal["auto", "default", "one_device", "mirrored", "multi_worker"] = "auto"
     devices: Annotated[list[str], Field(min_length=1)] | None = None
@@ -66,7 +67,7 @@ class TrainConfig(FrozenModel):
 
     @check_model(mode="after")
     def _quantise_fits(self) -> TrainConfig:
-        if self.quantise is not None and self.precision != "float32":
+        if self.quantise is not None and self.precision == "mixed_bfloat16":
             raise ValueError("quantise needs precision float32: bfloat16 cannot count the steps")
         if self.quantise == 1 and self.init_from is None:
             raise ValueError("quantise 1 trains with rounding only: set init_from to trained weights")
@@ -147,7 +148,7 @@ def load_config(path: Path | str, overrides: Iterable[str] = ()) -> RunConfig:
     problems += mistakes
     if config is None or problems:
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-        raise RelightError("\n  ".join([f"{path} has {count}:", *problems]))
+        raise many(f"{path} has {count}:", problems)
     return config
 
 
@@ -171,7 +172,7 @@ def make_data_config(values: Mapping[str, Any], overrides: Iterable[str] = ()) -
         known = _data_sections({"data": data})
         problems += [sentence(mistake, ("data",), known) for mistake in error.errors()]
     if problems:
-        raise RelightError("\n  ".join(["The data settings have mistakes:", *problems]))
+        raise many("The data settings have mistakes:", problems)
     return config
 
 
@@ -186,18 +187,19 @@ def dump_config(config: RunConfig) -> str:
 
 def override(values: dict[str, Any], text: str) -> str | None:
     """Write one "a.b=c" into `values`; return what is wrong with it, if anything."""
+    shown = shortened(text)
     key, equals, raw = text.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
-        return f"--set {text}: write it as section.key=value, for example --set train.steps=100."
+        return f"--set {shown}: write it as section.key=value, for example --set train.steps=100."
     value, problem = parse_value(raw)
     if problem:
-        return f"--set {text}: {problem}"
+        return f"--set {shown}: {problem}"
     section = values
     for depth, part in enumerate(parts[:-1]):
         inner = section.setdefault(part, {})
         if not isinstance(inner, dict):
-            return f"--set {text}: {'.'.join(parts[: depth + 1])} is a value, not a section."
+            return f"--set {shown}: {'.'.join(parts[: depth + 1])} is a value, not a section."
         section = inner
     section[parts[-1]] = value
     return None
@@ -238,7 +240,9 @@ def validate(values: dict[str, Any]) -> tuple[RunConfig | None, list[str]]:
     for section, check in checks.items():
         given = values.get(section, {})
         try:
-            check(given if isinstance(given, dict) else {})
+            # Keys that are no words are reported already.
+            words = given.items() if isinstance(given, dict) else ()
+            check({key: value for key, value in words if isinstance(key, str)})
         except ValidationError as error:
             mistakes += [sentence(mistake, (section,), known) for mistake in error.errors()]
     return config, mistakes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +25,16 @@ def _refuse_bool(value: Any) -> Any:
 def _refuse_empty(value: Any) -> Any:
     if value == "":
         raise ValueError("should not be empty")
+    if isinstance(value, str) and not _can_be_a_name(value):
+        raise ValueError("holds a character that no file name can have")
     return value
+
+
+def _can_be_a_name(text: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(text)
+    except ValueError:  # half of a character
+        return False
 
 
 def _expand_home(value: Path) -> Path:

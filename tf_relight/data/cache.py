@@ -17,7 +17,10 @@ import numpy as np
 
 from tf_relight.data.source import Part, PooledSource, Source, assemble
 from tf_relight.errors import RelightError
-from tf_relight.files import atomic_path
+from tf_relight.files import write_text
+from tf_relight.guarded.arrays import map_npy
+from tf_relight.guarded.structured import read_json
+from tf_relight.progress import Bars
 
 _FORMAT = "1"
 _CHUNK = 32
@@ -145,7 +148,7 @@ def _fill_directory(plan: _Plan, directory: Path, progress: bool) -> dict[str, n
     with _only_one(folder / "lock"):
         if not (folder / "complete.json").exists():
             _write_files(plan, folder, progress)
-    return {pool: np.load(folder / f"{pool}.npy", mmap_mode="r") for pool in plan.shapes}
+    return {pool: _stored(folder, pool, plan) for pool in plan.shapes}
 
 
 def _write_files(plan: _Plan, folder: Path, progress: bool) -> None:
@@ -164,25 +167,32 @@ def _write_files(plan: _Plan, folder: Path, progress: bool) -> None:
     for done in _fill(plan, arrays, begun, progress):
         for array in arrays.values():
             array.flush()
-        with atomic_path(note) as temporary:
-            temporary.write_text(json.dumps({"done": done}))
+        write_text(note, json.dumps({"done": done}))
     for pool in plan.shapes:
         os.replace(folder / f"{pool}.npy.part", folder / f"{pool}.npy")
-    with atomic_path(folder / "complete.json") as temporary:
-        temporary.write_text(json.dumps({"arrays": plan.shapes}))
+    write_text(folder / "complete.json", json.dumps({"arrays": plan.shapes}))
     note.unlink(missing_ok=True)
 
 
 def _begun(plan: _Plan, folder: Path) -> int:
     """How many units an interrupted run has stored; 0 when its files do not fit."""
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        done = int(json.loads((folder / "progress.json").read_text())["done"])
+    with contextlib.suppress(OSError, RelightError, ValueError, KeyError, TypeError, OverflowError):
+        note = read_json(folder / "progress.json", what="the progress", advice="delete it")
+        done = max(0, int(note["done"]))
         for pool, shape in plan.shapes.items():
-            part = np.load(folder / f"{pool}.npy.part", mmap_mode="r")
+            part = map_npy(folder / f"{pool}.npy.part")
             if part.shape != shape or part.dtype != plan.dtypes[pool]:
                 return 0
         return min(done, len(plan))
     return 0
+
+
+def _stored(folder: Path, pool: str, plan: _Plan) -> np.ndarray:
+    """Map the array of a finished pool."""
+    array = map_npy(folder / f"{pool}.npy")
+    if array.shape != plan.shapes[pool] or array.dtype != plan.dtypes[pool]:
+        raise RelightError(f"{folder} holds other arrays than it should: delete it, and it is made again.")
+    return array
 
 
 def _fill(plan: _Plan, arrays: Mapping[str, np.ndarray], begun: int, progress: bool) -> Iterator[int]:
@@ -205,17 +215,9 @@ def _fill(plan: _Plan, arrays: Mapping[str, np.ndarray], begun: int, progress: b
 
 @contextlib.contextmanager
 def _bar(text: str, total: int, begun: int, show: bool) -> Iterator:
-    if not show:
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(text, total=total, completed=begun)
-        yield lambda: bar.advance(task)
+    with Bars(show) as bars:
+        task = bars.add_task(text, total=total, completed=begun)
+        yield lambda: bars.advance(task)
 
 
 @contextlib.contextmanager

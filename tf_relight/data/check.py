@@ -120,6 +120,10 @@ class CheckReport:
         return 2 if self.problems else 0
 
     def text(self) -> str:
+        """The report as one text."""
+        return "\n".join(self.lines())
+
+    def lines(self) -> list[str]:
         """The report as lines for the terminal."""
         lines = []
         if self.sections:
@@ -131,7 +135,7 @@ class CheckReport:
         lines += (
             ["Problems:", *(f"  {sentence}" for sentence in problems)] if problems else ["No problems found."]
         )
-        return "\n".join(lines)
+        return lines
 
     def _uses(self) -> list[str]:
         """The pairings for which some training scene is complete."""

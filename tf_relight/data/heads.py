@@ -22,6 +22,7 @@ from tf_relight.data.options import DataConfig
 from tf_relight.data.source import Split
 from tf_relight.data.store import ItemStore
 from tf_relight.errors import RelightError
+from tf_relight.progress import Bars
 from tf_relight.rendering.heads.head import (
     FORMAT_VERSION,
     ORIGINAL_LIGHT,
@@ -31,7 +32,7 @@ from tf_relight.rendering.heads.head import (
     head_name,
 )
 from tf_relight.rendering.heads.maps import HeadMaps
-from tf_relight.rendering.parallel import progress_bar, run
+from tf_relight.rendering.parallel import run
 
 FIXED_PAIRS = tuple(combinations(RELIT_LIGHTS, 2))  # the ten pairs that DPR's lists have of a subject
 
@@ -150,7 +151,7 @@ class HeadSource:
             RelightError: the disk is full, the cache folder cannot be written, or a process was killed.
         """
         jobs = [MapJob(self._recipe, number) for number in self._numbers if not self._store.keeps(number)]
-        with progress_bar(progress and bool(jobs)) as bar:
+        with Bars(progress and bool(jobs)) as bar:
             task = bar.add_task("Rendering heads", total=len(jobs))
             for number, maps in run(_render_maps, jobs, workers or os.cpu_count() or 1):
                 self._store.keep(number, maps)

@@ -23,7 +23,8 @@ from tf_relight.data.vidit.options import PairedOptions
 from tf_relight.data.vidit.scenes import needed_lights
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import DIRECTIONS, LIGHT_COUNT, TEMPERATURES, ViditLight
-from tf_relight.rendering.parallel import progress_bar, run
+from tf_relight.progress import Bars
+from tf_relight.rendering.parallel import run
 from tf_relight.rendering.scenes.layers import SceneLayers
 from tf_relight.rendering.scenes.layouts import scene_name
 from tf_relight.rendering.scenes.scene import Scene
@@ -182,7 +183,7 @@ class SceneSource:
         """
         missing = [n for n in self._numbers if not (self._recipe.has(n) or self._store.keeps(n))]
         jobs = [LayerJob(self._recipe, number) for number in missing]
-        with progress_bar(progress and bool(jobs)) as bar:
+        with Bars(progress and bool(jobs)) as bar:
             task = bar.add_task("Rendering scenes", total=len(jobs))
             for number, layers in run(_render_layers, jobs, workers or os.cpu_count() or 1):
                 if layers is not None:

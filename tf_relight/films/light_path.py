@@ -11,6 +11,8 @@ from __future__ import annotations
 import bisect
 import functools
 import math
+import reprlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +21,12 @@ from typing import Any
 import numpy as np
 import yaml
 
-from tf_relight.errors import RelightError, suggest
+from tf_relight.errors import RelightError, shortened, suggest
+from tf_relight.guarded.yaml_text import loading, read_yaml_text
 from tf_relight.light.directions import angles_from
 from tf_relight.light.light import EVEN_CONTRAST, Light
 from tf_relight.relighting.light_series import named_light
 
-LARGEST_BYTES = 1 << 20
 _WORDS = ("from", "up", "azimuth", "elevation", "light", "temperature", "ambient")
 _NEARLY_UPRIGHT = 89.0
 """Degrees of elevation above which a light has no azimuth worth naming."""
@@ -109,43 +111,38 @@ def read_light_path(path: Path | str) -> LightPath:
 
 def _entries(path: Path) -> list[tuple[int, str, Any]]:
     """Return (line, text of the time, content) of each key."""
+    text = read_yaml_text(path, what="the light path", advice="name a .yaml file of keys")
     try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise RelightError(f"{path} is too large for a light path: name a .yaml file of keys.")
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RelightError(f"Cannot read the light path {path}: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise RelightError(f"{path} is not text: name a .yaml file of keys.") from error
-    loader = yaml.SafeLoader(text)
-    try:
-        root = loader.get_single_node()
-        if not isinstance(root, yaml.MappingNode) or not root.value:
-            raise RelightError(f"{path} should hold lines of 'seconds: light', for example '0: left'.")
-        found = []
-        for key, value in root.value:
-            line = key.start_mark.line + 1
-            _refuse_repeats(path, value)
-            time = key.value if isinstance(key, yaml.ScalarNode) else "?"
-            found.append((line, time, loader.construct_object(value, deep=True)))
-        return found
-    except yaml.YAMLError as error:
-        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-        where = f", line {mark.line + 1}" if mark is not None else ""
-        raise RelightError(f"{path}{where}: this is not YAML ({problem or 'unreadable'}).") from error
-    except (RecursionError, ValueError) as error:
-        raise RelightError(f"{path} is not a light path: it is nested too deeply or malformed.") from error
-    finally:
-        loader.dispose()
+        with loading(text) as loader:
+            root = loader.get_single_node()
+            if not isinstance(root, yaml.MappingNode) or not root.value:
+                raise _PathError(f"{path} should hold lines of 'seconds: light', for example '0: left'.")
+            found = []
+            for key, value in root.value:
+                line = key.start_mark.line + 1
+                _refuse_repeats(path, value)
+                time = key.value if isinstance(key, yaml.ScalarNode) else "?"
+                found.append((line, time, loader.construct_object(value, deep=True)))
+            return found
+    except _PathError:
+        raise
+    except RelightError as error:
+        line, _, problem = str(error).rpartition(": ")
+        place = f"{path}, {line}" if line else str(path)
+        raise RelightError(f"{place}: this is not YAML of a light path ({problem}).") from error
+
+
+class _PathError(RelightError):
+    """YAML, but no light path."""
 
 
 def _refuse_repeats(path: Path, node: yaml.Node) -> None:
     if isinstance(node, yaml.MappingNode):
         words = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for word in words:
-            if words.count(word) > 1:
+        for word, count in Counter(words).items():
+            if count > 1:
                 line = node.start_mark.line + 1
-                raise RelightError(f"{path}, line {line}: '{word}' is given twice for one key.")
+                raise _PathError(f"{path}, line {line}: '{shortened(word, 60)}' is given twice for one key.")
 
 
 def _seconds(text: str) -> float:
@@ -156,7 +153,8 @@ def _seconds(text: str) -> float:
     except ValueError:
         parts, time = [], math.nan
     if not 1 <= len(parts) <= 3 or not math.isfinite(time) or min(parts) < 0:
-        raise RelightError(f"'{text}' is no time. Give seconds (2.5) or minutes and seconds (1:05).")
+        shown = shortened(text, 60)
+        raise RelightError(f"'{shown}' is no time. Give seconds (2.5) or minutes and seconds (1:05).")
     return time
 
 
@@ -172,7 +170,7 @@ def _light(value: Any, folder: Path) -> Light:
     for word in value:
         if word not in _WORDS:
             hint = suggest(str(word), _WORDS)
-            raise RelightError(f"'{word}' is not known here.{hint} Known: {', '.join(_WORDS)}.")
+            raise RelightError(f"{reprlib.repr(word)} is not known here.{hint} Known: {', '.join(_WORDS)}.")
     numbers = {word: _number(word, value[word]) for word in value if word not in ("from", "light")}
     ways = [word for word in ("from", "light") if word in value]
     ways += ["azimuth and elevation"] if {"azimuth", "elevation"} & set(value) else []
@@ -192,7 +190,7 @@ def _light(value: Any, folder: Path) -> Light:
 
 def _number(word: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise RelightError(f"'{word}' must be a number, not {value!r}.")
+        raise RelightError(f"'{word}' must be a number, not {reprlib.repr(value)}.")
     return float(value)
 
 

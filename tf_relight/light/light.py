@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_relight.errors import RelightError, suggest
-from tf_relight.files import atomic_path
+from tf_relight.errors import RelightError, shortened, suggest
+from tf_relight.files import write_text
+from tf_relight.guarded.reading import is_file
 from tf_relight.light import spherical_harmonics as sh
 from tf_relight.light.directions import direction, rotation_about, shortest_arc
 from tf_relight.light.files import HDR_SUFFIXES, format_light, read_hdr, read_light
@@ -143,7 +144,8 @@ class Light:
         key = name.strip().lower().replace("-", "_").replace(" ", "_")
         if key not in PRESETS:
             raise RelightError(
-                f"There is no light preset '{name}'.{suggest(key, PRESETS)} Known: {', '.join(PRESETS)}."
+                f"There is no light preset '{shortened(name, 60)}'.{suggest(key, PRESETS)} "
+                f"Known: {', '.join(PRESETS)}."
             )
         preset = PRESETS[key]
         return cls(mixed(preset.lamps, preset.ambient, kelvin_tint(preset.ambient_temperature)))
@@ -226,7 +228,7 @@ class Light:
         path = Path(text)
         if path.suffix.lower() in HDR_SUFFIXES:
             return cls.from_hdr(path)
-        if path.is_file() or path.suffix.lower() == ".txt":
+        if is_file(path) or path.suffix.lower() == ".txt":
             return cls.from_file(path)
         key = text.strip().lower().replace("-", "_")
         if key in PRESETS:
@@ -349,12 +351,7 @@ class Light:
         Raises:
             RelightError: a file that cannot be written.
         """
-        try:
-            with atomic_path(Path(path)) as temporary:
-                text = format_light(sh.convert(self.coefficients, "dpr", frame), frame)
-                temporary.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise RelightError(f"Cannot write {path}: {error.strerror or error}.") from error
+        write_text(path, format_light(sh.convert(self.coefficients, "dpr", frame), frame))
 
 
 _AROUND = "the camera,the front right,the right,behind right,behind,behind left,the left,the front left"

@@ -149,8 +149,8 @@ def check_made_for(stored: StoredWeights, method: str, config: BaseModel | None 
         )
     if config is None:
         return
-    asked = json.loads(config.model_dump_json())
-    made = json.loads(_config_of(stored).model_dump_json())
+    asked = config.model_dump(mode="json")
+    made = _config_of(stored).model_dump(mode="json")
     for key, ours in asked.items():
         theirs = made.get(key)
         if ours != theirs:

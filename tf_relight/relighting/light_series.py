@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tf_relight.errors import RelightError, suggest
+from tf_relight.errors import RelightError, shortened, suggest
+from tf_relight.guarded.reading import is_file
 from tf_relight.light.directions import SIDES, angles_from
 from tf_relight.light.light import Light
 from tf_relight.light.presets import PRESETS
@@ -43,10 +44,10 @@ def named_light(word: str, *, up: float | None = None, folder: Path | None = Non
     word = word.strip()
     if word in SIDES:
         return Light.from_direction(*angles_from(word, up if SIDES[word][1] == 0 else None))
-    if folder is not None and not Path(word).is_file() and (folder / word).is_file():
+    if folder is not None and not is_file(word) and is_file(folder / word):
         return Light.parse(str(folder / word))
     if suggest(word, SIDES) and not suggest(word, PRESETS) and not Path(word).suffix:
-        raise RelightError(f"'{word}' is no light.{suggest(word, SIDES)}")
+        raise RelightError(f"'{shortened(word, 60)}' is no light.{suggest(word, SIDES)}")
     return Light.parse(word)
 
 

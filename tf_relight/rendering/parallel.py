@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import TypeVar
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from tf_relight.errors import RelightError
+from tf_relight.quiet import quiet_tensorflow
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -36,9 +35,7 @@ def run(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) ->
         return
     with (
         _one_thread_each(),
-        ProcessPoolExecutor(
-            min(workers, len(jobs)), get_context("spawn"), initializer=_leave_ctrl_c_to_the_parent
-        ) as pool,
+        ProcessPoolExecutor(min(workers, len(jobs)), get_context("spawn"), initializer=_begin_worker) as pool,
     ):
         try:
             for done in as_completed([pool.submit(function, job) for job in jobs]):
@@ -51,8 +48,10 @@ def run(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) ->
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _leave_ctrl_c_to_the_parent() -> None:
+def _begin_worker() -> None:
+    """Leave Ctrl-C to the parent, and keep TensorFlow's start-up notes off the terminal."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    quiet_tensorflow()
 
 
 @contextmanager
@@ -68,9 +67,3 @@ def _one_thread_each() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def progress_bar(visible: bool) -> Progress:
-    """A bar with count and time left; nothing when not `visible`."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, disable=not visible)

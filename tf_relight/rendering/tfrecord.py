@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -25,8 +26,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tf_relight.errors import RelightError
+from tf_relight.errors import RelightError, graph_reason
 from tf_relight.files import atomic_path
+from tf_relight.guarded.reading import open_file
 from tf_relight.light.vidit import ViditLight
 
 _HEAD = struct.Struct("<QI")  # length of the record, checksum of the length
@@ -91,7 +93,7 @@ def write_shard(path: Path, records: Iterable[SceneRecord]) -> None:
                     writer.write(_to_example(record))
         except tf.errors.OpError as error:
             raise RelightError(
-                f"Cannot write {path}: {error.message}. Choose another place or free some space."
+                f"Cannot write {path}: {graph_reason(error)}. Choose another place or free some space."
             ) from error
 
 
@@ -101,13 +103,11 @@ def stored_scenes(path: Path) -> list[StoredScene]:
     Raises:
         RelightError: the file cannot be read, is empty or cut short, or holds other records than ours.
     """
-    try:
-        if path.stat().st_size == 0:
+    with open_file(path, what="the shard", advice="check data.root") as handle:
+        if os.fstat(handle.fileno()).st_size == 0:
             raise _cut_short(path)
-        with path.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return [_stored_scene(path, content, *span) for span in _records(path, content)]
-    except OSError as error:
-        raise RelightError(f"Cannot read {path}: {error.strerror or error}.") from error
 
 
 def _to_example(record: SceneRecord) -> bytes:

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 
 from tf_relight.data.vidit.options import PairedOptions
 from tf_relight.errors import RelightError
-from tf_relight.files import atomic_path
+from tf_relight.files import write_text
 from tf_relight.light.vidit import ALL_LIGHTS, DIRECTIONS, LIGHT_COUNT, TEMPERATURES, ViditLight
 from tf_relight.photo.lettering import FAINT, GRID, INK, PAPER, Colour, font, shortened, write_sheet
 from tf_relight.scoring.score_table import exact, write_csv
@@ -139,8 +139,7 @@ def write_by_light(
         raise RelightError("There are no scores to list by light.")
     folder = Path(out)
     write_csv(folder / "by_light.csv", COLUMNS, [_cells(each) for each in scores])
-    with atomic_path(folder / "by_light.md") as temporary:
-        temporary.write_text(markdown(scores, title), encoding="utf-8")
+    write_text(folder / "by_light.md", markdown(scores, title))
     heat_map(scores, folder / "by_light.png", title=title)
     return scores
 

@@ -346,14 +346,14 @@ def _score_all(
     title: str,
 ) -> tuple[tuple[str, ...], tuple[dict[str, float | None], ...], set[tuple[int, ...]], tuple[str, ...]]:
     """Score each pair that a task makes; returns keys, scores, (height, width) pairs and failures."""
-    from rich.progress import track
+    from tf_relight.progress import track
 
     keys: list[str] = []
     pictures: list[dict[str, float | None]] = []
     sizes: set[tuple[int, ...]] = set()
     failures: list[str] = []
     tasks = list(tasks)
-    for key, make_pair in track(tasks, description=title, disable=not progress):
+    for key, make_pair in track(tasks, title, show=progress):
         try:
             output, target, known = make_pair()
             # The pixel scores come first, because they check the sizes.

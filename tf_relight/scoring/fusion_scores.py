@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import statistics
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rich.progress import track
 
 from tf_relight.data.pictures import read_rgb, resized
 from tf_relight.data.vidit.exposure_fusion import FusionJob
 from tf_relight.data.vidit.layout import SHADOW_FREE
 from tf_relight.errors import RelightError
+from tf_relight.guarded.arrays import read_npz
+from tf_relight.guarded.reading import NoSuchFile
 from tf_relight.light.vidit import ALL_LIGHTS
 from tf_relight.photo.colour import linear_to_srgb, srgb_to_linear
+from tf_relight.progress import track
 from tf_relight.scoring.metrics import psnr, quantise
 from tf_relight.scoring.score_table import write_csv
 
@@ -70,7 +71,7 @@ def compare_fused(root: Path | str, jobs: Sequence[FusionJob], progress: bool = 
     """
     root = Path(root)
     scores: list[FusionScore] = []
-    for job in track(jobs, description="Comparing", disable=not progress):
+    for job in track(jobs, "Comparing", show=progress):
         fused = read_rgb(job.out)
         truth = resized(_read_truth(root, job.label), fused.shape[0])
         pictures = [read_rgb(path, fused.shape[0]) for path in job.pictures]
@@ -106,14 +107,14 @@ def mean_scores(scores: Sequence[FusionScore]) -> list[list[str]]:
 def _read_truth(root: Path, label: str) -> np.ndarray:
     path = root / "ground_truth" / f"{label}.npz"
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return stored[SHADOW_FREE]
-    except FileNotFoundError as error:
+        stored = read_npz(path, [SHADOW_FREE], what="the ground truth", advice="render the scenes again")
+        return stored[SHADOW_FREE]
+    except NoSuchFile as error:
         raise RelightError(
             f"{path} is not there; only scenes of `relight data render scenes --ground-truth` can be "
             "compared."
         ) from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except RelightError as error:
         raise RelightError(f"{path} holds no shadow-free picture; render the scenes again.") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tf_relight.errors import RelightError
-from tf_relight.files import atomic_path
+from tf_relight.files import write_text
+from tf_relight.guarded.reading import reason_of
+from tf_relight.guarded.structured import read_csv
+from tf_relight.terminal import shown
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -83,7 +87,8 @@ def score_table(rows: Sequence[Row]) -> str:
     columns = columns_of(rows)
     lines = ["| " + " | ".join(columns) + " |", "|" + "|".join(_rule(column) for column in columns) + "|"]
     for row in rows:
-        lines.append("| " + " | ".join(text.replace("|", "\\|") for text in _readable(row, columns)) + " |")
+        cells = [shown(text).replace("|", "\\|") for text in _readable(row, columns)]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -102,20 +107,20 @@ def terminal_table(rows: Sequence[Row], title: str = "") -> Table:
     shared = [name for name in (*_IDENTITY[2:], "pictures") if len({text[name] for text in texts}) == 1]
     facts = [f"{name} {texts[0][name]}" for name in shared if texts[0][name] != "-"]
     heading = ", ".join([title] * bool(title) + facts)
-    table = Table(title=escape(heading), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    shown = []
+    table = Table(title=escape(shown(heading)), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    listed = []
     for name in columns:
         measured = any(text[name] not in (NOT_MEASURED, "-") for text in texts)
         if name in shared or name in _SECONDARY or not (measured or name == "lpips_alex_v0.1"):
             continue
-        shown.append(name)
+        listed.append(name)
         if name in _IDENTITY:
             table.add_column(name, overflow="fold", no_wrap=name != "run")
         else:
             # A number that is cut off is a wrong number, so only the header may take more lines.
             table.add_column(name.replace("_", "\n"), justify="right", no_wrap=True)
     for text in texts:
-        table.add_row(*(escape(text[name]) for name in shown))
+        table.add_row(*(escape(shown(text[name])) for name in listed))
     return table
 
 
@@ -129,13 +134,12 @@ def read_rows(out: Path | str) -> list[Row]:
     if not path.exists():
         return []
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            cells = list(reader)
-            if {"light_degrees", *(reader.fieldnames or ())} >= set(COLUMNS):
-                return [_from_cells(row) for row in cells]
-    except (OSError, ValueError, TypeError) as error:
-        raise RelightError(f"Cannot read {path} ({error}): move it away, then run again.") from error
+        names, cells = read_csv(path, what="the table", advice="move it away, then run again")
+        if {"light_degrees", *names} >= set(COLUMNS):
+            return [_from_cells(row) for row in cells]
+    except (ValueError, TypeError) as error:
+        reason = reason_of(error)
+        raise RelightError(f"Cannot read {path} ({reason}): move it away, then run again.") from error
     raise RelightError(f"{path} has other columns than this version writes: move it away, then run again.")
 
 
@@ -158,8 +162,7 @@ def append_row(row: Row, out: Path | str) -> list[Row]:
     columns = columns_of(rows)
     table = [dict(zip(columns, _cells(each, columns), strict=True)) for each in rows]
     write_csv(folder / "metrics.csv", columns, table)
-    with atomic_path(folder / "metrics.md") as temporary:
-        temporary.write_text(score_table(rows), encoding="utf-8")
+    write_text(folder / "metrics.md", score_table(rows))
     return rows
 
 
@@ -169,10 +172,11 @@ def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, st
     Raises:
         RelightError: it cannot be written.
     """
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, file.getvalue())
 
 
 def exact(value: float | None) -> str:

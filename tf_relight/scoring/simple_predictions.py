@@ -86,7 +86,7 @@ def fit_baselines(
     Raises:
         RelightError: the source is empty or lacks a field, or a file of it cannot be read.
     """
-    from rich.progress import track
+    from tf_relight.progress import track
 
     lacking = {"image", "target"} - set(source.fields)
     if lacking:
@@ -97,7 +97,7 @@ def fit_baselines(
     inner, outer = np.zeros((4, 4)), np.zeros((4, 3))
     total: np.ndarray | None = None
     chosen = range(count) if count <= MOST_SAMPLES else _spread(count, MOST_SAMPLES)
-    for index in track(chosen, description="Fitting baselines", disable=not progress):
+    for index in track(chosen, "Fitting baselines", show=progress):
         sample = source.read(index)
         target = sample["target"].astype(np.float64) / 255.0
         colours = sample["image"].reshape(-1, 3).astype(np.float64) / 255.0

@@ -23,6 +23,7 @@ from tf_relight.progress import track
 from tf_relight.relighting.light_series import NamedLight, Relighter, at_most, on_white, prepare
 from tf_relight.relighting.photos import load_for, relight_picture
 from tf_relight.relighting.request import RelightOptions
+from tf_relight.terminal import shown
 
 if TYPE_CHECKING:
     from tf_relight.methods.trained import LoadedModel
@@ -163,7 +164,7 @@ def write_page(comparisons: Sequence[Comparison], out: Path | str, *, title: str
         raise RelightError("There are no pictures to compare.")
     sections = "\n".join(_section(index, each) for index, each in enumerate(comparisons))
     template = Template(TEMPLATE.read_text(encoding="utf-8"))
-    page = template.substitute(title=html.escape(title), sections=sections).encode("utf-8")
+    page = template.substitute(title=html.escape(shown(title)), sections=sections).encode("utf-8")
     if len(page) > LARGEST_PAGE:
         raise RelightError(
             f"The page would have {len(page) >> 20} MB. Show fewer photos, or give a smaller --side."
@@ -185,7 +186,7 @@ def _check(out: Path | str, side: int) -> None:
 
 def _section(index: int, comparison: Comparison) -> str:
     """Return the part of the page for one photo."""
-    name, first = html.escape(comparison.name), comparison.after[0]
+    name, first = html.escape(shown(comparison.name)), comparison.after[0]
     height, width = comparison.before.shape[:2]
     size = f'width="{width}" height="{height}"'
     lines = [
@@ -194,7 +195,7 @@ def _section(index: int, comparison: Comparison) -> str:
         '<div class="frame"><figure class="pair">',
         f'<img class="before" {size} alt="{name}, before" src="{_jpeg(comparison.before)}">',
         f'<img class="after" {size} alt="{_alt(comparison, first)}" src="{_jpeg(first.pixels)}">',
-        f'<span class="left">before</span><span class="right">{html.escape(first.name)}</span>',
+        f'<span class="left">before</span><span class="right">{html.escape(shown(first.name))}</span>',
         "</figure>",
         '<input type="range" min="0" max="100" step="0.5" value="50" '
         f'aria-label="{name}: where before ends"></div>',
@@ -209,7 +210,7 @@ def _section(index: int, comparison: Comparison) -> str:
 
 def _choice(index: int, number: int, comparison: Comparison, after: After) -> str:
     """Return a button for one version; it carries the picture, but for the first, which is in the pair."""
-    name, picture = html.escape(after.name), f"p{index}_{number}"
+    name, picture = html.escape(shown(after.name)), f"p{index}_{number}"
     ball = "" if after.ball is None else f'<img alt="" src="{_data("PNG", after.ball)}">'
     checked = " checked" if number == 0 else ""
     hidden = f'<img id="{picture}" hidden alt="" src="{_jpeg(after.pixels)}">' if number else ""
@@ -220,7 +221,7 @@ def _choice(index: int, number: int, comparison: Comparison, after: After) -> st
 
 
 def _alt(comparison: Comparison, after: After) -> str:
-    return html.escape(f"{comparison.name}, after: {after.name}")
+    return html.escape(shown(f"{comparison.name}, after: {after.name}"))
 
 
 def _jpeg(pixels: np.ndarray) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_relight.errors import RelightError
+from tf_relight.errors import RelightError, graph_reason
+from tf_relight.files import scratch_folder
 from tf_relight.training.average import WeightAverage
+from tf_relight.training.soundness import describe, not_finite
 from tf_relight.training.strategy import Cluster
 
 
@@ -38,7 +39,8 @@ class RunCheckpoints:
         self._model = model
         self._average = average
         self._keep = keep
-        self._scratch = None if cluster.chief else Path(tempfile.mkdtemp(prefix="relight-worker-"))
+        self._scratch = None if cluster.chief else scratch_folder("relight-worker-")
+        self.sweep()
 
     def steps(self) -> list[int]:
         """Return the steps of the complete checkpoints, oldest first."""
@@ -82,6 +84,37 @@ class RunCheckpoints:
                 f"The checkpoint {path} is damaged. Delete its files and resume from the one before."
             ) from error
 
+    def unsound(self, optimizers: dict[str, Any], pending: tf.Variable) -> str | None:
+        """Return what of a checkpoint would be NaN or infinite now, None when all is finite."""
+        averages = [] if self._average is None else self._average.averages
+        attached = getattr(self._model, "attached", {})
+        return not_finite(
+            {
+                "the weights": _values(self._model.variables),
+                **{f"'{name}'": _values(network.variables) for name, network in attached.items()},
+                "the averaged weights": _values(averages),
+                **describe(optimizers),
+                "the loss": [pending],
+            }
+        )
+
+    def drop(self, steps: Iterable[int]) -> None:
+        """Remove the checkpoints of these steps."""
+        if self._scratch is None:
+            for step in steps:
+                for path in self.folder.glob(f"ckpt-{step}.*"):
+                    path.unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove what a killed run was writing: unfinished checkpoints never get an index."""
+        if self._scratch is not None or not self.folder.is_dir():
+            return
+        for path in self.folder.glob("ckpt-*_temp"):
+            shutil.rmtree(path, ignore_errors=True)
+        for path in (*self.folder.glob("checkpoint.tmp*"), *self.folder.glob("ckpt-*.data-*")):
+            if ".tmp" in path.name or not Path(f"{path}".partition(".data-")[0] + ".index").exists():
+                path.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Remove the temporary place of a worker."""
         if self._scratch is not None:
@@ -109,8 +142,7 @@ def _disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, tf.errors.OpError) as error:
-        reason = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
         raise RelightError(
-            f"Cannot write the checkpoint to {folder}: {reason.splitlines()[0]}. Free some space or set "
+            f"Cannot write the checkpoint to {folder}: {graph_reason(error)}. Free some space or set "
             "another output folder, then run again with --resume."
         ) from error

@@ -29,6 +29,7 @@ from tf_relight.training.checkpoint import RunCheckpoints
 from tf_relight.training.early_check import check_stages
 from tf_relight.training.optimizers import make_optimizers
 from tf_relight.training.score_pictures import ScoreSheets
+from tf_relight.training.soundness import Diverged, LossBound, StopNow, advice, run_errors
 from tf_relight.training.strategy import Cluster, replicas_per_worker
 from tf_relight.training.summaries import Board, Curve, StepProgress
 
@@ -122,6 +123,9 @@ class Trainer:
         )
         self._stop_signal: int | None = None
         self._unvalidated: set[str] = set()
+        self._resumed: int | None = None
+        self._moved = False  # whether there is anything to save
+        self._bound = LossBound()
 
     # -- the run ---------------------------------------------------------------------------------------------
 
@@ -132,7 +136,10 @@ class Trainer:
         of a run that was never cut off. At the end the model carries the averaged weights if `ema` is set.
 
         Raises:
-            RelightError: the loss is no longer a number, the disk is full, or the checkpoint does not fit.
+            Diverged: the loss or the weights are no longer finite, or the loss has left all bounds; the last
+                finite checkpoint stays.
+            WorkerLost: with several workers, one of the others went away.
+            RelightError: the disk is full, or the checkpoint does not fit.
             TrainingStopped: SIGINT or SIGTERM; a checkpoint was written first.
         """
         check_stages(
@@ -150,8 +157,9 @@ class Trainer:
         visible = progress and self.cluster.chief
         try:
             with (
-                reader_errors(),
                 self._signals(),
+                run_errors(self._checkpoints.folder, self.cluster.workers),
+                reader_errors(),
                 StepProgress(self.config.steps, step, visible=visible) as line,
             ):
                 for span in self._spans:
@@ -167,12 +175,14 @@ class Trainer:
         line.stage(span.stage.name)
         step_function = self._step_function()
         samples = iter(self._dataset(step))
+        self._bound.start()
         config = self.config
         clock = _Clock()
         terms: dict[str, list[Any]] = {}
         while step < span.last:
             logs = step_function(next(samples))
             step += 1
+            self._moved = True
             for name, value in logs.items():
                 terms.setdefault(name, []).append(value)
             line.step(step)
@@ -262,32 +272,60 @@ class Trainer:
     # -- checkpoints -----------------------------------------------------------------------------------------
 
     def _save(self, step: int) -> None:
+        wrong = self._checkpoints.unsound(self._optimizers, self._pending)
+        if wrong is not None:
+            raise self._diverged(f"Values of {wrong} are no longer finite", step)
         self._checkpoints.save(step, self._optimizers, self._pending)
 
-    def _restore(self) -> int:
+    def _diverged(self, what: str, step: int) -> Diverged:
         known = self._checkpoints.steps()
-        if not known:
-            return 0
-        step = known[-1]
-        following = [span for span in self._spans if step < span.last]
-        self._prepare(following[0] if following else self._spans[-1])
-        with self.strategy.scope():
-            self._checkpoints.restore(step, self._optimizers, self._pending)
-        return step
+        told = advice(self._checkpoints.folder, known[-1] if known else None, self._resumed)
+        return Diverged(f"{what} at step {step}, so nothing of it was kept. {told}")
+
+    def _restore(self) -> int:
+        """Take up the newest checkpoint whose values are finite; later ones are of no use and removed."""
+        known = self._checkpoints.steps()
+        for step in reversed(known):
+            following = [span for span in self._spans if step < span.last]
+            self._prepare(following[0] if following else self._spans[-1])
+            with self.strategy.scope():
+                self._checkpoints.restore(step, self._optimizers, self._pending)
+            wrong = self._checkpoints.unsound(self._optimizers, self._pending)
+            if wrong is None:
+                self._checkpoints.drop(each for each in known if each > step)
+                self._resumed = step
+                return step
+            _LOG.warning("values of %s in the checkpoint of step %d are not finite: left out", wrong, step)
+        if known:
+            raise Diverged(
+                f"No checkpoint in {self._checkpoints.folder} has finite values. Start in a new output "
+                "folder, with a lower recipe.learning_rate."
+            )
+        return 0
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM end the run after the current step, with a checkpoint."""
+        """SIGINT and SIGTERM end the run after the current step, with a checkpoint.
+
+        Before the first step there is nothing to save, and who asks twice does not want to wait: then the
+        run ends at once.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
 
         def remember(number: int, frame: Any) -> None:
+            if self._stop_signal is not None or not self._moved:
+                raise StopNow(number)
             self._stop_signal = number
 
         old = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
+        except StopNow as stop:
+            known = self._checkpoints.steps()
+            kept = f"the last checkpoint is of step {known[-1]}" if known else "there is no checkpoint yet"
+            raise TrainingStopped(f"Stopped at once; {kept}. Continue with --resume.", stop.number) from None
         finally:
             for number, handler in old.items():
                 signal.signal(number, handler)
@@ -300,11 +338,9 @@ class Trainer:
         total, count = self._pending.numpy()
         self._pending.assign(tf.zeros(2))
         loss = float(total / count)
-        if not np.isfinite(loss):
-            raise RelightError(
-                f"The loss is {loss} at step {step}. Lower recipe.learning_rate or check the pictures, then "
-                "resume from the last checkpoint with --resume."
-            )
+        wrong = self._bound.check(float(terms["loss"][0]), loss)
+        if wrong is not None:
+            raise self._diverged(wrong, step)
         seconds = clock.lap()
         speed = len(terms["loss"]) * self.config.batch_size / seconds
         line.figures(loss, speed)

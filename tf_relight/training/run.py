@@ -14,8 +14,9 @@ from tf_relight.contract.stage import FOLLOWED, Stage
 from tf_relight.data.fields import network_fields
 from tf_relight.data.source import FormedSource, Source, Split
 from tf_relight.errors import RelightError
-from tf_relight.files import atomic_path
+from tf_relight.files import write_text
 from tf_relight.rounding.stage import WITHOUT_ROUNDING, with_rounding
+from tf_relight.terminal import note
 
 if TYPE_CHECKING:
     from tf_relight.training.loop import Trainer
@@ -39,6 +40,7 @@ def train(config: RunConfig, *, resume: bool = False, progress: bool = True) -> 
         config = config.model_copy(update={"model": {**config.model, "quantised": True}})
     cluster = read_cluster()
     strategy = make_strategy(config.train.strategy, config.train.devices, cluster)
+    config = _with_precision(config, strategy, resume=resume, told=progress and cluster.chief)
     keras.config.set_dtype_policy(config.train.precision)
     keras.utils.set_random_seed(config.train.seed)
     try:
@@ -52,6 +54,16 @@ def train(config: RunConfig, *, resume: bool = False, progress: bool = True) -> 
         return path
     finally:
         keras.config.set_dtype_policy("float32")
+
+
+def _with_precision(config: RunConfig, strategy: Any, *, resume: bool, told: bool) -> RunConfig:
+    """Settle `precision: auto`, so that the run's config.yaml records what was computed in."""
+    from tf_relight.training.precision import resolve_precision
+
+    precision, reason = resolve_precision(config, strategy, resume=resume)
+    if told and config.train.precision == "auto":
+        note(f"precision {precision.removeprefix('mixed_')}: {reason}")
+    return config.model_copy(update={"train": config.train.model_copy(update={"precision": precision})})
 
 
 def _make_trainer(config: RunConfig, strategy: Any, cluster: Any, progress: bool) -> Trainer:
@@ -226,8 +238,7 @@ def _open_folder(config: RunConfig, *, resume: bool) -> None:
             f"{folder} already holds a run. Continue it with --resume, or choose another place with "
             "--set output=FOLDER, or delete it."
         )
-    with atomic_path(folder / "config.yaml") as temporary:
-        temporary.write_text(dump_config(config), encoding="utf-8")
+    write_text(folder / "config.yaml", dump_config(config))
 
 
 def _save_result(config: RunConfig, trainer: Trainer, path: Path) -> None:

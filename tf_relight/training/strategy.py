@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import tensorflow as tf
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-from tf_relight.errors import RelightError
+from tf_relight.errors import RelightError, shortened
+from tf_relight.guarded.structured import parse_json
+
+_EXAMPLE = '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'
+
+
+def _check_address(text: str) -> str:
+    found = re.fullmatch(r"(\[[0-9a-fA-F:.%]+\]|[^\s:/\[\]]+):(\d{1,5})", text)
+    if found is None or not 1 <= int(found[2]) <= 65535:
+        raise ValueError(f"'{shortened(text, 60)}' is not host:port")
+    return text
+
+
+_Address = Annotated[str, AfterValidator(_check_address)]
+
+
+class _Task(BaseModel):
+    type: Literal["chief", "worker"]
+    index: Annotated[int, Field(ge=0, le=100_000)]
+
+
+class _Said(BaseModel):
+    """TF_CONFIG as TensorFlow documents it; a scheduler may add more."""
+
+    cluster: dict[Literal["chief", "worker"], Annotated[list[_Address], Field(max_length=100_000)]]
+    task: _Task
 
 
 @dataclass(frozen=True)
@@ -30,24 +57,37 @@ def read_cluster() -> Cluster:
     if not text.strip():
         return Cluster()
     try:
-        config = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise RelightError(
-            f"TF_CONFIG is not JSON ({error.msg} at character {error.pos}). Set it to "
-            '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}} or unset it.'
-        ) from None
+        config = parse_json(text, source="TF_CONFIG")
+    except RelightError as error:
+        raise RelightError(f"{str(error).removesuffix('.')}. Set it to {_EXAMPLE} or unset it.") from None
+    return _cluster(config)
+
+
+def _cluster(config: Any) -> Cluster:
+    """Return what TF_CONFIG says; TensorFlow itself waits for ever on an address that is wrong."""
     try:
-        cluster, task = config["cluster"], config["task"]
-        kind, index = task["type"], int(task["index"])
-        counts = {role: len(cluster.get(role, [])) for role in ("chief", "worker")}
-        known = index < len(cluster[kind])
-    except (KeyError, TypeError, ValueError, AttributeError):
-        known, counts, kind, index = False, {}, "", 0
-    if not known or kind not in counts:
+        said = _Said.model_validate(config)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise RelightError(
             "TF_CONFIG must name this process: it needs cluster.worker with one host:port per worker and "
-            "task.type 'worker' or 'chief' with an index inside the list."
+            f"task.type 'worker' or 'chief' with an index inside the list; {shortened(place, 60)} is wrong "
+            f"({shortened(first['msg'])})."
+        ) from None
+    kind, index = said.task.type, said.task.index
+    counts = {role: len(said.cluster.get(role, [])) for role in ("chief", "worker")}
+    if index >= counts[kind]:
+        raise RelightError(
+            f"TF_CONFIG must name this process: task.index {index} is not inside the list cluster.{kind}, "
+            f"which has {counts[kind]}."
         )
+    if counts["chief"] > 1:
+        raise RelightError("TF_CONFIG names several processes cluster.chief: there is one chief.")
+    addresses = [address.lower() for listed in said.cluster.values() for address in listed]
+    twice = next((each for each in addresses if addresses.count(each) > 1), None)
+    if twice is not None:
+        raise RelightError(f"TF_CONFIG gives the address {twice} to two processes: give each its own port.")
     chief = kind == "chief" or (not counts["chief"] and index == 0)
     position = index + (counts["chief"] if kind == "worker" else 0)
     return Cluster(workers=sum(counts.values()), index=position, chief=chief)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from tf_relight.errors import RelightError
-from tf_relight.files import atomic_path
+from tf_relight.files import write_text
+from tf_relight.guarded.structured import read_csv
+from tf_relight.progress import EVERY_SECONDS, Bars
 
 CURVE_COLUMNS = ("step", "stage", "learning_rate", "loss", "images_per_second")
 """Columns of every curve. Before the last one stand those of the stages' checks, "validation_<column>" each;
@@ -37,13 +40,11 @@ class Curve:
     def add(self, **values: Any) -> None:
         """Add a row and write the file."""
         self.rows.append({name: _text(values.get(name)) for name in self._columns})
-        with (
-            atomic_path(self.path) as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as handle,
-        ):
-            writer = csv.DictWriter(handle, self._columns, extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(self.rows)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, self._columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_text(self.path, text.getvalue())
 
 
 def read_curve(path: Path) -> list[dict[str, str]]:
@@ -54,10 +55,17 @@ def read_curve(path: Path) -> list[dict[str, str]]:
     """
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as handle:
-        rows = list(csv.DictReader(handle))
-    if rows and set(CURVE_COLUMNS) - set(rows[0]):
+    names, rows = read_csv(path, what="the learning curve", advice="move it away and run again")
+    if rows and set(CURVE_COLUMNS) - set(names):
         raise RelightError(f"{path} is not a learning curve of this toolkit; move it away and run again.")
+    for row in rows:
+        try:
+            steps = int(row["step"])
+            speed = float(row["images_per_second"])
+        except ValueError:
+            steps, speed = -1, 0.0
+        if steps < 0 or not speed > 0:
+            raise RelightError(f"{path} has a damaged line; move it away and run again.")
     return rows
 
 
@@ -94,36 +102,40 @@ class Board:
 
 
 class StepProgress:
-    """The progress line of training: stage, steps, loss, images per second and time left."""
+    """The progress of training: stage, steps, loss, images per second and time left, as a bar or as lines."""
 
     def __init__(self, total: int, done: int, *, visible: bool) -> None:
-        self._progress = Progress(
+        columns = (
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("loss {task.fields[loss]}  {task.fields[speed]} images/s"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
-            disable=not visible,
         )
-        self._task = self._progress.add_task("training", total=total, completed=done, loss="-", speed="-")
+        self._bars = Bars(visible, columns=columns, at_once=True)
+        self._task = self._bars.add_task("training", total=total, completed=done, loss="-", speed="-")
+        self._start, self._known = time.monotonic(), False
 
     def __enter__(self) -> StepProgress:
-        self._progress.start()
+        self._bars.__enter__()
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        self._progress.stop()
+        self._bars.__exit__(*exception)
 
     def stage(self, name: str) -> None:
         """Show the stage's name."""
-        self._progress.update(self._task, description=name)
+        self._bars.describe(self._task, f"stage {name}, step")
 
     def step(self, completed: int) -> None:
         """Show how many steps are done."""
-        self._progress.update(self._task, completed=completed)
+        # The first line waits for the loss, but not for ever.
+        slow = time.monotonic() - self._start > EVERY_SECONDS
+        self._bars.reach(self._task, completed, tell=self._known or slow)
 
     def figures(self, loss: float, images_per_second: float) -> None:
         """Show the mean loss since the last figures, and the speed."""
         shown = f"{loss:.4g}" if math.isfinite(loss) else "nan"
-        self._progress.update(self._task, loss=shown, speed=f"{images_per_second:.3g}")
+        speed = f"{images_per_second:.3g}"
+        self._known = True
+        self._bars.fields(self._task, f"loss {shown}, {speed} images/s", loss=shown, speed=speed)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
+from tf_relight.progress import Bars
 from tf_relight.weights.record import WeightsRecord, path_of, record_of
 
 CHUNK = 1 << 20
@@ -94,12 +95,12 @@ def sha256_of(path: Path) -> str:
 
 def _download(record: WeightsRecord, target: Path, progress: bool) -> str:
     """Copy what `record` names to `target`; return its sha256."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     digest, received = hashlib.sha256(), 0
     request = urllib.request.Request(record.url, headers={"User-Agent": "tf_relight"})
-    with target.open("wb") as out, Progress(*columns, disable=not progress) as bar:
+    with target.open("wb") as out, Bars(progress, columns=columns) as bar:
         task = bar.add_task(record.file, total=record.size)
         try:
             response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
@@ -119,7 +120,7 @@ def _download(record: WeightsRecord, target: Path, progress: bool) -> str:
                     return digest.hexdigest()
                 out.write(chunk)
                 digest.update(chunk)
-                bar.update(task, advance=len(chunk))
+                bar.advance(task, len(chunk))
 
 
 def _unreachable(record: WeightsRecord, error: Exception | str) -> RelightError:

@@ -9,6 +9,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import platformdirs
+
 from tf_relight.errors import RelightError, suggest
 
 TORCHVISION_URL = "https://download.pytorch.org/models"
@@ -198,13 +200,28 @@ def record_of(name: str) -> WeightsRecord:
 
 
 def cache_folder() -> Path:
-    """Return the folder of downloaded weights: $TF_RELIGHT_CACHE, or ~/.cache/tf_relight."""
+    """Return the folder of downloaded weights.
+
+    $TF_RELIGHT_CACHE if it is set, else where the system keeps caches: $XDG_CACHE_HOME/tf_relight or
+    ~/.cache/tf_relight on Linux, ~/Library/Caches/tf_relight on a Mac, in AppData/Local on Windows.
+    """
     chosen = os.environ.get("TF_RELIGHT_CACHE")
-    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "tf_relight"
+    return (
+        Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("tf_relight", appauthor=False)
+    )
+
+
+def earlier_cache_folder() -> Path:
+    """Return the folder where the first versions kept weights, on every system."""
+    return Path.home() / ".cache" / "tf_relight"
 
 
 def path_of(name: str) -> Path:
     """Return where the file of `name` is, or has to be put; it need not exist."""
     record = record_of(name)
-    folder = Path(__file__).parents[1] / "pretrained" if record.shipped else cache_folder()
-    return folder / record.file
+    if record.shipped:
+        return Path(__file__).parents[1] / "pretrained" / record.file
+    path = cache_folder() / record.file
+    earlier = earlier_cache_folder() / record.file
+    is_earlier = not os.environ.get("TF_RELIGHT_CACHE") and not path.exists() and earlier.is_file()
+    return earlier if is_earlier else path

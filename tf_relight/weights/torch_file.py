@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tf_relight.errors import RelightError
+from tf_relight.guarded.reading import foreign, open_file
 from tf_relight.weights.torch_pickle import MAX_TENSORS, BadFile, Machine, Tensor, storage_key
 
 MAX_PICKLE_BYTES = 16 << 20
@@ -41,34 +42,21 @@ def read(path: Path | str) -> dict[str, np.ndarray]:
             plain tensors in plain containers.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
+    advice = "name the .pth file of a checkpoint"
+    with (
+        open_file(path, what="the checkpoint", advice=advice) as file,
+        # A damaged file trips the parsers in many ways.
+        foreign(f"{path} is damaged or not a PyTorch checkpoint: get the file again."),
+    ):
+        try:
             size = file.seek(0, io.SEEK_END)
             file.seek(0)
             is_zip = file.read(4) == b"PK\x03\x04"
             file.seek(0)
             content = _read_zip(file, size) if is_zip else _read_legacy(file, size)
-        return _named_tensors(content)
-    except OSError as error:
-        raise RelightError(f"Cannot read {path}: {error.strerror or error}.") from error
-    except BadFile as error:
-        raise RelightError(f"{path} is not a checkpoint that can be read safely: {error}.") from error
-    except (
-        AttributeError,
-        EOFError,
-        IndexError,
-        KeyError,
-        MemoryError,
-        NotImplementedError,
-        OverflowError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-        struct.error,
-        zipfile.BadZipFile,
-    ) as error:
-        # A damaged file trips the parsers in many ways; none of them is worth a traceback.
-        raise RelightError(f"{path} is damaged or not a PyTorch checkpoint: get the file again.") from error
+            return _named_tensors(content)
+        except BadFile as error:
+            raise RelightError(f"{path} is not a checkpoint that can be read safely: {error}.") from error
 
 
 def _read_zip(file: BinaryIO, size: int) -> Any:
@@ -96,7 +84,7 @@ def _read_zip(file: BinaryIO, size: int) -> Any:
             raise BadFile("its numbers are not little-endian")
         if entries[root + "data.pkl"].file_size > MAX_PICKLE_BYTES:
             raise BadFile("its table of tensors is too large")
-        machine = Machine(size)
+        machine = Machine(file_bytes=size)
         content = machine.run(io.BytesIO(entry_bytes("data.pkl")))
         for key, storage in machine.storages.items():
             storage.fill(entry_bytes(f"data/{key}", storage.stored_bytes))
@@ -106,19 +94,19 @@ def _read_zip(file: BinaryIO, size: int) -> Any:
 def _read_legacy(file: BinaryIO, size: int) -> Any:
     head = io.BytesIO(file.read(min(size, MAX_PICKLE_BYTES)))
     try:
-        is_checkpoint = Machine(size).run(head) == _LEGACY_MAGIC
+        is_checkpoint = Machine(file_bytes=size).run(head) == _LEGACY_MAGIC
     except (BadFile, ValueError, IndexError):
         is_checkpoint = False
     if not is_checkpoint:
         raise BadFile("it is not a PyTorch file")
-    if Machine(size).run(head) != _LEGACY_VERSION:
+    if Machine(file_bytes=size).run(head) != _LEGACY_VERSION:
         raise BadFile("its format version is unknown")
-    system = Machine(size).run(head)
+    system = Machine(file_bytes=size).run(head)
     if system.get("little_endian") is not True:
         raise BadFile("its numbers are not little-endian")
-    machine = Machine(size)
+    machine = Machine(file_bytes=size)
     content = machine.run(head)
-    order = Machine(size).run(head)
+    order = Machine(file_bytes=size).run(head)
     if not isinstance(order, list) or len(order) != len(machine.storages):
         raise BadFile("its list of storages does not fit")
     file.seek(head.tell())

@@ -161,3 +161,50 @@ def test_arrays_come_across():
         np.testing.assert_array_equal(array_of("x", tf.make_tensor_proto(values), 1 << 20), values)
     found = array_of("x", tf.make_tensor_proto([b"a\0", b"b"]), 1 << 20)
     assert found.tolist() == [b"a\0", b"b"]
+
+
+def raw(server, method, content):
+    """Send bytes as they are and return the status code and the sentence."""
+    with grpc.insecure_channel(server.grpc) as channel:
+        call = channel.unary_unary(f"/tensorflow.serving.{method}", lambda each: each, lambda each: each)
+        try:
+            call(content, timeout=20)
+        except grpc.RpcError as error:
+            return error.code().name, error.details()
+    return "OK", ""
+
+
+METHODS = ("PredictionService/Predict", "PredictionService/GetModelMetadata", "ModelService/GetModelStatus")
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "content", [b"\xff" * 40, b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x04\x0a\x02\xff\xfe", b"\x07"]
+)
+def test_damaged_messages_are_the_callers_fault_and_leave_no_trace(server, caplog, capfd, method, content):
+    for _ in range(20):
+        code, words = raw(server, method, content)
+        assert code == "INVALID_ARGUMENT" and "damaged" in words
+    assert caplog.text == "" and "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "method", ["PredictionService/Classify", "PredictionService/Nonsense", "Nobody/Predict"]
+)
+def test_methods_that_nobody_answers(server, method):
+    assert raw(server, method, b"")[0] == "UNIMPLEMENTED"
+
+
+def test_many_failures_are_one_short_line(caplog):
+    import logging
+
+    from export.serving.refusals import Seldom
+
+    seldom = Seldom(logging.getLogger("export.serving"), seconds=60)
+    for number in range(1000):
+        try:
+            raise ValueError(f"text of a caller {number}\n\x1b[2J" + "x" * 5000)
+        except ValueError as error:
+            seldom.tell(error)
+    (record,) = caplog.records
+    assert len(record.getMessage()) < 400 and record.getMessage().isprintable() and record.exc_info is None

@@ -108,6 +108,9 @@ def test_metrics_do_not_grow_with_made_up_names(http):
 BAD_BODIES = {
     "not JSON": ("{", "not JSON"),
     "not UTF-8": (b"\xff\xfe{}", "not JSON"),
+    "half a character": (b'{"signature_name": "\\ud800", "instances": [1]}', "half of a character"),
+    "half a character as an input": (b'{"instances": [{"\\udfff": 1}]}', "half of a character"),
+    "control characters": ({"signature_name": "\x1b[2J\x00", "instances": [row()]}, "no signature"),
     "nested": ("[" * 100_000, "nested too deeply"),
     "a list": ([], "neither or both"),
     "both forms": ({"instances": [], "inputs": {}}, "neither or both"),

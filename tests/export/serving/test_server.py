@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -13,7 +16,7 @@ from export.serving import load_test
 from export.serving.client import Client, Refused
 from export.serving.limits import Limits
 from export.serving.model import find_models
-from export.serving.spawned import spawned
+from export.serving.spawned import CHECKOUT, spawned
 from tests.export.serving.conftest import running
 from tests.export.serving.tiny_model import light_of, picture
 from tf_relight.cli.parser import Parser
@@ -66,6 +69,8 @@ def test_overload_is_told_at_once_and_the_rest_is_answered(tiny_models, slow_bat
         for thread in threads:
             thread.join()
     answers = [each for each in results if isinstance(each, bytes)]
+    # One that began late may have been refused meanwhile.
+    refused = [each for each in results if isinstance(each, Refused)]
     assert len(answers) + len(refused) == 12 and 4 <= len(answers) <= 5
 
 
@@ -168,6 +173,29 @@ def test_a_process_under_load_and_its_end(tiny_models):
     assert not load_test.failed(row), row
     assert row["outcomes"] == {"bad refused": 12, "identical": 108}
     assert row["shutdown"] == {"asked": 8, "answered": 8, "exit_code": 0, "problems": []}
+
+
+def test_sigterm_while_a_model_is_being_loaded_does_not_wait(tiny_models):
+    """A model may take half a minute to load; nobody is served yet, so the end is at once."""
+    program = (
+        "import sys, time\nfrom export.serving import model\n"
+        "def slow(*_):\n    print('slow', flush=True); time.sleep(600)\n"
+        "model.load = slow\nfrom export.__main__ import main\n"
+        f"sys.exit(main(['serve', {str(tiny_models)!r}, '--http-port', '0', '--grpc-port', '0']))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "slow\n"
+    start = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    told = process.communicate(timeout=60)[1]
+    assert process.returncode == 0 and "ended" in told and "Traceback" not in told
+    assert time.monotonic() - start < 10
 
 
 def test_the_load_test_notices_what_is_wrong(server, monkeypatch):

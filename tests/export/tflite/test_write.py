@@ -19,7 +19,7 @@ from export.signatures import signature_name
 from export.tflite import write as tflite
 from export.tflite.write import export_tflite
 from tests.export.narrow import narrow_model
-from tf_relight import methods
+from tf_relight import files, methods
 from tf_relight.errors import RelightError
 from tf_relight.methods.trained import LoadedModel
 from tf_relight.photo.picture import resize
@@ -219,6 +219,36 @@ def test_a_failure_leaves_the_folder_as_it_was(quick, tmp_path, monkeypatch):
         export_tflite(loaded, tmp_path, sizes=(48,), quantisations=("fp32",))
     assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == before
     assert path.name in before
+
+
+def test_a_folder_of_ours_changes_at_once_and_keeps_the_other_files(exported, quick, tmp_path, monkeypatch):
+    name, out = exported[0], tmp_path / "phone"
+    loaded = narrow_model(name)
+    export_tflite(loaded, out, sizes=(32,), quantisations=("fp32", "static_int8"))
+    before = {each.name: each.read_bytes() for each in out.iterdir()}
+    moved = []
+    exchange = files._exchange
+    monkeypatch.setattr(files, "_exchange", lambda *names: moved.append(names) or exchange(*names))
+    export_tflite(loaded, out, sizes=(48,), quantisations=("fp32",))
+    after = {each.name: each.read_bytes() for each in out.iterdir()}
+    assert len(moved) == 1, "one step"
+    assert after.keys() == before.keys()
+    assert after["manifest.json"] != before["manifest.json"]
+    assert after[f"{name}_static_int8.tflite"] == before[f"{name}_static_int8.tflite"]
+    read_manifest(out)
+    assert [each.name for each in tmp_path.iterdir()] == ["phone"]
+
+
+def test_a_folder_that_is_somebody_elses_too_keeps_its_place(exported, quick, tmp_path, monkeypatch):
+    out, loaded = tmp_path / "phone", narrow_model(exported[0])
+    (out / "sub").mkdir(parents=True)
+    (out / "notes.txt").write_text("mine")
+    place = out.stat().st_ino
+    monkeypatch.setattr(tflite, "replace_folder", None)
+    export_tflite(loaded, out, sizes=(32,), quantisations=("fp32",))
+    assert out.stat().st_ino == place and (out / "notes.txt").read_text() == "mine"
+    read_manifest(out)
+    assert len(list(out.iterdir())) == 4
 
 
 def test_a_damaged_manifest_is_not_written_over(tmp_path):

@@ -7,6 +7,7 @@ from typing import Any
 
 from tf_relight.cli.commands.printing import report_failures
 from tf_relight.cli.parser import add_set
+from tf_relight.terminal import console, say
 
 
 def add(commands: Any) -> None:
@@ -38,7 +39,6 @@ def compare(
     *, config: str, overrides: Sequence[str], only: Sequence[str], restart: Sequence[str], out: str | None
 ) -> int:
     """Make the table and print it; the exit code is 2 if a row is missing."""
-    from rich.console import Console
 
     from tf_relight.comparing.config import load_table
 
@@ -47,8 +47,8 @@ def compare(
     from tf_relight.scoring.score_table import terminal_table
 
     made = compare(table, only=only, restart=restart)
-    Console().print(terminal_table([result.row for result in made.results], table.config.title))
+    console().print(terminal_table([result.row for result in made.results], table.config.title))
     folder = table.config.output
     made_files = [folder / name for name in ("table.md", "table.csv", "grid.png", "curves.png")]
-    print(f"Table: {', '.join(str(path) for path in made_files if path.exists())}")
+    say(f"Table: {', '.join(str(path) for path in made_files if path.exists())}")
     return report_failures(made.failures)

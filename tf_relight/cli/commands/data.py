@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tf_relight.cli.commands.printing import report_failures
+from tf_relight.terminal import say, say_lines
 
 
 def add(commands: Any) -> None:
@@ -183,7 +184,7 @@ def render_scenes(
         target_light=target_light,
         ground_truth=ground_truth,
     )
-    print(f"Rendered {rendered} {'scene' if rendered == 1 else 'scenes'} into {out}.")
+    say(f"Rendered {rendered} {'scene' if rendered == 1 else 'scenes'} into {out}.")
     return 0
 
 
@@ -211,7 +212,7 @@ def render_heads(
         seed=seed,
         first=first,
     )
-    print(f"Rendered {rendered} {'head' if rendered == 1 else 'heads'} into {out}.")
+    say(f"Rendered {rendered} {'head' if rendered == 1 else 'heads'} into {out}.")
     return 0
 
 
@@ -220,7 +221,7 @@ def render_ratio_images(*, out: str, **options: Any) -> int:
     from tf_relight.data.portraits.ratio_image_write import render_ratio_images
 
     result = render_ratio_images(out, **options)
-    print(
+    say(
         f"Relit {result.relit} {'portrait' if result.relit == 1 else 'portraits'} into {out}, "
         f"which now holds {result.complete}."
     )
@@ -234,13 +235,13 @@ def fuse_scenes(*, root: str, weights: str, size: int | None, track: str, worker
     from tf_relight.scoring.fusion_scores import compare_fused, mean_scores
 
     result = fuse_folder(root, weights=parse_weights(weights), size=size, track=track, workers=workers)
-    print(
+    say(
         f"Fused {result.fused} {'scene' if result.fused == 1 else 'scenes'} of {root}, kept {result.kept} "
         f"from before, {len(result.failures)} failed."
     )
     if compare and result.scenes:
         scores = compare_fused(root, result.scenes)
-        print(f"Against the renderer's shadow-free picture, mean of {len(result.scenes)} scenes in dB:")
+        say(f"Against the renderer's shadow-free picture, mean of {len(result.scenes)} scenes in dB:")
         print_aligned(mean_scores(scores))
     return report_failures(result.failures)
 
@@ -252,5 +253,5 @@ def check_data(*, root: str, decode: bool) -> int:
     from tf_relight.data.check import check
 
     report = check(Path(root), decode)
-    print(report.text())
+    say_lines(report.lines())
     return report.exit_code

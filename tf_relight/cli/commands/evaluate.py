@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from tf_relight.cli.commands.printing import report_failures
 from tf_relight.cli.parser import add_set
+from tf_relight.terminal import console, note, say
 
 if TYPE_CHECKING:
     from tf_relight.data.options import DataConfig
@@ -67,7 +67,6 @@ def evaluate(
     out: str,
 ) -> int:
     """Score weights on a dataset, or one folder of pictures against another, and print the whole table."""
-    from rich.console import Console
 
     from tf_relight.errors import RelightError
     from tf_relight.scoring.evaluate import evaluate_baselines, evaluate_folders, evaluate_weights
@@ -98,13 +97,13 @@ def evaluate(
         ]
         if baselines:
             rows += evaluate_baselines(chosen, out=out, limit=limit)
-    Console().print(terminal_table(read_rows(out)))
-    print(f"Table: {out}/metrics.md and {out}/metrics.csv")
+    console().print(terminal_table(read_rows(out)))
+    say(f"Table: {out}/metrics.md and {out}/metrics.csv")
     if by_light:
-        print(f"By light: {out}/by_light.png, {out}/by_light.md and {out}/by_light.csv")
+        say(f"By light: {out}/by_light.png, {out}/by_light.md and {out}/by_light.csv")
     for row in rows:
         for name in row.unmatched:
-            print(f"relight: {name} has no partner and was left out.", file=sys.stderr)
+            note(f"{name} has no partner and was left out.")
     return report_failures(failure for row in rows for failure in row.failures)
 
 
@@ -115,7 +114,8 @@ def _evaluation_data(weights: str, asked: dict[str, object], overrides: Sequence
     from tf_relight.weights.file import read_weights, resolve
 
     trained = read_weights(resolve(weights)).metadata.get("data")
-    values = dict(trained) if isinstance(trained, dict) else {}
+    # A stranger's header must not choose a folder that is read or written.
+    values = {key: each for key, each in (trained or {}).items() if key not in ("root", "cache")}
     if asked["name"] not in (None, values.get("name")):
         # Scene counts and seeds belong to the other dataset; lights and size belong to the network.
         known = options_class(asked["name"]).model_fields

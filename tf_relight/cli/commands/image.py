@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tf_relight.cli.commands.light_options import add_light, chosen_light
 from tf_relight.cli.commands.printing import print_json, report_failures
+from tf_relight.terminal import note, say
 
 if TYPE_CHECKING:
     from tf_relight.relighting.outputs import Existing
@@ -111,13 +111,13 @@ def relight_images(
     if json:
         print_json({**report.as_json(), "exit_code": report.exit_code})
         return report.exit_code
-    for note in report.notes:
-        print(f"relight: {note}", file=sys.stderr)
+    for sentence in report.notes:
+        note(sentence)
     for path in report.written:
-        print(path)
+        say(path)
     code = report_failures(report.failures)
     if len(report.written) != 1 or report.skipped or report.left_out or report.failures:
-        print(f"relight: {report.summary}", file=sys.stderr)
+        note(report.summary)
     return code
 
 
@@ -131,8 +131,8 @@ def _say_plan(paths: Sequence[str], out: str, recursive: bool, existing: Existin
         print_json({**plan.as_json(), "exit_code": 0})
         return 0
     for source, target in plan.jobs:
-        print(f"{source} -> {target}")
+        say(f"{source} -> {target}")
     counts = [f"{len(plan.jobs)} would be written"]
     counts += [f"{len(plan.skipped)} skipped, as they exist already"] if plan.skipped else []
-    print(f"relight: {', '.join(counts)}. {left_out_note(plan.left_out)}".rstrip(), file=sys.stderr)
+    note(f"{', '.join(counts)}. {left_out_note(plan.left_out)}".rstrip())
     return 0

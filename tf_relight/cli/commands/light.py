@@ -6,6 +6,7 @@ from typing import Any
 
 from tf_relight.cli.commands.light_options import add_direction, chosen_light
 from tf_relight.cli.commands.printing import print_aligned
+from tf_relight.terminal import say_lines
 
 SPHERE_SIZE = 256
 
@@ -68,5 +69,5 @@ def light(
         write_picture(sphere, Picture(chosen.sphere(SPHERE_SIZE) / 255.0))
     if out is not None:
         chosen.to_file(out, frame)
-    print(describe(chosen))
+    say_lines(describe(chosen))
     return 0

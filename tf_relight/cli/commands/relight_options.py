@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tf_relight.terminal import note, say
 
 if TYPE_CHECKING:
     from tf_relight.light.light import Light
@@ -70,7 +71,7 @@ def options_of(
 
 def report(notes: Iterable[str], out: str) -> int:
     """Print sentences for the user to stderr and the file that was made to stdout; return the exit code."""
-    for note in dict.fromkeys(notes):
-        print(f"relight: {note}", file=sys.stderr)
-    print(Path(out))
+    for sentence in dict.fromkeys(notes):
+        note(sentence)
+    say(Path(out))
     return 0

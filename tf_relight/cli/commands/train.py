@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tf_relight.cli.parser import add_set
+from tf_relight.terminal import say
 
 
 def add(commands: Any) -> None:
@@ -28,5 +29,5 @@ def train(*, config: str, overrides: Sequence[str], resume: bool) -> int:
     from tf_relight.training.run import train
 
     weights = train(load_config(config, overrides), resume=resume)
-    print(f"Weights: {weights}")
+    say(f"Weights: {weights}")
     return 0

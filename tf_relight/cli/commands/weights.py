@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tf_relight.cli.commands.printing import print_aligned
+from tf_relight.terminal import say, say_lines
 
 if TYPE_CHECKING:
     from tf_relight.methods.official import Imported
@@ -90,9 +91,9 @@ def fetch_weights(*, names: Sequence[str]) -> int:
         if record_of(name).imported and not present(name):
             from tf_relight.methods.official import fetch_and_import
 
-            _print_import(fetch_and_import(name))
+            _tell_import(fetch_and_import(name))
         else:
-            print(fetch(name))
+            say(fetch(name))
     return 0
 
 
@@ -100,31 +101,31 @@ def import_official(*, method: str, file: str, allow_unknown: bool) -> int:
     """Convert an official checkpoint and say what was found."""
     from tf_relight.methods.official import import_weights
 
-    _print_import(import_weights(method, file, allow_unknown=allow_unknown))
+    _tell_import(import_weights(method, file, allow_unknown=allow_unknown))
     return 0
 
 
-def _print_import(done: Imported) -> None:
+def _tell_import(done: Imported) -> None:
     record = done.record
     if done.known:
-        print(f"sha256 {done.sha256}, as recorded")
+        say(f"sha256 {done.sha256}, as recorded")
     else:
-        print(f"sha256 {done.sha256}, UNKNOWN: the record of {record.name} says {record.sha256}")
-    print(f"{done.tensors} tensors taken")
+        say(f"sha256 {done.sha256}, UNKNOWN: the record of {record.name} says {record.sha256}")
+    say(f"{done.tensors} tensors taken")
     for reason, count in done.dropped.items():
-        print(f"{count} left out: {reason}")
+        say(f"{count} left out: {reason}")
     for what, difference in done.parity.items():
         allowed = f"allowed {done.allowed[what]:.0e}"
-        print(f"parity: {what} differs from the official network's by {difference:.1e} ({allowed})")
-    print(f"licence: {record.licence}; please cite {record.paper}")
-    print(f"{done.path}: use it as --weights {record.name} or --method {record.method}")
+        say(f"parity: {what} differs from the official network's by {difference:.1e} ({allowed})")
+    say(f"licence: {record.licence}; please cite {record.paper}")
+    say(f"{done.path}: use it as --weights {record.name} or --method {record.method}")
 
 
 def path_weights(*, name: str) -> int:
     """Print where a known weights file is."""
     from tf_relight.weights.fetch import find
 
-    print(find(name))
+    say(find(name))
     return 0
 
 
@@ -136,17 +137,17 @@ def show_weights(*, weights: str) -> int:
 
     from tf_relight.weights.record import KNOWN, path_of
 
-    shown: dict[str, object] = {}
+    known: dict[str, object] = {}
     record = KNOWN.get(weights)
     if record is not None:
-        shown |= dataclasses.asdict(record) | {"path": str(path_of(weights))}
+        known |= dataclasses.asdict(record) | {"path": str(path_of(weights))}
     if record is None or record.method is not None:
         from tf_relight.weights.file import read_weights, resolve
 
         stored = read_weights(resolve(weights))
         count = sum(tensor.size for tensor in stored.tensors.values())
-        shown |= {"method": stored.method, "numbers": count, "model": stored.config, **stored.metadata}
-    print(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True), end="")
+        known |= {"method": stored.method, "numbers": count, "model": stored.config, **stored.metadata}
+    say_lines(yaml.safe_dump(known, sort_keys=False, allow_unicode=True).rstrip("\n").split("\n"))
     return 0
 
 
@@ -169,5 +170,5 @@ def release_weights(*, weights: str, out: str, scores: str | None) -> int:
             for row in rows
         ]
     content = release_weights(weights, out, **metadata).read_bytes()
-    print(f"{Path(out)}: {len(content)} bytes, sha256 {hashlib.sha256(content).hexdigest()}")
+    say(f"{Path(out)}: {len(content)} bytes, sha256 {hashlib.sha256(content).hexdigest()}")
     return 0

@@ -23,10 +23,13 @@ from tf_relight.data.options import DataConfig
 from tf_relight.data.pictures import PICTURE_SUFFIXES, look, read_rgb
 from tf_relight.data.source import Part, Split, files_fingerprint
 from tf_relight.data.splits import held_out_groups
-from tf_relight.errors import RelightError
+from tf_relight.errors import RelightError, shortened
+from tf_relight.guarded.reading import read_text
 from tf_relight.light.files import read_light
 from tf_relight.light.spherical_harmonics import image_map
 
+LARGEST_LIST = 64 << 20
+"""Bytes; the DPR dataset's list of training pairs has 12 million."""
 LISTS = {"train": ("train.lst",), "validation": ("val.lst", "validation.lst", "test.lst")}
 ORIGINALS = ("original", "originals")
 """Folders of the photos before they were relit, beside those of the subjects."""
@@ -244,17 +247,16 @@ def read_pairs(path: Path, subjects: dict[str, dict[str, Portrait]]) -> list[Por
         RelightError: a line of another form, or one that names what is not there, with its number.
     """
     pairs = []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RelightError(f"Cannot read the list {path}: {error}.") from error
+    text = read_text(path, LARGEST_LIST, what="the list", advice="write a subject and two pictures a line")
+    lines = text.splitlines()
     for number, line in enumerate(lines, 1):
         words = line.split()
         if not words:
             continue
         if len(words) != 3:
             raise RelightError(
-                f"{path}, line {number}: wanted are a subject and two pictures, found '{line}'."
+                f"{path}, line {number}: wanted are a subject and two pictures, found "
+                f"'{shortened(line, 80)}'."
             )
         known = subjects.get(words[0], {})
         missing = [name for name in words[1:] if name not in known]

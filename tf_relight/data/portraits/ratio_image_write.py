@@ -34,13 +34,15 @@ from tf_relight.data.portraits.ratio_images import (
 )
 from tf_relight.data.splits import held_out_groups
 from tf_relight.errors import RelightError
-from tf_relight.files import atomic_path
+from tf_relight.files import write_text
+from tf_relight.guarded.reading import read_text
 from tf_relight.light.files import LARGEST_TEXT, format_light
 from tf_relight.light.light import Light
 from tf_relight.photo.listing import list_pictures
+from tf_relight.progress import Bars
 from tf_relight.rendering.heads.layouts import DPR_NORMALS
 from tf_relight.rendering.heads.write import LISTS
-from tf_relight.rendering.parallel import progress_bar, run
+from tf_relight.rendering.parallel import run
 from tf_relight.rendering.scenes.layouts import write_png
 from tf_relight.rendering.scenes.write import check_count, claim_folder
 
@@ -224,14 +226,12 @@ def read_landmarks(path: Path) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         RelightError: the file cannot be read or holds something else.
     """
+    text = read_text(path, LARGEST_TEXT, what="a file of landmarks", advice="write four numbers a line")
     try:
-        if path.stat().st_size > LARGEST_TEXT:
-            raise RelightError(f"{path} is too large for a file of landmarks.")
-        rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        rows = [line.split() for line in text.splitlines() if line.strip()]
         values = np.array([[float(word) for word in row] for row in rows])
-    except (OSError, ValueError) as error:
-        reason = "it must hold four numbers a line" if isinstance(error, ValueError) else error.strerror
-        raise RelightError(f"{path} is no file of landmarks: {reason}.") from error
+    except ValueError as error:
+        raise RelightError(f"{path} is no file of landmarks: it must hold four numbers a line.") from error
     if values.ndim != 2 or values.shape[1] != 4:
         raise RelightError(
             f"{path} is no file of landmarks: every line needs four numbers, x and y in the normal map, then "
@@ -288,7 +288,7 @@ def _claim(out: Path, per_portrait: int, seed: int, collection: np.ndarray | Non
 def _run_jobs(jobs: Sequence[RatioJob], workers: int, progress: bool) -> tuple[str, ...]:
     """Relight portraits; return why some were discarded."""
     reasons = []
-    with progress_bar(progress and bool(jobs)) as bar:
+    with Bars(progress and bool(jobs)) as bar:
         task = bar.add_task("Relighting portraits", total=len(jobs))
         for reason in run(_run_job, jobs, workers):
             reasons += [reason] if reason else []
@@ -319,9 +319,7 @@ def _run_job(job: RatioJob) -> str | None:
         write_png(path, picture)
     texts = zip([photo_light, *files[len(pictures) :]], [portrait.light, *job.lights], strict=True)
     for path, light in texts:
-        with atomic_path(path) as temporary:
-            text = format_light(np.repeat(light[:, None], 3, axis=1), "dpr")
-            temporary.write_text(text, encoding="ascii")
+        write_text(path, format_light(np.repeat(light[:, None], 3, axis=1), "dpr"))
     return None
 
 
@@ -335,7 +333,6 @@ def _write_lists(out: Path, names: Sequence[str], per_portrait: int, held_out: i
             for one, other in combinations(range(per_portrait), 2)
         ]
         if lines:
-            with atomic_path(out / LISTS[split]) as temporary:
-                temporary.write_text("".join(lines), encoding="utf-8")
+            write_text(out / LISTS[split], "".join(lines))
         else:
             (out / LISTS[split]).unlink(missing_ok=True)

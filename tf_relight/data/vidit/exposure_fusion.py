@@ -24,9 +24,10 @@ from tf_relight.data.pictures import look, read_rgb
 from tf_relight.data.vidit.dataset import choose_files
 from tf_relight.data.vidit.layout import SHADOW_FREE, Scene, collect, find_files, shadow_free_path
 from tf_relight.errors import RelightError
-from tf_relight.files import atomic_path
+from tf_relight.files import atomic_path, write_text
 from tf_relight.light.vidit import ALL_LIGHTS, LIGHT_COUNT, ViditLight
-from tf_relight.rendering.parallel import progress_bar, run
+from tf_relight.progress import Bars
+from tf_relight.rendering.parallel import run
 
 SETTINGS_FILE = "fusion.json"
 RECORD = "relight data fuse"
@@ -208,10 +209,9 @@ def fuse_folder(
             f"fusion takes.{first}"
         )
     missing = [job for job in jobs if not job.is_done()]
-    with atomic_path(root / SHADOW_FREE / SETTINGS_FILE) as temporary:
-        temporary.write_text(json.dumps(_explained(settings), indent=2) + "\n", encoding="utf-8")
+    write_text(root / SHADOW_FREE / SETTINGS_FILE, json.dumps(_explained(settings), indent=2) + "\n")
     failed: dict[FusionJob, str] = {}
-    with progress_bar(progress and bool(missing)) as bar:
+    with Bars(progress and bool(missing)) as bar:
         task = bar.add_task("Fusing scenes", total=len(missing))
         for job, sentence in run(_run_job, missing, workers):
             if sentence is not None:

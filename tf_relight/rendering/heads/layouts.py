@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_relight.files import atomic_path
+from tf_relight.files import write_text
 from tf_relight.light.spherical_harmonics import convert
 from tf_relight.rendering.heads.head import ORIGINAL_LIGHT, RELIT_LIGHTS, Head, head_name
 from tf_relight.rendering.scenes.layouts import write_png
@@ -105,8 +105,7 @@ def _code(values: np.ndarray) -> np.ndarray:
 
 
 def _write_text(path: Path, text: str) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="ascii")
+    write_text(path, text)
 
 
 HEAD_LAYOUTS = {

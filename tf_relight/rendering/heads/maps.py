@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
+from tf_relight.guarded.arrays import read_npz
 from tf_relight.light.spherical_harmonics import shading
 from tf_relight.rendering.primitives import project
 
@@ -90,14 +90,13 @@ class HeadMaps:
             "depth": (0, np.float32),
         }
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in kinds}
+            arrays = read_npz(path, kinds, what="the maps", advice="delete it")
             for name, (channels, kind) in kinds.items():
                 shape = (channels, size, size) if channels else (size, size)
                 if arrays[name].shape != shape or arrays[name].dtype != kind:
                     raise ValueError(name)
             return cls(**arrays)
-        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        except (RelightError, ValueError) as error:
             raise RelightError(
                 f"{path} does not hold the maps of a head; delete it, and it is rendered again."
             ) from error

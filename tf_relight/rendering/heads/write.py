@@ -7,10 +7,11 @@ from itertools import combinations
 from pathlib import Path
 
 from tf_relight.errors import RelightError, suggest
-from tf_relight.files import atomic_path
+from tf_relight.files import write_text
+from tf_relight.progress import Bars
 from tf_relight.rendering.heads.head import FORMAT_VERSION, HEADS_PER_SEED, RELIT_LIGHTS, Head, head_name
 from tf_relight.rendering.heads.layouts import HEAD_LAYOUTS
-from tf_relight.rendering.parallel import progress_bar, run
+from tf_relight.rendering.parallel import run
 from tf_relight.rendering.scenes.write import check_count, claim_folder
 
 SETTINGS_FILE = "heads.json"
@@ -114,7 +115,7 @@ def render_heads(
     missing = [job for job in jobs if not job.is_done()]
     if layout == "dpr":
         _write_lists(out, settings)
-    with progress_bar(progress and bool(missing)) as bar:
+    with Bars(progress and bool(missing)) as bar:
         task = bar.add_task("Rendering heads", total=len(missing))
         for _ in run(_run_job, missing, workers):
             bar.advance(task)
@@ -131,8 +132,7 @@ def _write_lists(out: Path, settings: HeadSettings) -> None:
             for name in map(head_name, numbers)
             for one, other in combinations(range(len(RELIT_LIGHTS)), 2)
         ]
-        with atomic_path(out / LISTS[split]) as temporary:
-            temporary.write_text("".join(lines), encoding="ascii")
+        write_text(out / LISTS[split], "".join(lines))
 
 
 def _run_job(job: HeadJob) -> None:

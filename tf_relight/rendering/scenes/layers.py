@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from tf_relight.errors import RelightError, suggest
 from tf_relight.files import atomic_path
+from tf_relight.guarded.arrays import read_npz
 from tf_relight.light.vidit import DIRECTIONS
 from tf_relight.photo.colour import planckian_rgb
 from tf_relight.rendering.scenes.tone import encode
@@ -108,10 +108,11 @@ class SceneLayers:
             RelightError: the file is missing, damaged or something else, or lacks a direction.
         """
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                direct = {name: stored[f"direct_{name}"] for name in directions}
-                return cls(direct, stored["ambient"], float(stored["exposure"]), stored["depth"])
-        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+            names = [*(f"direct_{name}" for name in directions), "ambient", "exposure", "depth"]
+            stored = read_npz(path, names, what="the layers", advice="delete it")
+            direct = {name: stored[f"direct_{name}"] for name in directions}
+            return cls(direct, stored["ambient"], float(stored["exposure"]), stored["depth"])
+        except (RelightError, ValueError, TypeError) as error:
             raise RelightError(
                 f"{path} does not hold the scene layers wanted; delete it, and it is rendered again."
             ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,16 +11,18 @@ from pathlib import Path
 import numpy as np
 
 from tf_relight.errors import RelightError, suggest
-from tf_relight.files import atomic_path
+from tf_relight.files import atomic_path, sweep, write_text
+from tf_relight.guarded.reading import NoSuchFile
+from tf_relight.guarded.structured import read_json
 from tf_relight.light.vidit import DIRECTIONS, ViditLight
-from tf_relight.rendering.parallel import progress_bar, run
+from tf_relight.progress import Bars
+from tf_relight.rendering.parallel import run
 from tf_relight.rendering.scenes.layouts import LAYOUTS, scene_name
 from tf_relight.rendering.scenes.scene import Scene
 
 SETTINGS_FILE = "scenes.json"
 FORMAT_VERSION = 1  # raised when a seed no longer gives the same picture
 SCENES_PER_SEED = 1_000_000
-LEFTOVERS = (".png", ".npy", ".npz", ".txt", ".tfrecord")
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,7 @@ def render_scenes(
     claim_folder(out / SETTINGS_FILE, asdict(settings), "scenes")
     jobs = [job for job in _jobs(out, settings) if not job.is_done()]
     total = sum(len(job.numbers) for job in jobs)
-    with progress_bar(progress and total > 0) as bar:
+    with Bars(progress and total > 0) as bar:
         task = bar.add_task("Rendering scenes", total=total)
         for rendered in run(_run_job, jobs, workers):
             bar.advance(task, rendered)
@@ -170,21 +173,21 @@ def claim_folder(path: Path, wanted: dict[str, object], things: str) -> None:
     """
     out = path.parent
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        differing = [name for name in wanted if found.get(name) != wanted[name]]
-    except FileNotFoundError:
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+        found = read_json(path, what="the settings of the set", advice=f"choose another folder than {out}")
+        if not isinstance(found, dict):
+            raise RelightError(f"{path} holds no settings; choose another folder than {out}.")
+    except NoSuchFile:
+        write_text(path, json.dumps(wanted, indent=2) + "\n")
         return
-    except (OSError, ValueError, AttributeError) as error:
-        raise RelightError(f"{path} cannot be read; choose another folder than {out}.") from error
+    differing = [name for name in wanted if found.get(name) != wanted[name]]
     if differing:
-        changes = ", ".join(f"{name} was {found.get(name)!r}, now {wanted[name]!r}" for name in differing)
+        changes = ", ".join(
+            f"{name} was {reprlib.repr(found.get(name))}, now {wanted[name]!r}" for name in differing
+        )
         raise RelightError(f"{out} holds {things} with other settings ({changes}); choose another folder.")
-    # What a killed run was writing: hidden names that no finished file has.
-    for leftover in [*out.glob("*/.*"), *out.glob("*/*/.*")]:
-        if leftover.suffix in LEFTOVERS:
-            leftover.unlink(missing_ok=True)
+    # What a killed run was writing.
+    for folder in (*out.glob("*/"), *out.glob("*/*/")):
+        sweep(folder)
 
 
 def _jobs(out: Path, settings: Settings) -> Iterator[Job]:

@@ -1,4 +1,4 @@
-"""Keeps TensorFlow's start-up notes off the terminal, and only those.
+"""Keeps TensorFlow's start-up notes off the terminal, and only those, and Keras out of the home folder.
 
 Eight lines about oneDNN, CPU instructions and missing CUDA drivers are printed by C++ code while it is being
 imported. They come before its log level is read, so that TF_CPP_MIN_LOG_LEVEL does not stop them.
@@ -15,8 +15,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 
+KERAS_SETTINGS = Path(__file__).parent / "keras_settings"
+"""Folder with the settings that Keras reads when it is imported."""
 NOTE = re.compile(rb"[IWE]0000 |WARNING: All log messages before absl|To enable the following instructions")
 """How a start-up note begins; fatal messages begin with F."""
 
@@ -24,6 +27,8 @@ NOTE = re.compile(rb"[IWE]0000 |WARNING: All log messages before absl|To enable 
 def quiet_tensorflow() -> None:
     """Drop the notes of TensorFlow's import, whenever in this process it will be imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Keras writes its settings into ~/.keras unless they are there; others there would change our numbers.
+    os.environ.setdefault("KERAS_HOME", str(KERAS_SETTINGS))
     if "tensorflow" not in sys.modules and not any(isinstance(each, _Finder) for each in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 

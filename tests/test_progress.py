@@ -1,0 +1,103 @@
+"""Progress without a terminal: plain lines now and then, and silence about what is short."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tf_relight import progress
+from tf_relight.progress import Bars, duration, track
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    class Clock:
+        now = 1000.0
+
+    monkeypatch.setattr(progress.time, "monotonic", lambda: Clock.now)
+    return Clock
+
+
+@pytest.fixture
+def log(capsys):
+    class Log:
+        text = ""
+
+        def getvalue(self):
+            self.text += capsys.readouterr().err
+            return self.text
+
+    return Log()
+
+
+def test_a_line_every_half_minute_and_one_at_the_end(clock, log):
+    for _ in track(range(10), "Relighting a\nb.jpg"):
+        clock.now += 10
+    assert log.getvalue().splitlines() == [
+        "Relighting a\\nb.jpg: 3 of 10, 70 s left",
+        "Relighting a\\nb.jpg: 6 of 10, 40 s left",
+        "Relighting a\\nb.jpg: 9 of 10, 10 s left",
+        "Relighting a\\nb.jpg: 10 of 10",
+    ]
+
+
+def test_short_work_has_no_lines(clock, log):
+    for _ in track(range(10), "Relighting"):
+        clock.now += 1
+    assert log.getvalue() == ""
+
+
+def test_work_without_a_known_end_and_work_that_was_begun(clock, log):
+    for _ in track(iter(range(4)), "Frames"):
+        clock.now += 31
+    assert log.getvalue().splitlines()[0] == "Frames: 1"
+    with Bars() as bars:
+        task = bars.add_task("Decoding", total=100, completed=90)
+        clock.now += 40
+        bars.advance(task)
+    assert log.getvalue().splitlines()[-1] == "Decoding: 91 of 100, 6 min left"
+
+
+def test_nothing_is_shown_if_nobody_looks(clock, log):
+    for _ in track(range(3), "Relighting", show=False):
+        clock.now += 100
+    assert log.getvalue() == ""
+
+
+@pytest.mark.parametrize("seconds,words", [(0, "0 s"), (89, "89 s"), (600, "10 min"), (9000, "2.5 h")])
+def test_durations(seconds, words):
+    assert duration(seconds) == words
+
+
+def test_training_tells_stage_step_loss_speed_and_time_left(clock, log):
+    from tf_relight.training.summaries import StepProgress
+
+    with StepProgress(1500, 0, visible=True) as line:
+        line.stage("first")
+        for step in range(1, 101):
+            clock.now += 1
+            line.step(step)
+            if step % 20 == 0:
+                line.figures(0.12345, 31.2)
+    told = log.getvalue().splitlines()
+    assert told[0] == "stage first, step: 20 of 1,500, loss 0.1235, 31.2 images/s, 25 min left"
+    assert told[1].startswith("stage first, step: 50 of 1,500, loss 0.1235, 31.2 images/s")
+    assert len(told) == 4 and "step: 100 of" in told[-1]
+
+
+def test_a_run_without_a_terminal_shows_that_it_lives(tmp_path):
+    words = ["-m", "tf_relight", "train", "configs/dmshn_smoke.yaml", "--set", f"output={tmp_path / 'run'}"]
+    words += ["--set", "recipe.loss=mse", "--set", "train.steps=4", "--set", "train.log_every=2"]
+    words += ["--set", "train.precision=auto"]
+    env = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+    command = [sys.executable, *words]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    assert "step: 2 of 4, loss 0." in done.stderr and "images/s" in done.stderr
+    assert done.stderr.count("precision ") == 1
+    assert done.stdout == f"Weights: {tmp_path / 'run' / 'weights.safetensors'}\n"
+    assert "\x1b" not in done.stderr and "\r" not in done.stderr
