@@ -17,6 +17,7 @@ DATASETS = {
     "portraits": "tf_relight.data.portraits.dataset",
     "scenes": "tf_relight.data.scenes",
     "heads": "tf_relight.data.heads",
+    "humans": "tf_relight.data.humans",
     "shards": "tf_relight.data.shards",
 }
 """Dataset name to the module with its `open(data_config, split) -> Source`."""
