@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from tf_relight.data.human_lamps import draw_flash, draw_lamps, told_in_lightness
-from tf_relight.data.human_lamps import FLASH
-from tf_relight.data.human_maps import HumanMaps, Sheen
+from tf_relight.rendering.humans.lamps import draw_flash, draw_lamps, told_in_lightness
+from tf_relight.rendering.humans.lamps import FLASH
+from tf_relight.rendering.humans.maps import HumanMaps, Sheen
 from tf_relight.spherical_harmonics import image_map
 
 TIGHT = 0.55

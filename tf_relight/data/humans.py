@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tf_relight.data.human_maps import HumanMaps
+from tf_relight.rendering.humans.maps import HumanMaps
 from tf_relight.data.human_pairs import Pair, draw_pair, resize
 from tf_relight.data.store import ItemStore
 from tf_relight.data.synthetic.parallel import progress_bar
