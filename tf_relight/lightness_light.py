@@ -1,8 +1,8 @@
 """A light as a network that relights lightness wants it: nine numbers fitted in lightness, and back.
 
 A light is physical: linear irradiance. A network such as DPR's multiplies lightness (L of Lab), which is
-about linear light to the power `EXPONENT`. A shading of 0.1 beside 1.0 is 0.38 beside 1.0 in lightness, so the
-harmonics of linear irradiance make every lamp too hard and too dark for it. The nine numbers here are the
+about linear light to the power `EXPONENT`. A shading of 0.1 beside 1.0 is 0.38 beside 1.0 in lightness, so
+the harmonics of linear irradiance make every lamp too hard and too dark for it. The nine numbers here are the
 least-squares fit, over the whole sphere, of a ball's shading to that power.
 
 Directions and normals are in frame "dpr" of `spherical_harmonics`: x right, y into the picture, z up.
@@ -88,5 +88,5 @@ def from_linear(light: np.ndarray) -> np.ndarray:
 
 
 def to_linear(light: np.ndarray) -> np.ndarray:
-    """Return nine numbers told in lightness as linear ones, the inverse of `from_linear` as far as nine reach."""
+    """Return nine numbers told in lightness as linear ones: the inverse of `from_linear`, within the fit."""
     return fit(to_irradiance(light))

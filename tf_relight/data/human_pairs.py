@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from tf_relight.rendering.humans.lamps import draw_flash, draw_lamps, told_in_lightness
-from tf_relight.rendering.humans.lamps import FLASH
+from tf_relight.rendering.humans.lamps import FLASH, draw_flash, draw_lamps, told_in_lightness
 from tf_relight.rendering.humans.maps import HumanMaps, Sheen
 from tf_relight.spherical_harmonics import image_map
 
@@ -113,4 +112,6 @@ def photographed(
 def _as_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
     byte = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
     _, coded = cv2.imencode(".jpg", byte, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE).astype(np.float32) / 255
+    decoded = cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE)
+    assert decoded is not None, "OpenCV reads what it wrote"
+    return decoded.astype(np.float32) / 255

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tf_relight.rendering.humans.maps import HumanMaps
 from tf_relight.data.human_pairs import Pair, draw_pair, resize
 from tf_relight.data.store import ItemStore
 from tf_relight.data.synthetic.parallel import progress_bar
 from tf_relight.errors import RelightError
 from tf_relight.rendering.humans.gbuffers import FORMAT_VERSION, GBuffers
+from tf_relight.rendering.humans.maps import HumanMaps
 
 if TYPE_CHECKING:
     from tf_relight.config import DataConfig
@@ -102,7 +102,11 @@ class HumanSource:
         drawn = draw_pair(maps, self._size, self._generator(int(self._paths[head].stem), pair))
         sample = {
             name: self._picture(maps, drawn, lightness)
-            for name, lightness in (("image", drawn.image), ("target", drawn.target), ("original", drawn.overcast))
+            for name, lightness in (
+                ("image", drawn.image),
+                ("target", drawn.target),
+                ("original", drawn.overcast),
+            )
         }
         sample |= {"light": drawn.light, "target_light": drawn.target_light}
         if self._config.ground_truth:
@@ -112,7 +116,15 @@ class HumanSource:
     def fingerprint(self) -> str:
         """Changes with whatever changes a picture."""
         names = [path.name for path in self._paths]
-        settings = (FORMAT_VERSION, self._size, self._pairs, self._config.seed, self._fixed, self._colours, names)
+        settings = (
+            FORMAT_VERSION,
+            self._size,
+            self._pairs,
+            self._config.seed,
+            self._fixed,
+            self._colours,
+            names,
+        )
         return hashlib.sha256(repr(settings).encode()).hexdigest()
 
     def prepare(self, *, progress: bool = True) -> None:

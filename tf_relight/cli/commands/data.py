@@ -271,7 +271,7 @@ def render_humans(
         print(f"Left out {name}: {reason}.")
     if sheet is not None:
         print(draw_sheet(out, sheet).text())
-    return report_failures(result.failures)
+    return report_failures(f"Head {number} was left out: {why}" for number, why in result.failures.items())
 
 
 def render_ratio_images(*, out: str, **options: Any) -> int:

@@ -1,9 +1,9 @@
 """MakeHuman's asset folder: which of its files may be used, and which are named and left out.
 
-The layout is that of MakeHuman and of MPFB's data: `3dobjs/base.obj`, `targets/`, `skins/textures/`, `hair/`,
-`eyebrows/`, `eyelashes/`, `eyes/`, `teeth/`, `clothes/`. A file is used when its licence is known and free: by
-a `MANIFEST.tsv` (columns file, bytes, sha256, licence), else by the header of the mesh files beside it, else
-by a `LICENSE.txt` at the top that is CC0.
+The layout is that of MakeHuman and of MPFB's data: `3dobjs/base.obj`, `targets/`, `skins/textures/`,
+`hair/`, `eyebrows/`, `eyelashes/`, `eyes/`, `teeth/`, `clothes/`. A file is used when its licence is known
+and free: by a `MANIFEST.tsv` (columns file, bytes, sha256, licence), else by the header of the mesh files beside
+it, else by a `LICENSE.txt` at the top that is CC0.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class AssetFolder:
         for pattern, what in NEEDED.items():
             if not self.files(pattern):
                 raise RelightError(
-                    f"{self.root} has no usable {pattern} ({what}); give a folder of MakeHuman's layout whose "
-                    "files carry a free licence."
+                    f"{self.root} has no usable {pattern} ({what}); give a folder of MakeHuman's layout "
+                    "whose files carry a free licence."
                 )
 
     def files(self, pattern: str) -> list[str]:

@@ -14,11 +14,15 @@ def draw_background(rng: np.random.Generator, size: int) -> np.ndarray:
     if kind < 0.3:
         level = base + _wall(rng, size)
     elif kind < 0.5:
-        level = base + rng.uniform(0.05, 0.25) * smooth_noise(rng, (size, size), size * rng.uniform(0.08, 0.6))
+        level = base + rng.uniform(0.05, 0.25) * smooth_noise(
+            rng, (size, size), size * rng.uniform(0.08, 0.6)
+        )
     else:
         level = _clutter(rng, size, base)
     level = level + rng.uniform(0, 0.012) * rng.normal(size=(size, size))
-    tint = rng.normal(0, 0.1, 3) + rng.normal(0, 0.05) * smooth_noise(rng, (size, size), size / 3, 2)[..., None]
+    tint = (
+        rng.normal(0, 0.1, 3) + rng.normal(0, 0.05) * smooth_noise(rng, (size, size), size / 3, 2)[..., None]
+    )
     return np.clip(level[..., None] * (1 + tint - tint.mean(axis=-1, keepdims=True)), 0, 1).astype(np.float32)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from tf_relight.rendering.humans.identity import Person
 from tf_relight.rendering.humans.library import Library
 from tf_relight.rendering.humans.meshes import triangles
-from tf_relight.rendering.humans.parts import Part
+from tf_relight.rendering.humans.parts import Paint, Part
 from tf_relight.rendering.humans.textures import look_up
 
 LOWEST = 2.6
@@ -44,7 +44,7 @@ def _height(body: np.ndarray) -> float:
     return float(body[:, 1].max() / 8.49)
 
 
-def _paint(library: Library, folder: str, rng: np.random.Generator):  # type: ignore[no-untyped-def]
+def _paint(library: Library, folder: str, rng: np.random.Generator) -> Paint:
     name = f"{folder}/{folder.rpartition('/')[2]}_diffuse.png"
     lightness = rng.uniform(0.05, 0.95) ** 2.2
     tint = np.exp(rng.normal(0, 0.25, 3))
@@ -54,7 +54,9 @@ def _paint(library: Library, folder: str, rng: np.random.Generator):  # type: ig
         gain = np.float32(np.exp(rng.normal(0, 0.35))) * np.exp(rng.normal(0, 0.12, 3)).astype(np.float32)
         return lambda uv, rest: np.clip(texture.at(uv) * gain, 0.004, 0.95)
     pattern = _pattern(rng)
-    return lambda uv, rest: np.clip(colour * (look_up(pattern, uv * 3).astype(np.float32) / 128)[:, None], 0.004, 0.95)
+    return lambda uv, rest: np.clip(
+        colour * (look_up(pattern, uv * 3).astype(np.float32) / 128)[:, None], 0.004, 0.95
+    )
 
 
 def _pattern(rng: np.random.Generator) -> np.ndarray:
@@ -68,5 +70,3 @@ def _pattern(rng: np.random.Generator) -> np.ndarray:
         if kind < 0.12:
             weave = weave * np.roll(stripes, 5)[:, None]
     return np.clip(weave, 0, 255).astype(np.uint8)
-
-

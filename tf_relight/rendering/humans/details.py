@@ -8,7 +8,7 @@ from tf_relight.rendering.humans import chromophores
 from tf_relight.rendering.humans.identity import ANCESTRIES, Person
 from tf_relight.rendering.humans.library import Library
 from tf_relight.rendering.humans.meshes import triangles
-from tf_relight.rendering.humans.parts import Part, one_colour
+from tf_relight.rendering.humans.parts import Paint, Part, one_colour
 from tf_relight.rendering.humans.subdivision import Subdivision
 
 _EYES = "eyes/low-poly"
@@ -41,7 +41,7 @@ def _round(coarse: np.ndarray, fine: np.ndarray) -> np.ndarray:
     return fine
 
 
-def _iris_paint(library: Library, person: Person, rng: np.random.Generator):  # type: ignore[no-untyped-def]
+def _iris_paint(library: Library, person: Person, rng: np.random.Generator) -> Paint:
     names = library.folder.files("eyes/materials/*.png")
     brown = [name for name in names if "brown" in name]
     pale = rng.random() < 0.65 * person.ancestry[ANCESTRIES.index("caucasian")] and person.tone > 45
@@ -74,10 +74,14 @@ def teeth_part(library: Library, body: np.ndarray, rng: np.random.Generator) -> 
         return None
     proxy = library.proxy(folders[int(rng.integers(len(folders)))])
     texture = library.texture(name, 512)
-    stain = np.array([1, 0.96, 0.85], np.float32) ** np.float32(rng.uniform(0, 1.5)) * np.float32(rng.uniform(0.65, 0.9))
+    stain = np.array([1, 0.96, 0.85], np.float32) ** np.float32(rng.uniform(0, 1.5)) * np.float32(
+        rng.uniform(0.65, 0.9)
+    )
     corners, uv = triangles(proxy.mesh.quads, proxy.mesh.uv)
     vertices = proxy.fit(body)
-    return Part("teeth", vertices, corners, uv, vertices.copy(), lambda at, rest: texture.at(at) * stain, gloss=0.6)
+    return Part(
+        "teeth", vertices, corners, uv, vertices.copy(), lambda at, rest: texture.at(at) * stain, gloss=0.6
+    )
 
 
 def brow_parts(
@@ -105,7 +109,9 @@ def brow_parts(
 
 def _cards(library: Library, pattern: str, body: np.ndarray, rng: np.random.Generator) -> Part | None:
     folders = [
-        folder for folder in library.folders(pattern) if library.folder.has(f"{folder}/{folder.rpartition('/')[2]}.png")
+        folder
+        for folder in library.folders(pattern)
+        if library.folder.has(f"{folder}/{folder.rpartition('/')[2]}.png")
     ]
     if not folders:
         return None

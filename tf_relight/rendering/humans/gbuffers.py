@@ -76,10 +76,16 @@ class GBuffers:
                 raise ValueError("another version wrote it")
             buffers = cls(**arrays, info=info)
             side = buffers.size
-            if buffers.visible.shape != (side, side, DIRECTIONS // 8) or buffers.normal.shape != (side, side, 3):
+            if buffers.visible.shape != (side, side, DIRECTIONS // 8) or buffers.normal.shape != (
+                side,
+                side,
+                3,
+            ):
                 raise ValueError("its maps differ in size")
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise RelightError(f"{path} is not a whole rendered head ({error}); delete it and render again.") from error
+            raise RelightError(
+                f"{path} is not a whole rendered head ({error}); delete it and render again."
+            ) from error
         return buffers
 
 
@@ -94,4 +100,6 @@ def read_info(path: Path) -> dict[str, Any]:
             info: dict[str, Any] = json.loads(stored["info"].tobytes())
             return info
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise RelightError(f"{path} is not a whole rendered head ({error}); delete it and render again.") from error
+        raise RelightError(
+            f"{path} is not a whole rendered head ({error}); delete it and render again."
+        ) from error

@@ -22,7 +22,8 @@ def glasses_part(eyes: np.ndarray, rng: np.random.Generator) -> Part:
         turn = np.linspace(0, 2 * np.pi, 28, endpoint=False)
         across, up = (np.sign(f(turn)) * np.abs(f(turn)) ** (2 / power) for f in (np.cos, np.sin))
         rim = np.stack(
-            [centre[0] + half_width * across, centre[1] + half_height * up, front - 0.05 * np.abs(across)], axis=-1
+            [centre[0] + half_width * across, centre[1] + half_height * up, front - 0.05 * np.abs(across)],
+            axis=-1,
         )
         tubes.append(_tube(rim, thickness, closed=True))
         outer, inner = centre[0] + side * half_width, centre[0] - side * half_width
@@ -34,8 +35,12 @@ def glasses_part(eyes: np.ndarray, rng: np.random.Generator) -> Part:
     vertices = np.concatenate([vertices for vertices, _ in tubes])
     quads = np.concatenate([quads + first for (_, quads), first in zip(tubes, counts, strict=False)])
     corners, uv = triangles(quads, np.zeros((len(quads), 4, 2), np.float32))
-    colour = np.full(3, 0.01) if rng.random() < 0.5 else rng.uniform(0.02, 0.5) * np.exp(rng.normal(0, 0.3, 3))
-    return Part("glasses", vertices, corners, uv, vertices.copy(), one_colour(np.clip(colour, 0, 0.8)), gloss=0.8)
+    colour = (
+        np.full(3, 0.01) if rng.random() < 0.5 else rng.uniform(0.02, 0.5) * np.exp(rng.normal(0, 0.3, 3))
+    )
+    return Part(
+        "glasses", vertices, corners, uv, vertices.copy(), one_colour(np.clip(colour, 0, 0.8)), gloss=0.8
+    )
 
 
 def _tube(points: np.ndarray, radius: float, closed: bool) -> tuple[np.ndarray, np.ndarray]:

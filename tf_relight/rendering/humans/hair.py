@@ -1,4 +1,4 @@
-"""Hair: MakeHuman's ten styles made into many, in any colour; and short hair and beards as shells of fuzz.
+"""Hair: MakeHuman's ten styles made into many, in any colour; and short hair and beards, see `fuzz`.
 
 A style is mirrored, made wider, wavier, thinner or shorter, and cut free of the face. Textures of other
 styles stand in where a style has none.
@@ -11,21 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from tf_relight.rendering.humans import chromophores, regions
+from tf_relight.rendering.humans.fuzz import Fuzz, fuzz_parts, fuzz_texture
 from tf_relight.rendering.humans.identity import ANCESTRIES, Person
 from tf_relight.rendering.humans.library import Library
-from tf_relight.rendering.humans.meshes import triangles, vertex_normals
-from tf_relight.rendering.humans.parts import Part
-from tf_relight.rendering.humans.textures import look_up, smooth_noise
+from tf_relight.rendering.humans.meshes import triangles
+from tf_relight.rendering.humans.parts import Keep, Paint, Part
+from tf_relight.rendering.humans.textures import TO_LINEAR, look_up
 
 TEXTURE_SIDE = 1024
 LONG_STYLES = ("bob", "braid", "long", "ponytail")
 """Beginnings of the styles that more women than men wear."""
 _TEMPLES = 7.2
 """Height on the neutral head from which the opening that hair leaves for the face closes in an arch."""
-_REPEATS = 5
-"""How often the pattern of strands repeats over the skin's texture."""
-_LIFT = 0.004
-"""Of the lowest shell off the skin, in decimetres: more than a ray's step between layers."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +46,22 @@ def draw_colour(person: Person, rng: np.random.Generator) -> HairColour:
         eumelanin = float(np.exp(rng.uniform(np.log(0.03), np.log(2.5))))
         pheomelanin = float(rng.uniform(0.4, 1.4)) if rng.random() < 0.15 else float(rng.uniform(0, 0.25))
     else:
-        eumelanin, pheomelanin = float(np.exp(rng.uniform(np.log(1.0), np.log(7.0)))), float(rng.uniform(0, 0.3))
+        eumelanin, pheomelanin = (
+            float(np.exp(rng.uniform(np.log(1.0), np.log(7.0)))),
+            float(rng.uniform(0, 0.3)),
+        )
     old = np.clip((person.age - 33) / 40, 0, 1)
     grey = float(np.clip(rng.normal(1.1 * old, 0.25 * old), 0, 1)) if rng.random() < 0.8 else 0.0
     return HairColour(eumelanin, pheomelanin, grey)
 
 
 def hair_parts(
-    library: Library, person: Person, body: np.ndarray, skin: Part, colour: HairColour, rng: np.random.Generator
+    library: Library,
+    person: Person,
+    body: np.ndarray,
+    skin: Part,
+    colour: HairColour,
+    rng: np.random.Generator,
 ) -> tuple[list[Part], str]:
     """Return the hair on the head and the name of the style.
 
@@ -76,15 +81,13 @@ def hair_parts(
     style = styles[int(rng.choice(len(styles), p=weights / weights.sum()))]
     parts = [_styled(library, style, body, colour, rng)]
     if rng.random() < 0.9:  # roots: no bare scalp between the cards
-        parts += _fuzz(library, skin, colour, 0.02, 2, 0.9, lambda at: regions.scalp(at), rng)
+        parts += fuzz_parts(library, skin, colour.linear, Fuzz(0.02, 2, 0.9, regions.scalp), rng)
     return parts, style.rpartition("/")[2]
 
 
 def styles_of(library: Library) -> list[str]:
     """Return the folders of the styles whose own texture may be used."""
-    return [
-        folder for folder in library.folders("hair/*") if library.folder.has(_texture_of(folder))
-    ]
+    return [folder for folder in library.folders("hair/*") if library.folder.has(_texture_of(folder))]
 
 
 def _texture_of(folder: str) -> str:
@@ -98,7 +101,9 @@ def _liking(style: str, man: bool) -> float:
     return 1.0 if long else 0.3
 
 
-def _styled(library: Library, style: str, body: np.ndarray, colour: HairColour, rng: np.random.Generator) -> Part:
+def _styled(
+    library: Library, style: str, body: np.ndarray, colour: HairColour, rng: np.random.Generator
+) -> Part:
     proxy = library.proxy(style)
     texture = library.texture(_texture_of(style), TEXTURE_SIDE)
     frame = regions.HeadFrame(body, library.body.vertices)
@@ -129,7 +134,7 @@ def _reshaped(vertices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return shaped.astype(np.float32)
 
 
-def _cut(vertices: np.ndarray, rng: np.random.Generator):  # type: ignore[no-untyped-def]
+def _cut(vertices: np.ndarray, rng: np.random.Generator) -> Keep:
     """Keep the face free, and cut the ends: what remains of the strands at a place."""
     fringe = float(rng.choice([8.05, rng.uniform(7.55, 8.0)], p=[0.65, 0.35]))
     width, soft = float(rng.uniform(0.46, 0.62)), float(rng.uniform(0.05, 0.15))
@@ -147,17 +152,21 @@ def _cut(vertices: np.ndarray, rng: np.random.Generator):  # type: ignore[no-unt
     return keep
 
 
-def _strands(library: Library, style: str, colour: HairColour, rng: np.random.Generator):  # type: ignore[no-untyped-def]
+def _strands(library: Library, style: str, colour: HairColour, rng: np.random.Generator) -> Paint:
     texture = library.texture(_texture_of(style), TEXTURE_SIDE)
 
     def typical() -> float:
         seen = texture.colour[texture.alpha > 127][::7]
-        return float(np.median(chromophores.reflectance(chromophores.density(_linear(seen))) @ chromophores.LUMINANCE))
+        return float(
+            np.median(
+                chromophores.reflectance(chromophores.density(TO_LINEAR[seen])) @ chromophores.LUMINANCE
+            )
+        )
 
     middle = library.made(f"typical {style}", typical)
     contrast, linear = np.float32(rng.uniform(0.35, 0.8)), colour.linear
     tips = np.float32(rng.uniform(0.0, 0.8) if rng.random() < 0.25 else 0.0)
-    mottle, streaks = _fuzz_texture(library, 0), np.float32(rng.uniform(0.1, 0.5))
+    mottle, streaks = fuzz_texture(library, 0), np.float32(rng.uniform(0.1, 0.5))
 
     def paint(uv: np.ndarray, rest: np.ndarray) -> np.ndarray:
         light = np.maximum(texture.at(uv) @ chromophores.LUMINANCE, 1e-3)
@@ -168,12 +177,6 @@ def _strands(library: Library, style: str, colour: HairColour, rng: np.random.Ge
         return np.clip(linear * shade[:, None] * (1 + 3 * bright[:, None]), 0, 0.9)
 
     return paint
-
-
-def _linear(colours: np.ndarray) -> np.ndarray:
-    from tf_relight.rendering.humans.textures import TO_LINEAR
-
-    return TO_LINEAR[colours]
 
 
 def _cropped(
@@ -188,7 +191,8 @@ def _cropped(
         return regions.scalp(place, recession)
 
     shells = 8 if curls else 4
-    return _fuzz(library, skin, colour, long, shells, 1.0, grows, rng), "curls" if curls else "cropped"
+    found = fuzz_parts(library, skin, colour.linear, Fuzz(long, shells, 1.0, grows), rng)
+    return found, "curls" if curls else "cropped"
 
 
 def beard_parts(
@@ -199,76 +203,18 @@ def beard_parts(
         return [], "none"
     kind = str(rng.choice(["full", "goatee", "moustache", "chin"], p=[0.68, 0.16, 0.1, 0.06]))
     stubble = rng.random() < 0.5
-    long = float(rng.uniform(0.004, 0.012)) if stubble else float(np.exp(rng.uniform(np.log(0.03), np.log(0.3))))
+    long = (
+        float(rng.uniform(0.004, 0.012)) if stubble else float(np.exp(rng.uniform(np.log(0.03), np.log(0.3))))
+    )
     thick = float(rng.uniform(0.25, 0.6)) if stubble else float(rng.uniform(0.75, 1.0))
     darker = HairColour(colour.eumelanin * 1.3 + 0.1, colour.pheomelanin, min(1.0, colour.grey * 1.1))
 
     def grows(place: np.ndarray) -> np.ndarray:
         return regions.beard(place, kind)
 
-    parts = _fuzz(library, skin, darker, long, 2 if stubble else 6, thick, grows, rng)
+    parts = fuzz_parts(library, skin, darker.linear, Fuzz(long, 2 if stubble else 6, thick, grows), rng)
     for part in parts:
         part.kind = "beard"
         if stubble:  # strands finer than any texture: an even veil
             part.alpha, part.thinness = None, 0.5 * thick
     return parts, f"{kind} stubble" if stubble else kind
-
-
-def _fuzz(  # type: ignore[no-untyped-def]
-    library: Library, skin: Part, colour: HairColour, long: float, shells: int, thick: float, grows, rng
-) -> list[Part]:
-    """Return shells around the skin where hair grows, each with fewer strands left than the one below.
-
-    Source: Lengyel, "Real-Time Fur", 2000.
-
-    Args:
-        long: length of the hair in decimetres. thick: share of the skin covered at the roots.
-    """
-    where = grows(skin.rest)
-    near = (where[skin.corners] > 0.02).any(axis=1)
-    if not near.any():
-        return []
-    used, corners = np.unique(skin.corners[near], return_inverse=True)
-    corners = corners.reshape(-1, 3)
-    normals = vertex_normals(skin.vertices, skin.smooth if skin.smooth is not None else skin.corners)[used]
-    base, rest, uv = skin.vertices[used], skin.rest[used], skin.uv[near] * np.float32(_REPEATS)
-    droop = np.array([0, -float(rng.uniform(0, 0.25)), 0], np.float32)
-    which = 1 + int(rng.integers(4))
-    strands = _fuzz_texture(library, which)
-    growth = where[used][:, None]
-    linear, uneven = colour.linear, np.float32(rng.uniform(0.15, 0.5))
-    mottle = _fuzz_texture(library, 0)
-
-    def paint(at: np.ndarray, place: np.ndarray) -> np.ndarray:
-        noise = look_up(mottle, at * 3).astype(np.float32) / 255
-        return np.clip(linear * (1 + uneven * (noise - 0.5))[:, None], 0, 0.9)
-
-    parts = []
-    for shell in range(shells):
-        height = (shell + 1) / shells
-        vertices = base + np.float32(_LIFT) * normals
-        vertices += np.float32(long * height) * growth * (normals + droop * height**2)
-        part = Part("hair", vertices.astype(np.float32), corners, uv, rest, paint, gloss=0.15)
-        level = thick * (1 - 0.75 * height)
-        part.alpha = library.made(f"fuzz {shells} {shell} {round(level, 1)} {which}", lambda level=level: _left(strands, round(level, 1)))
-        part.keep = grows
-        parts.append(part)
-    return parts
-
-
-def _left(strands: np.ndarray, level: float) -> np.ndarray:
-    """Opacity where the strands are among the `level` longest share."""
-    return np.where(strands > np.quantile(strands[::4, ::4], 1 - level), 255, 0).astype(np.uint8)
-
-
-def _fuzz_texture(library: Library, which: int) -> np.ndarray:
-    """Noise (1024, 1024) uint8 whose spots are strands or tufts of strands."""
-
-    def make() -> np.ndarray:
-        rng = np.random.default_rng([which, 0xF022])
-        fine = smooth_noise(rng, (1024, 1024), 3, 1)
-        tufts = smooth_noise(rng, (1024, 1024), 9 + 6 * which, 3)
-        mixed = fine + (0.2 + 0.35 * which) * tufts
-        return np.clip(128 + 42 * mixed, 0, 255).astype(np.uint8)
-
-    return library.made(f"fuzz texture {which}", make)

@@ -20,7 +20,9 @@ TONES = (24.0, 78.0)
 """L of Lab of the skin's albedo, uniform in between; from the Monk scale's darkest tones to its lightest."""
 CHILD, GROWN, AGED = 11.0, 24.0, 88.0
 """Ages of MakeHuman's child, young and old bodies."""
-_PLASTIC = 1.2207440846057596  # of three dimensions. Source: Roberts, "The unreasonable effectiveness ...", 2018
+_PLASTIC = (
+    1.2207440846057596  # of three dimensions. Source: Roberts, "The unreasonable effectiveness ...", 2018
+)
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,9 @@ def _macro_targets(library: Library, person: Person) -> dict[str, float]:
             for muscle, muscle_share in muscles.items():
                 for weight, weight_share in weights.items():
                     found[f"universal-{gender}-{age}-{muscle}-{weight}"] = both * muscle_share * weight_share
-    paths = {f"targets/macrodetails/{name}.target.gz": amount for name, amount in found.items() if amount > 0.01}
+    paths = {
+        f"targets/macrodetails/{name}.target.gz": amount for name, amount in found.items() if amount > 0.01
+    }
     return {path: amount for path, amount in paths.items() if library.folder.has(path)}
 
 
@@ -151,7 +155,10 @@ def _moved(slider: Slider, amount: float, rng: np.random.Generator) -> dict[str,
 
 def _draw_expression(library: Library, ancestry: str, rng: np.random.Generator) -> dict[str, float]:
     folder = f"targets/expression/units/{ancestry}"
-    known = {name.rpartition("/")[2].removesuffix(".target.gz"): name for name in library.folder.files(f"{folder}/*")}
+    known = {
+        name.rpartition("/")[2].removesuffix(".target.gz"): name
+        for name in library.folder.files(f"{folder}/*")
+    }
     wanted: dict[str, float] = {}
     if rng.random() < 0.45:
         smile = rng.uniform(0.15, 0.9)
@@ -163,7 +170,10 @@ def _draw_expression(library: Library, ancestry: str, rng: np.random.Generator) 
     elif rng.random() < 0.25:
         wanted["mouth-open"] = rng.uniform(0.05, 0.5)
     for name in known:
-        if name.startswith(("eyebrows", "nose", "mouth-comp", "mouth-elev", "mouth-dep")) and rng.random() < 0.12:
+        if (
+            name.startswith(("eyebrows", "nose", "mouth-comp", "mouth-elev", "mouth-dep"))
+            and rng.random() < 0.12
+        ):
             wanted[name] = rng.uniform(0, 0.5)
     lids = rng.uniform(0, 0.35) if rng.random() < 0.5 else 0.0
     if rng.random() < 0.03:

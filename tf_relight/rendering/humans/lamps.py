@@ -51,7 +51,9 @@ def draw_lamps(rng: np.random.Generator, directions: np.ndarray) -> Lamps:
     for number in range(int(rng.choice([1, 2, 3], p=LAMPS))):
         azimuth, elevation = _place(rng, key=number == 0)
         sharpness = np.exp(rng.uniform(*np.log(SHARPNESS)))
-        total += _lobe(directions, azimuth, elevation, sharpness) * (1.0 if number == 0 else rng.uniform(0.1, 0.9))
+        total += _lobe(directions, azimuth, elevation, sharpness) * (
+            1.0 if number == 0 else rng.uniform(0.1, 0.9)
+        )
     return Lamps(total.astype(np.float32), float(np.exp(rng.uniform(*np.log(AMBIENT)))), _tilt(rng))
 
 
@@ -92,7 +94,9 @@ def _place(rng: np.random.Generator, key: bool) -> tuple[float, float]:
     if key and rng.random() < VERTICAL:
         return float(rng.normal(0, 0.2)), float(rng.uniform(-0.95, 1.35))
     draw = rng.random()
-    azimuth = rng.normal(0, 0.8) if draw < 0.45 else rng.uniform(-2.0, 2.0) if draw < 0.85 else rng.normal(0, 0.15)
+    azimuth = (
+        rng.normal(0, 0.8) if draw < 0.45 else rng.uniform(-2.0, 2.0) if draw < 0.85 else rng.normal(0, 0.15)
+    )
     elevation = rng.uniform(-0.9, 1.45) if rng.random() < 0.6 else rng.normal(0.3, 0.35)
     return float(azimuth), float(elevation)
 

@@ -74,7 +74,8 @@ class Library:
         stem = f"{folder}/{folder.rpartition('/')[2]}"
         count = len(self.body.vertices)
         return self._once(
-            ("proxy", folder), lambda: read_proxy(self._path(f"{stem}.mhclo"), self._path(f"{stem}.obj"), count)
+            ("proxy", folder),
+            lambda: read_proxy(self._path(f"{stem}.mhclo"), self._path(f"{stem}.obj"), count),
         )
 
     def texture(self, name: str, side: int) -> Texture:

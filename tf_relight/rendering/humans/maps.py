@@ -8,9 +8,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from tf_relight.rendering.humans.lamps import Lamps
 from tf_relight.lightness_light import EXPONENT
 from tf_relight.rendering.humans.gbuffers import GBuffers
+from tf_relight.rendering.humans.lamps import Lamps
 from tf_relight.rendering.humans.parts import KINDS
 from tf_relight.rendering.humans.textures import TO_LINEAR
 
@@ -33,8 +33,8 @@ class HumanMaps:
     """The maps of a head that pictures are formed from.
 
     Attributes:
-        size: side in pixels. directions: (64, 3) in frame "dpr". face: (row, column, height) in pixels: middle
-            of the face, and its height from the chin to the hairline.
+        size: side in pixels. directions: (64, 3) in frame "dpr".
+        face: (row, column, height) in pixels: its middle, and its height from the chin to the hairline.
         overcast: (S, S) uint8, lightness under an even sky.
     """
 
@@ -93,14 +93,16 @@ class HumanMaps:
     def coloured_at(
         self, lightness: np.ndarray, window: tuple[slice, slice], size: int, mirror: bool
     ) -> np.ndarray:
-        """Return a picture (size, size, 3) uint8 sRGB of that lightness (size, size), in the head's own colours.
+        """Return a picture (size, size, 3) uint8 sRGB of that lightness (size, size), in the head's colours.
 
         Args:
             window: the part of the head that is shown. mirror: whether `lightness` is mirrored.
         """
         assert self._colours is not None, "made without colours"
         covered = self._coverage[window][..., None].astype(np.float32) / 255
-        own = TO_LINEAR[self._colours[0][window]] * covered + TO_LINEAR[self._colours[1][window]] * (1 - covered)
+        own = TO_LINEAR[self._colours[0][window]] * covered + TO_LINEAR[self._colours[1][window]] * (
+            1 - covered
+        )
         way = cv2.INTER_AREA if own.shape[0] > size else cv2.INTER_LINEAR
         own = cv2.resize(own, (size, size), interpolation=way)
         if mirror:
@@ -130,7 +132,7 @@ class HumanMaps:
     def _irradiance(
         self, lamps: Lamps, window: tuple[slice, slice], sheen: Sheen | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return linear irradiance (h, w) and the highlight's (h, w), a little blurred as light in skin is."""
+        """Return linear irradiance (h, w) and the highlight's (h, w), blurred a little as by skin."""
         normal, sky = self._normal[window], self._sky[window].astype(np.float32)
         shape, chosen = normal.shape[:2], np.flatnonzero(lamps.lamps)
         around = np.array([1.0, *lamps.tilt], np.float32) * np.float32(lamps.ambient)

@@ -46,7 +46,8 @@ def read_obj(path: Path, group: str | None = None) -> Mesh:
     number = 0
     try:
         with path.open(encoding="utf-8", errors="replace") as stream:
-            for number, line in enumerate(stream, 1):
+            for line in stream:
+                number += 1
                 words = line.split()
                 if not words:
                     continue
@@ -63,7 +64,11 @@ def read_obj(path: Path, group: str | None = None) -> Mesh:
         quads, places = np.array(faces, np.int64), np.array(corners, np.int64)
         table = np.array(coordinates or [[0.0, 0.0]], np.float32)
         mesh = Mesh(np.array(vertices, np.float32), quads, table[places])
-        if mesh.vertices.shape[1:] != (3,) or not len(quads) or not 0 <= quads.min() <= quads.max() < len(vertices):
+        if (
+            mesh.vertices.shape[1:] != (3,)
+            or not len(quads)
+            or not 0 <= quads.min() <= quads.max() < len(vertices)
+        ):
             raise ValueError("faces without vertices")
     except OSError as error:
         raise AssetError(f"{path} cannot be read: {error.strerror or error}.") from error

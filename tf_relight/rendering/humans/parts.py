@@ -9,6 +9,11 @@ import numpy as np
 
 from tf_relight.rendering.humans.textures import look_up
 
+Paint = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""(uv (N, 2), rest (N, 3)) -> linear RGB (N, 3)."""
+Keep = Callable[[np.ndarray], np.ndarray]
+"""rest (N, 3) -> (N,) 0..1."""
+
 KINDS = ("background", "skin", "hair", "eye", "brow", "teeth", "cloth", "glasses", "beard")
 """What a pixel shows; its place in this tuple is the number in the G-buffers."""
 SEE_THROUGH = ("hair", "brow", "beard")
@@ -36,10 +41,10 @@ class Part:
     corners: np.ndarray
     uv: np.ndarray
     rest: np.ndarray
-    paint: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    paint: Paint
     alpha: np.ndarray | None = None
     thinness: float = 1.0
-    keep: Callable[[np.ndarray], np.ndarray] | None = None
+    keep: Keep | None = None
     gloss: float = 0.0
     smooth: np.ndarray | None = None
     normals: np.ndarray | None = None
@@ -59,7 +64,7 @@ class Part:
         return found
 
 
-def one_colour(linear: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+def one_colour(linear: np.ndarray) -> Paint:
     """Return a `paint` of one linear RGB colour (3,)."""
     colour = np.asarray(linear, np.float32)
     return lambda uv, rest: np.broadcast_to(colour, (len(uv), 3))

@@ -89,7 +89,9 @@ class HeadFrame:
     def __init__(self, body: np.ndarray, neutral: np.ndarray) -> None:
         """Compare the landmarks of a body (V, 3) with those of the neutral one."""
         self._eyes, self._neutral_eyes = (b[EYE_VERTICES].mean(axis=0) for b in (body, neutral))
-        own, wanted = (e[1] - b[CHIN_VERTEX, 1] for e, b in ((self._eyes, body), (self._neutral_eyes, neutral)))
+        own, wanted = (
+            e[1] - b[CHIN_VERTEX, 1] for e, b in ((self._eyes, body), (self._neutral_eyes, neutral))
+        )
         self.scale = float(wanted / own)
 
     def to_neutral(self, places: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from tf_relight.rendering.humans.library import Library
 from tf_relight.rendering.humans.parts import KINDS
 from tf_relight.rendering.humans.person_parts import Figure, build_figure
 from tf_relight.rendering.humans.textures import TO_LINEAR, smooth_noise
-from tf_relight.rendering.humans.tracing import Hits, Tracer
+from tf_relight.rendering.humans.tracing import Tracer
 from tf_relight.rendering.humans.view import View, pose
 
 SAMPLES = 2
@@ -26,6 +26,10 @@ ATTEMPTS = 12
 _STRANDS_OFF, _SOLID_OFF = 0.04, 0.008
 
 
+class HiddenFaceError(RelightError):
+    """Hair hid the face in every attempt."""
+
+
 def render_head(library: Library, seed: int, number: int, size: int) -> GBuffers:
     """Render head `number` of the set `seed` at `size` x `size` pixels.
 
@@ -33,7 +37,8 @@ def render_head(library: Library, seed: int, number: int, size: int) -> GBuffers
 
     Raises:
         AssetError: an asset that this head needs is damaged.
-        RelightError: embreex is missing, or hair hid the face again and again.
+        HiddenFaceError: hair hid the face in every attempt.
+        RelightError: embreex is missing.
     """
     for attempt in range(ATTEMPTS):
         rng = np.random.default_rng([seed, number, attempt])
@@ -60,7 +65,7 @@ def render_head(library: Library, seed: int, number: int, size: int) -> GBuffers
             "frame": view.side / figure.face,
         }
         return _Shot(tracer, view, figure, person.oldness, size, rng).buffers(info)
-    raise RelightError(f"Hair hid the face of head {number} in {ATTEMPTS} attempts; take another seed.")
+    raise HiddenFaceError(f"Hair hid the face of head {number} in {ATTEMPTS} attempts.")
 
 
 def _hidden_face(
@@ -107,7 +112,9 @@ class _Shot:
         share = np.maximum(covered, 1e-6)[..., None]
         mean_normal = self._mean(normals)
         mean_normal /= np.maximum(np.linalg.norm(mean_normal, axis=-1, keepdims=True), 1e-6)
-        shares = {name: self._mean((self._kind == number).astype(np.float32)) for number, name in enumerate(KINDS)}
+        shares = {
+            name: self._mean((self._kind == number).astype(np.float32)) for number, name in enumerate(KINDS)
+        }
         shares["background"] = 1 - covered
         return GBuffers(
             albedo=_to_srgb(self._mean(albedo) / share),
@@ -161,7 +168,9 @@ class _Shot:
         """Return slopes (N, 2) of pores and wrinkles."""
         rng, shape = self._rng, (self._side, self._side)
         height = rng.uniform(0.04, 0.13) * smooth_noise(rng, shape, max(2.2, self._face / 130), 2)
-        height += rng.uniform(0.05, 0.3) * (0.4 + self._oldness) * smooth_noise(rng, shape, self._face / 30, 3)
+        height += (
+            rng.uniform(0.05, 0.3) * (0.4 + self._oldness) * smooth_noise(rng, shape, self._face / 30, 3)
+        )
         down, across = np.gradient(height * rng.uniform(0.3, 1.0))
         return np.stack([-across.ravel(), down.ravel()], axis=-1)[self._hits.ray]
 
@@ -169,7 +178,9 @@ class _Shot:
         """Return the packed bits (S, S, 8); a direction is seen by one sample of each pixel."""
         samples = SAMPLES**2
         strands = np.isin(self._kind, [KINDS.index(k) for k in ("hair", "beard", "brow")])
-        starts = (self._places + flat * np.where(strands, _STRANDS_OFF, _SOLID_OFF)[:, None]).astype(np.float32)
+        starts = (self._places + flat * np.where(strands, _STRANDS_OFF, _SOLID_OFF)[:, None]).astype(
+            np.float32
+        )
         row, column = self._hits.ray // self._side, self._hits.ray % self._side
         sample = (row % SAMPLES) * SAMPLES + column % SAMPLES
         pixel = (row // SAMPLES) * self._size + column // SAMPLES
@@ -214,6 +225,3 @@ _LEVELS = (TO_LINEAR[1:] + TO_LINEAR[:-1]) / 2
 def _to_srgb(linear: np.ndarray) -> np.ndarray:
     """Return the sRGB byte nearest to each linear value."""
     return np.searchsorted(_LEVELS, np.clip(linear, 0, 1)).astype(np.uint8)
-
-
-__all__ = ["Hits", "render_head", "spread_directions"]

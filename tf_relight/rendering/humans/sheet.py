@@ -66,11 +66,15 @@ def draw_sheet(folder: Path | str, path: Path | str, side: int = 160) -> Sheet:
         info = read_info(file)
         cells[info["gender"], _bin(AGES, info["age"]), _bin(TONES, info["tone"])].append(file)
     rows = [
-        np.hstack([_cell(cells[gender, age, tone], side) for tone in TONES]) for gender in GENDERS for age in AGES
+        np.hstack([_cell(cells[gender, age, tone], side) for tone in TONES])
+        for gender in GENDERS
+        for age in AGES
     ]
     with atomic_path(path) as temporary:
         if not cv2.imwrite(str(temporary), np.vstack(rows)[..., ::-1]):
-            raise RelightError(f"{path} cannot be written as a picture; use a name that ends in .png or .jpg.")
+            raise RelightError(
+                f"{path} cannot be written as a picture; use a name that ends in .png or .jpg."
+            )
     return Sheet({cell: len(found) for cell, found in cells.items()}, len(files))
 
 
@@ -101,5 +105,7 @@ def _cell(files: list[Path], side: int) -> np.ndarray:
         cell[:side] = portrait(buffers, side)
         info = buffers.info
         words = f"{info['number']} {info['gender'][0]}{info['age']:.0f} L{info['tone']:.0f} ({len(files)})"
-        cv2.putText(cell, words, (3, side + 10), cv2.FONT_HERSHEY_SIMPLEX, 0.32, (230, 230, 230), 1, cv2.LINE_AA)
+        cv2.putText(
+            cell, words, (3, side + 10), cv2.FONT_HERSHEY_SIMPLEX, 0.32, (230, 230, 230), 1, cv2.LINE_AA
+        )
     return cell

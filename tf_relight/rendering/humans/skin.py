@@ -9,14 +9,16 @@ from tf_relight.rendering.humans.identity import Person
 from tf_relight.rendering.humans.library import Library
 from tf_relight.rendering.humans.meshes import triangles
 from tf_relight.rendering.humans.parts import Part
-from tf_relight.rendering.humans.textures import Texture, look_up, smooth_noise
+from tf_relight.rendering.humans.textures import TO_LINEAR, Texture, look_up, smooth_noise
 
 TEXTURE_SIDE = 2048
 _FACE = ((0.42, 0.56), (0.84, 0.94))
 """Rows and columns of a skin texture, as shares, that show the cheeks: its typical colour is taken there."""
 
 
-def skin_part(library: Library, person: Person, body: np.ndarray, covered: np.ndarray, rng: np.random.Generator) -> Part:
+def skin_part(
+    library: Library, person: Person, body: np.ndarray, covered: np.ndarray, rng: np.random.Generator
+) -> Part:
     """Return the skin.
 
     Args:
@@ -96,26 +98,23 @@ def _typical(library: Library, name: str) -> np.ndarray:
         texture: Texture = library.texture(name, TEXTURE_SIDE)
         height, width = texture.colour.shape[:2]
         rows, columns = (
-            slice(int(part[0] * size), int(part[1] * size)) for part, size in zip(_FACE, (height, width), strict=True)
+            slice(int(part[0] * size), int(part[1] * size))
+            for part, size in zip(_FACE, (height, width), strict=True)
         )
         colours = texture.colour[rows, columns].reshape(-1, 3)
-        return np.median(chromophores.density(_linear(colours)), axis=0).astype(np.float32)
+        return np.median(chromophores.density(TO_LINEAR[colours]), axis=0).astype(np.float32)
 
     return library.made(f"typical {name}", make)
 
 
-def _linear(colours: np.ndarray) -> np.ndarray:
-    from tf_relight.rendering.humans.textures import TO_LINEAR
-
-    return TO_LINEAR[colours]
-
-
 def _spots(library: Library, which: int) -> np.ndarray:
-    """Noise of three sizes as a texture (1024, 1024, 3) uint8: freckles, blotches, moles; (value + 3.2) * 40."""
+    """Noise of three sizes, (1024, 1024, 3) uint8: freckles, blotches, moles; (value + 3.2) * 40."""
 
     def make() -> np.ndarray:
         rng = np.random.default_rng([which, 0x5707])
-        layers = [smooth_noise(rng, (1024, 1024), scale, octaves) for scale, octaves in ((9, 1), (120, 4), (16, 1))]
+        layers = [
+            smooth_noise(rng, (1024, 1024), scale, octaves) for scale, octaves in ((9, 1), (120, 4), (16, 1))
+        ]
         return np.clip((np.stack(layers, axis=-1) + 3.2) * 40, 0, 255).astype(np.uint8)
 
     return library.made(f"spots {which}", make)

@@ -1,4 +1,4 @@
-"""Face targets sorted into sliders: a pair of opposite shapes, on both sides of the face where there are two."""
+"""Face targets sorted into sliders: two opposite shapes, on both sides of the face where there are two."""
 
 from __future__ import annotations
 
@@ -19,7 +19,15 @@ OPPOSITES = (
 UNWANTED = ("head-trans", "neck-trans", "ear-shape", "measure-")
 """What moves the whole head, or makes fairy-tale ears."""
 _FREE, _PLAIN, _STRICT = 0.36, 0.29, 0.2
-_STRICT_NAMES = ("head-scale", "head-age", "nose-scale", "nose-trans", "mouth-trans", "eye-trans", "ear-trans")
+_STRICT_NAMES = (
+    "head-scale",
+    "head-age",
+    "nose-scale",
+    "nose-trans",
+    "mouth-trans",
+    "eye-trans",
+    "ear-trans",
+)
 _FREE_PLACES = ("nose", "mouth", "chin", "cheek", "eyes")
 
 
@@ -48,9 +56,7 @@ def face_sliders(folder: AssetFolder) -> list[Slider]:
             stem, pair, end = _split_end(name)
             sides.setdefault((place, stem, pair), {}).setdefault(side, {})[end] = path
     return [
-        Slider(
-            tuple((ends.get(0), ends.get(1)) for _, ends in sorted(found.items())), _spread(place, stem)
-        )
+        Slider(tuple((ends.get(0), ends.get(1)) for _, ends in sorted(found.items())), _spread(place, stem))
         for (place, stem, _), found in sorted(sides.items())
     ]
 

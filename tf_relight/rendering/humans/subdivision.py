@@ -27,7 +27,8 @@ class Subdivision:
         edge_points = count + edge_of.reshape(faces, 4)
         centres = count + len(edges) + np.arange(faces)
         corners = [
-            np.stack([quads[:, i], edge_points[:, i], centres, edge_points[:, i - 1]], axis=-1) for i in range(4)
+            np.stack([quads[:, i], edge_points[:, i], centres, edge_points[:, i - 1]], axis=-1)
+            for i in range(4)
         ]
         self.quads = np.stack(corners, axis=1).reshape(-1, 4)
         middle, centre = (uv + np.roll(uv, -1, axis=1)) / 2, uv.mean(axis=1)

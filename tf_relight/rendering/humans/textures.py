@@ -68,12 +68,14 @@ def look_up(texture: np.ndarray, uv: np.ndarray) -> np.ndarray:
     padding = -count % _ROW
     x = np.mod(uv[:, 0], 1) * width - 0.5
     y = (1 - np.mod(uv[:, 1], 1)) * height - 0.5
-    grid = [np.pad(a.astype(np.float32), (0, padding)).reshape(-1, _ROW) for a in (x, y)]
-    found = cv2.remap(texture, *grid, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    across, down = (np.pad(a.astype(np.float32), (0, padding)).reshape(-1, _ROW) for a in (x, y))
+    found = cv2.remap(texture, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return found.reshape(-1, *texture.shape[2:])[:count]
 
 
-def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], scale: float, octaves: int = 4) -> np.ndarray:
+def smooth_noise(
+    rng: np.random.Generator, shape: tuple[int, int], scale: float, octaves: int = 4
+) -> np.ndarray:
     """Return noise (H, W) float32 of about unit variance.
 
     Args:

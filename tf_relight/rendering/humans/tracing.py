@@ -53,7 +53,9 @@ class Tracer:
         self.parts = parts
         counts = [len(part.corners) for part in parts]
         self.part = np.repeat(np.arange(len(parts), dtype=np.int16), counts)
-        self.corners = np.ascontiguousarray(np.concatenate([p.vertices[p.corners] for p in parts]), np.float32)
+        self.corners = np.ascontiguousarray(
+            np.concatenate([p.vertices[p.corners] for p in parts]), np.float32
+        )
         self._uv = np.concatenate([part.uv for part in parts]).astype(np.float32)
         self._rest = np.concatenate([part.rest[part.corners] for part in parts]).astype(np.float32)
         normals = [part.normals[part.corners] for part in parts if part.normals is not None]

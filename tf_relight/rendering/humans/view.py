@@ -41,10 +41,14 @@ class View:
 
 def pose(figure: Figure, rng: np.random.Generator) -> View:
     """Turn the head, and the body a little, in place; return a camera that frames the face."""
-    yaw = float(np.clip(rng.normal(0, 0.3), -0.85, 0.85)) if rng.random() < 0.7 else float(rng.normal(0, 0.08))
+    yaw = (
+        float(np.clip(rng.normal(0, 0.3), -0.85, 0.85)) if rng.random() < 0.7 else float(rng.normal(0, 0.08))
+    )
     pitch, roll = float(np.clip(rng.normal(-0.03, 0.12), -0.35, 0.35)), float(rng.normal(0, 0.08))
     head, body = _turn(yaw, pitch, roll), _turn(yaw * rng.uniform(0.2, 1) + rng.normal(0, 0.1), 0, 0)
-    pivot = np.array([0, figure.chin[1] - 0.19 * figure.face, figure.eyes[2] - 0.55 * figure.face], np.float32)
+    pivot = np.array(
+        [0, figure.chin[1] - 0.19 * figure.face, figure.eyes[2] - 0.55 * figure.face], np.float32
+    )
 
     def posed(places: np.ndarray) -> np.ndarray:
         share = np.clip((places[:, 1] - figure.chin[1]) / figure.face + 0.6, 0, 0.5)[:, None] * 2

@@ -9,11 +9,11 @@ from pathlib import Path
 from tf_relight.data.synthetic.parallel import progress_bar, run
 from tf_relight.data.synthetic.write import check_count, claim_folder
 from tf_relight.errors import RelightError, suggest
-from tf_relight.rendering.humans.assets import AssetFolder
+from tf_relight.rendering.humans.assets import AssetError, AssetFolder
 from tf_relight.rendering.humans.gbuffers import FORMAT_VERSION
 from tf_relight.rendering.humans.layouts import LAYOUTS
 from tf_relight.rendering.humans.library import Library
-from tf_relight.rendering.humans.render import render_head
+from tf_relight.rendering.humans.render import ATTEMPTS, HiddenFaceError, render_head
 
 SETTINGS_FILE = "humans.json"
 
@@ -128,14 +128,11 @@ def _library(assets: Path) -> Library:
 
 def _run_job(job: Job) -> tuple[int, int, str]:
     """Render and write one head; return its number, how often it was rejected, and why it failed if so."""
-    from tf_relight.rendering.humans.assets import AssetError
-
     try:
         buffers = render_head(_library(job.assets), job.settings.seed, job.number, job.settings.size)
     except AssetError as error:
         return job.number, 0, str(error)
+    except HiddenFaceError as error:
+        return job.number, ATTEMPTS, str(error)
     LAYOUTS[job.settings.layout].write(job.out, job.number, buffers)
     return job.number, int(buffers.info["rejected"]), ""
-
-
-
