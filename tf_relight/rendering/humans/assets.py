@@ -2,8 +2,8 @@
 
 The layout is that of MakeHuman and of MPFB's data: `3dobjs/base.obj`, `targets/`, `skins/textures/`,
 `hair/`, `eyebrows/`, `eyelashes/`, `eyes/`, `teeth/`, `clothes/`. A file is used when its licence is known
-and free: by a `MANIFEST.tsv` (columns file, bytes, sha256, licence), else by the header of the mesh files beside
-it, else by a `LICENSE.txt` at the top that is CC0.
+and free: by a `MANIFEST.tsv` (columns file, bytes, sha256, licence), else by the header of the mesh files
+beside it, else by a `LICENSE.txt` at the top that is CC0.
 """
 
 from __future__ import annotations

@@ -157,11 +157,7 @@ def _strands(library: Library, style: str, colour: HairColour, rng: np.random.Ge
 
     def typical() -> float:
         seen = texture.colour[texture.alpha > 127][::7]
-        return float(
-            np.median(
-                chromophores.reflectance(chromophores.density(TO_LINEAR[seen])) @ chromophores.LUMINANCE
-            )
-        )
+        return float(np.median(TO_LINEAR[seen] @ chromophores.LUMINANCE))
 
     middle = library.made(f"typical {style}", typical)
     contrast, linear = np.float32(rng.uniform(0.35, 0.8)), colour.linear
