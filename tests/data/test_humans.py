@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from tests.rendering.humans.tiny_assets import write_assets
-from tf_relight.config import make_data_config
+from tf_relight.config.run import make_data_config
 from tf_relight.data import human_pairs, open_source
 from tf_relight.errors import RelightError
+from tf_relight.light.spherical_harmonics import basis
 from tf_relight.rendering.humans.gbuffers import GBuffers
 from tf_relight.rendering.humans.lamps import Lamps, draw_flash, draw_lamps, told_in_lightness
 from tf_relight.rendering.humans.maps import HumanMaps, Sheen, roll_off
 from tf_relight.rendering.humans.render import spread_directions
 from tf_relight.rendering.humans.write import render_humans
-from tf_relight.spherical_harmonics import basis
 
 pytest.importorskip("embreex")
 

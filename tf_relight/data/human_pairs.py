@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from tf_relight.light.spherical_harmonics import image_map
 from tf_relight.rendering.humans.lamps import FLASH, draw_flash, draw_lamps, told_in_lightness
 from tf_relight.rendering.humans.maps import HumanMaps, Sheen
-from tf_relight.spherical_harmonics import image_map
 
 TIGHT = 0.55
 """Share of pictures cut tightly around the face, with no hair and no background to go by."""

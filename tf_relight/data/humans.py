@@ -14,13 +14,13 @@ import numpy as np
 
 from tf_relight.data.human_pairs import Pair, draw_pair, resize
 from tf_relight.data.store import ItemStore
-from tf_relight.data.synthetic.parallel import progress_bar
 from tf_relight.errors import RelightError
 from tf_relight.rendering.humans.gbuffers import FORMAT_VERSION, GBuffers
 from tf_relight.rendering.humans.maps import HumanMaps
+from tf_relight.rendering.parallel import progress_bar
 
 if TYPE_CHECKING:
-    from tf_relight.config import DataConfig
+    from tf_relight.data.options import DataConfig
 
 HELD_OUT = 25
 """Every 25th head number is held out for validation."""

@@ -22,7 +22,8 @@ class DataConfig(FrozenModel):
 
     Attributes:
         name: "vidit", "folder", "portraits" (layout of the DPR dataset), "scenes" (the embedded renderer),
-            "shards" (its TFRecord files) or "heads" (embedded portraits).
+            "shards" (its TFRecord files) "heads" (embedded portraits) or
+            "humans" (the folder of `relight data render humans`).
         root: folder of the pictures; "scenes" and "heads" render their own and need none.
         track: VIDIT challenge that the folder comes from; "auto" reads it off the file names.
         pairing: which lights are paired: one fixed pair, any input light to one target light, or any to any.
@@ -39,9 +40,9 @@ class DataConfig(FrozenModel):
             folder, for "portraits" only where it has no list of validation pairs.
         seed: of the held-out choice and of the rendered scenes.
         antialias: for "scenes", rays per pixel side.
-        light_pairs: for "heads", pairs of lights of each training head; all are different.
+        light_pairs: for "heads" and "humans", pairs of lights of each training head; all are different.
         coloured_light: for "heads", lights have 9 x 3 coefficients instead of 9.
-        ground_truth: for "heads", samples also have normal, albedo and mask.
+        ground_truth: for "heads", samples also have normal, albedo and mask; for "humans" normal and mask.
     """
 
     name: str = "vidit"

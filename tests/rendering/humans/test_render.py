@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.rendering.humans.tiny_assets import write_assets
-from tf_relight.cli import main
+from tf_relight.cli.main import main
 from tf_relight.errors import RelightError
 from tf_relight.rendering.humans import hair, render
 from tf_relight.rendering.humans.assets import AssetFolder

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tf_relight.lightness_light import EXPONENT, fit, sphere
+from tf_relight.light.lightness_light import EXPONENT, fit, sphere
 
 LAMPS = (0.65, 0.25, 0.1)
 """Chances of one, two and three lamps."""

@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from tf_relight.lightness_light import EXPONENT
+from tf_relight.light.lightness_light import EXPONENT
 from tf_relight.rendering.humans.gbuffers import GBuffers
 from tf_relight.rendering.humans.lamps import Lamps
 from tf_relight.rendering.humans.parts import KINDS

@@ -6,14 +6,14 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 
-from tf_relight.data.synthetic.parallel import progress_bar, run
-from tf_relight.data.synthetic.write import check_count, claim_folder
 from tf_relight.errors import RelightError, suggest
 from tf_relight.rendering.humans.assets import AssetError, AssetFolder
 from tf_relight.rendering.humans.gbuffers import FORMAT_VERSION
 from tf_relight.rendering.humans.layouts import LAYOUTS
 from tf_relight.rendering.humans.library import Library
 from tf_relight.rendering.humans.render import ATTEMPTS, HiddenFaceError, render_head
+from tf_relight.rendering.parallel import progress_bar, run
+from tf_relight.rendering.scenes.write import check_count, claim_folder
 
 SETTINGS_FILE = "humans.json"
 

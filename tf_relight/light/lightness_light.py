@@ -14,7 +14,7 @@ import functools
 
 import numpy as np
 
-from tf_relight.spherical_harmonics import basis
+from tf_relight.light.spherical_harmonics import basis
 
 EXPONENT = 0.42
 """Lightness is linear light to about this power: L / 100 of Lab within 0.02 between 0.03 and 1."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tf_relight import lightness_light as ll
-from tf_relight.spherical_harmonics import basis, project_environment
+from tf_relight.light import lightness_light as ll
+from tf_relight.light.spherical_harmonics import basis, project_environment
 
 TOWARD = np.array([0.6, -0.5, 0.624])
 
