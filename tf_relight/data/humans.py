@@ -16,14 +16,13 @@ from tf_relight.data.human_pairs import Pair, draw_pair, resize
 from tf_relight.data.store import ItemStore
 from tf_relight.errors import RelightError
 from tf_relight.rendering.humans.gbuffers import FORMAT_VERSION, GBuffers
+from tf_relight.rendering.humans.layouts import HELD_OUT, is_held_out
 from tf_relight.rendering.humans.maps import HumanMaps
 from tf_relight.rendering.parallel import progress_bar
 
 if TYPE_CHECKING:
     from tf_relight.data.options import DataConfig
 
-HELD_OUT = 25
-"""Every 25th head number is held out for validation."""
 VALIDATION_PAIRS = 4
 """Pairs of each held-out head, always the same."""
 _TRAIN, _VALIDATION = 1, 2
@@ -43,7 +42,7 @@ def open(data_config: DataConfig, split: Literal["train", "validation"]) -> Huma
     root = Path(data_config.root)
     found = sorted(root.glob("[0-9]*.npz"), key=lambda path: int(path.stem)) if root.is_dir() else []
     held_out = split == "validation"
-    paths = [path for path in found if (int(path.stem) % HELD_OUT == 0) == held_out]
+    paths = [path for path in found if is_held_out(int(path.stem)) == held_out]
     if not paths:
         raise RelightError(
             f"{root} has no {split} heads (every {HELD_OUT}th is for validation); "

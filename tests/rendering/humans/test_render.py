@@ -6,10 +6,15 @@ import builtins
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.rendering.humans.tiny_assets import write_assets
 from tf_relight.cli.main import main
+from tf_relight.config.run import make_data_config
+from tf_relight.data import open_source
 from tf_relight.errors import RelightError
+from tf_relight.light.spherical_harmonics import basis
+from tf_relight.rendering.heads.layouts import SFSNET_KINDS
 from tf_relight.rendering.humans import hair, render
 from tf_relight.rendering.humans.assets import AssetFolder
 from tf_relight.rendering.humans.gbuffers import GBuffers, read_info
@@ -126,6 +131,39 @@ def test_without_embreex_one_sentence_names_the_extra(tiny_assets, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(RelightError, match=r"pip install 'tf_relight\[humans\]'"):
         render_head(Library(AssetFolder(tiny_assets)), 0, 0, 24)
+
+
+def test_the_folders_of_dpr_read_as_a_dataset_whose_lights_fit(tiny_assets, tmp_path):
+    render_humans(tiny_assets, tmp_path, heads=3, size=48, layout="dpr", progress=False)
+    config = {"name": "portraits", "root": str(tmp_path), "size": 48}
+    train = open_source(make_data_config(config), "train", "luminance")
+    assert (
+        len(train) == 2 * 10 and len(open_source(make_data_config(config), "validation", "luminance")) == 10
+    )
+    sample = train.read(3)
+    assert sample["image"].shape == (48, 48, 1) and 0.3 < sample["light"][0] < 1
+    assert not np.array_equal(sample["light"], sample["target_light"])
+    before = (tmp_path / "imgHQ00001/imgHQ00001_02.png").stat().st_mtime_ns
+    assert render_humans(tiny_assets, tmp_path, heads=3, size=48, layout="dpr", progress=False).heads == 0
+    assert (tmp_path / "imgHQ00001/imgHQ00001_02.png").stat().st_mtime_ns == before
+
+
+def test_a_face_of_sfsnet_is_its_albedo_times_its_shading(tiny_assets, tmp_path):
+    render_humans(tiny_assets, tmp_path, heads=2, size=48, layout="sfsnet", progress=False)
+    assert (tmp_path / "test/0000/000000_face_1_1.png").is_file()
+    read = {kind: _picture(tmp_path / f"train/0000/000001_{kind}_1_2.png") for kind in SFSNET_KINDS}
+    light = np.loadtxt(tmp_path / "train/0000/000001_light_1_2.txt").reshape(3, 9).T
+    mask = read["mask"][..., 0] == 255
+    normal = (read["normal"][mask].astype(float) - 128) / 127.5
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+    shading = np.clip(basis(normal, frame="sfsnet") @ light, 0, None)
+    face = np.clip(read["albedo"][mask] * shading, 0, 255)
+    assert np.abs(face - read["face"][mask]).mean() < 2.5
+    assert (read["face"][~mask] == 0).all() and read["depth"][mask].max() == 255
+
+
+def _picture(path):
+    return np.asarray(Image.open(path))
 
 
 def test_a_damaged_file_is_named(tmp_path, head):

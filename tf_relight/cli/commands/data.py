@@ -7,7 +7,7 @@ from typing import Any
 from tf_relight.cli.commands.printing import report_failures
 from tf_relight.errors import RelightError
 
-LAYOUT_NAMES = ("gbuffers",)
+LAYOUT_NAMES = ("gbuffers", "dpr", "sfsnet")
 """Of rendered humans."""
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 DIRECTIONS = 64
 
 
@@ -26,6 +26,7 @@ class GBuffers:
         coverage, skin, hair: (S, S) uint8, share of the pixel that the person, the skin, the hair covers.
         gloss: (S, S) uint8, strength of the highlight.
         kind: (S, S) uint8, number in `parts.KINDS` of what covers most of the pixel.
+        depth: (S, S) float16, mean distance from the camera in decimetres; 0 where nothing is.
         background: (S, S, 3) uint8 sRGB.
         directions: (64, 3) float32, unit vectors spread evenly over the sphere.
         visible: (S, S, 8) uint8, a bit per direction, first direction first: whether light reaches the pixel.
@@ -39,6 +40,7 @@ class GBuffers:
     hair: np.ndarray
     gloss: np.ndarray
     kind: np.ndarray
+    depth: np.ndarray
     background: np.ndarray
     directions: np.ndarray
     visible: np.ndarray

@@ -124,6 +124,7 @@ class _Shot:
             hair=_byte(shares["hair"] + shares["beard"] + shares["brow"]),
             gloss=_byte(self._mean(gloss)),
             kind=np.argmax(np.stack([shares[name] for name in KINDS]), axis=0).astype(np.uint8),
+            depth=(self._mean(self._hits.distance) / share[..., 0]).astype(np.float16),
             background=_byte(draw_background(self._rng, self._size)),
             directions=directions,
             visible=visible,

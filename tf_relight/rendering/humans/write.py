@@ -87,7 +87,9 @@ def render_humans(
         out: the folder, made if need be. It remembers its settings in humans.json.
         heads: how many; the folder may be asked for more later.
         size: width and height in pixels.
-        layout: "gbuffers": `00000.npz` a head (see `GBuffers`), for `data.name: humans`.
+        layout: "gbuffers": `00000.npz` a head (see `GBuffers`), for `data.name: humans`. "dpr" and "sfsnet":
+            pictures under five random lights in those folders, as of `rendering.heads`; DPR's with cast
+            shadows and lights told in lightness, SfSNet's albedo times shading.
         workers: number of processes; the bytes written do not depend on it.
         seed: of the whole set.
         first: number of the first head, for rendering one set in several places.
@@ -117,6 +119,7 @@ def render_humans(
             else:
                 result.heads += 1
             bar.advance(task)
+    LAYOUTS[layout].finish(out, range(first, first + heads))
     return result
 
 
