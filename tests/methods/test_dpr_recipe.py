@@ -102,3 +102,10 @@ def test_the_1024_network_starts_from_the_512_one(tmp_path):
     before, after = read_weights(start).tensors, read_weights(train(run, progress=False)).tensors
     moved = max(np.abs(before[n] - after[n]).max() for n in before if "moving" not in n)
     assert moved < 1e-9
+
+
+def test_the_log_ratio_joins_the_losses_where_it_is_asked_for():
+    assert all(term.loss != "log_ratio" for stage in stages_of() for term in stage.losses)
+    stages = stages_of(log_ratio=0.25, adversarial=0, feature_matching=0, skip_training=False)
+    assert [term.weight for term in stages[0].losses if term.loss == "log_ratio"] == [0.25]
+    assert len(stages) == 1 and not stages[0].adversaries

@@ -120,6 +120,16 @@ def test_a_broken_asset_costs_the_heads_that_need_it_and_no_others(tmp_path):
     assert all("long01.mhclo is not a usable .mhclo file" in message for message in result.failures.values())
 
 
+def test_a_style_without_its_texture_is_named_and_left_out(tmp_path):
+    root = write_assets(tmp_path / "assets")
+    (root / "hair/long01/long01_diffuse.png").unlink()
+    result = render_humans(root, tmp_path / "out", heads=3, size=24, progress=False)
+    assert result.left_out["hair/long01/long01_diffuse.png"] == "it is missing"
+    assert "no usable texture" in result.left_out["hair/long01"]
+    infos = [read_info(path) for path in (tmp_path / "out").glob("[0-9]*.npz")]
+    assert len(infos) == 3 and {info["hair"] for info in infos} <= {"bald", "cropped", "curls"}
+
+
 def test_without_embreex_one_sentence_names_the_extra(tiny_assets, monkeypatch):
     real = builtins.__import__
 

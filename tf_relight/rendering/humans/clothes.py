@@ -52,7 +52,8 @@ def _paint(library: Library, folder: str, rng: np.random.Generator) -> Paint:
     if library.folder.has(name) and rng.random() < 0.55:
         texture = library.texture(name, 512)
         gain = np.float32(np.exp(rng.normal(0, 0.35))) * np.exp(rng.normal(0, 0.12, 3)).astype(np.float32)
-        return lambda uv, rest: np.clip(texture.at(uv) * gain, 0.004, 0.95)
+        channels = rng.permutation(3) if rng.random() < 0.6 else np.arange(3)
+        return lambda uv, rest: np.clip(texture.at(uv)[:, channels] * gain, 0.004, 0.95)
     pattern = _pattern(rng)
     return lambda uv, rest: np.clip(
         colour * (look_up(pattern, uv * 3).astype(np.float32) / 128)[:, None], 0.004, 0.95

@@ -47,7 +47,7 @@ def _iris_paint(library: Library, person: Person, rng: np.random.Generator) -> P
     pale = rng.random() < 0.65 * person.ancestry[ANCESTRIES.index("caucasian")] and person.tone > 45
     pool = names if pale or not brown else brown
     texture = library.texture(pool[int(rng.integers(len(pool)))], 1024)
-    melanin = float(rng.uniform(0, 0.3)) if pale else float(rng.uniform(0.2, 1.6))
+    melanin = float(rng.uniform(0, 0.3)) if pale else float(rng.uniform(0.5, 2.2))
     white = float(rng.uniform(0.65, 0.9))
 
     def paint(uv: np.ndarray, rest: np.ndarray) -> np.ndarray:

@@ -51,7 +51,8 @@ def draw_colour(person: Person, rng: np.random.Generator) -> HairColour:
             float(rng.uniform(0, 0.3)),
         )
     old = np.clip((person.age - 33) / 40, 0, 1)
-    grey = float(np.clip(rng.normal(1.1 * old, 0.25 * old), 0, 1)) if rng.random() < 0.8 else 0.0
+    dyed = rng.random() < (0.55 if person.gender == "female" else 0.15)
+    grey = 0.0 if dyed else float(np.clip(rng.normal(1.05 * old, 0.25 * old), 0, 1))
     return HairColour(eumelanin, pheomelanin, grey)
 
 
@@ -88,6 +89,16 @@ def hair_parts(
 def styles_of(library: Library) -> list[str]:
     """Return the folders of the styles whose own texture may be used."""
     return [folder for folder in library.folders("hair/*") if library.folder.has(_texture_of(folder))]
+
+
+def untextured(library: Library) -> dict[str, str]:
+    """Return the styles that cannot be used, {folder: reason}."""
+    known = set(styles_of(library))
+    return {
+        folder: f"it has no usable texture {_texture_of(folder)}"
+        for folder in library.folders("hair/*")
+        if folder not in known
+    }
 
 
 def _texture_of(folder: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tf_relight.errors import RelightError, suggest
 from tf_relight.rendering.humans.assets import AssetError, AssetFolder
 from tf_relight.rendering.humans.gbuffers import FORMAT_VERSION
+from tf_relight.rendering.humans.hair import untextured
 from tf_relight.rendering.humans.layouts import LAYOUTS
 from tf_relight.rendering.humans.library import Library
 from tf_relight.rendering.humans.render import ATTEMPTS, HiddenFaceError, render_head
@@ -106,7 +107,8 @@ def render_humans(
         check_count(name, value, least)
     settings = Settings(layout, size, seed)
     assets, out = Path(assets).resolve(), Path(out)
-    result = Rendered(left_out=dict(_library(assets).folder.left_out))
+    library = _library(assets)
+    result = Rendered(left_out={**library.folder.left_out, **untextured(library)})
     claim_folder(out / SETTINGS_FILE, asdict(settings), "humans")
     jobs = [Job(assets, out, number, settings) for number in range(first, first + heads)]
     missing = [job for job in jobs if not job.is_done()]
