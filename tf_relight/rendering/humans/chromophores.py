@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-MELANIN = np.array([1.0, 1.22, 1.5], np.float32)
+MELANIN = np.array([1.0, 1.22, 1.43], np.float32)
 """Density that one unit of melanin adds to red, green and blue."""
 HAEMOGLOBIN = np.array([0.25, 1.0, 0.8], np.float32)
 PALE = np.array([0.2, 0.55, 0.79], np.float32)

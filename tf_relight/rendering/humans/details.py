@@ -74,9 +74,8 @@ def teeth_part(library: Library, body: np.ndarray, rng: np.random.Generator) -> 
         return None
     proxy = library.proxy(folders[int(rng.integers(len(folders)))])
     texture = library.texture(name, 512)
-    stain = np.array([1, 0.96, 0.85], np.float32) ** np.float32(rng.uniform(0, 1.5)) * np.float32(
-        rng.uniform(0.65, 0.9)
-    )
+    yellow = np.array([1, 0.97, 0.86], np.float32) ** np.float32(rng.uniform(0.8, 2.5))
+    stain = yellow * np.float32(rng.uniform(0.8, 1.05))
     corners, uv = triangles(proxy.mesh.quads, proxy.mesh.uv)
     vertices = proxy.fit(body)
     return Part(

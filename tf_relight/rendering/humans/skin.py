@@ -53,7 +53,7 @@ class _SkinPaint:
             for name, weight in zip(names, (share, 1 - share), strict=False)
         ]
         self._melanin = chromophores.melanin_for(person.tone)
-        self._blood = float(np.clip(rng.normal(0.05, 0.09), -0.12, 0.3))
+        self._blood = float(np.clip(rng.normal(0.13, 0.09), -0.1, 0.35))
         self._contrast = float(rng.uniform(0.75, 1.15))
         self._freckles = float(rng.uniform(0.15, 0.6)) if rng.random() < 0.15 else 0.0
         self._blotches = float(rng.uniform(0.0, 0.05) + 0.06 * person.oldness * rng.random())
