@@ -13,6 +13,8 @@ from tf_relight.rendering.humans.maps import HumanMaps, Sheen
 
 TIGHT = 0.55
 """Share of pictures cut tightly around the face, with no hair and no background to go by."""
+TIGHT_SIDES = (0.5, 1.15)
+"""Side of those over the height of the face, chin to hairline."""
 IDENTITY = 0.1
 """Share of pairs whose target is the source itself."""
 SAME_LEVEL = 0.4
@@ -70,21 +72,26 @@ def draw_pair(maps: HumanMaps, size: int, rng: np.random.Generator) -> Pair:
 
 
 def draw_window(maps: HumanMaps, rng: np.random.Generator) -> tuple[slice, slice]:
-    """Return rows and columns of a square: most of the picture, or tightly around the face."""
+    """Return rows and columns: most of the picture, or tightly around the face; not always quite square."""
     row, column, height = maps.face
-    if rng.random() < TIGHT:
-        side = int(np.clip(height * rng.uniform(0.65, 1.15), min(32, maps.size), maps.size))
-        middle = np.array([row, column]) + rng.normal(0, 0.06, 2) * side
+    tight = rng.random() < TIGHT
+    side = height * rng.uniform(*TIGHT_SIDES) if tight else maps.size * rng.uniform(0.72, 1.0)
+    stretch = np.exp(rng.normal(0, 0.07)) if rng.random() < 0.5 else 1.0
+    sides = np.clip(np.round(side * np.array([stretch, 1 / stretch])), min(32, maps.size), maps.size).astype(
+        int
+    )
+    if tight:
+        middle = np.array([row, column]) + rng.normal(0, 0.06, 2) * sides
     else:
-        side = int(maps.size * rng.uniform(0.72, 1.0))
-        middle = rng.uniform(side / 2, maps.size - side / 2, 2)
-    top, left = np.clip(np.round(middle - side / 2).astype(int), 0, maps.size - side)
-    return slice(int(top), int(top) + side), slice(int(left), int(left) + side)
+        middle = rng.uniform(sides / 2, maps.size - sides / 2)
+    first = np.clip(np.round(middle - sides / 2).astype(int), 0, maps.size - sides)
+    top, left = (slice(int(start), int(start) + int(side)) for start, side in zip(first, sides, strict=True))
+    return top, left
 
 
 def resize(pictures: np.ndarray, size: int) -> np.ndarray:
     """Return pictures (h, w, C) as (size, size, C)."""
-    way = cv2.INTER_AREA if pictures.shape[0] > size else cv2.INTER_CUBIC
+    way = cv2.INTER_AREA if min(pictures.shape[:2]) > size else cv2.INTER_CUBIC
     return np.clip(cv2.resize(pictures, (size, size), interpolation=way), 0, 1)
 
 

@@ -13,7 +13,7 @@ from tf_relight.light.lightness_light import EXPONENT, fit, sphere
 
 LAMPS = (0.65, 0.25, 0.1)
 """Chances of one, two and three lamps."""
-VERTICAL = 0.3
+VERTICAL = 0.4
 """Share of key lamps in the vertical plane through the face, above or below: what networks learn last."""
 FLASH = 0.25
 """Share of sources lit by a flash beside the camera."""

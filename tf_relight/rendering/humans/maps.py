@@ -103,7 +103,7 @@ class HumanMaps:
         own = TO_LINEAR[self._colours[0][window]] * covered + TO_LINEAR[self._colours[1][window]] * (
             1 - covered
         )
-        way = cv2.INTER_AREA if own.shape[0] > size else cv2.INTER_LINEAR
+        way = cv2.INTER_AREA if min(own.shape[:2]) > size else cv2.INTER_LINEAR
         own = cv2.resize(own, (size, size), interpolation=way)
         if mirror:
             own = own[:, ::-1]
