@@ -8,6 +8,7 @@ import pytest
 from tests.rendering.humans.tiny_assets import write_assets
 from tf_relight.config.run import make_data_config
 from tf_relight.data import human_pairs, open_source
+from tf_relight.data.pipeline import batches
 from tf_relight.errors import RelightError
 from tf_relight.light.spherical_harmonics import basis
 from tf_relight.rendering.humans.gbuffers import GBuffers
@@ -175,3 +176,11 @@ def test_what_is_missing_is_said(folder, tmp_path):
         source(folder, size=None)
     with pytest.raises(RelightError, match="has no train heads"):
         source(tmp_path)
+
+
+def test_a_resumed_training_sees_the_batches_it_would_have_seen(folder):
+    whole = [batch for batch, _ in zip(batches(source(folder), 4, seed=5), range(3), strict=False)]
+    resumed = next(iter(batches(source(folder), 4, seed=5, start_step=2)))
+    assert set(resumed) == set(whole[2])
+    for name, value in resumed.items():
+        assert np.array_equal(value.numpy(), whole[2][name].numpy()), name
