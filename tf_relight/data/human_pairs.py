@@ -15,7 +15,7 @@ TIGHT = 0.55
 """Share of pictures cut tightly around the face, with no hair and no background to go by."""
 TIGHT_SIDES = (0.5, 1.15)
 """Side of those over the height of the face, chin to hairline."""
-IDENTITY = 0.1
+IDENTITY = 0.15
 """Share of pairs whose target is the source itself."""
 SAME_LEVEL = 0.4
 """Share of pairs whose target has as much light as the source."""
