@@ -102,3 +102,33 @@ def test_the_1024_network_starts_from_the_512_one(tmp_path):
     before, after = read_weights(start).tensors, read_weights(train(run, progress=False)).tensors
     moved = max(np.abs(before[n] - after[n]).max() for n in before if "moving" not in n)
     assert moved < 1e-9
+
+
+def test_the_log_ratio_joins_the_losses_where_it_is_asked_for():
+    assert all(term.loss != "log_ratio" for stage in stages_of() for term in stage.losses)
+    stages = stages_of(log_ratio=0.25, adversarial=0, feature_matching=0, skip_training=False)
+    assert [term.weight for term in stages[0].losses if term.loss == "log_ratio"] == [0.25]
+    assert len(stages) == 1 and not stages[0].adversaries
+
+
+def test_pictures_relit_to_themselves_take_the_light_that_is_read_from_them():
+    from tf_relight.methods.dpr import Config
+    from tf_relight.methods.dpr.networks import build_model
+
+    model = build_model(Config(width=2))
+    rng = np.random.default_rng(0)
+    image, other = rng.random((2, 2, 64, 64, 1), np.float32)
+    target = np.stack([image[0], other[1]])
+    batch = {"image": image, "target": target, "target_light": rng.random((2, 9, 1), np.float32)}
+    changed = {**batch, "target_light": batch["target_light"] + 1}
+
+    def outputs(which):
+        return model.compute(which, training=False)["relit"].numpy()
+
+    assert (np.abs(outputs(batch) - outputs(changed)).max(axis=(1, 2, 3)) > 1e-4).all()
+    model.set_switches(own_light=True)
+    moved = np.abs(outputs(batch) - outputs(changed)).max(axis=(1, 2, 3))
+    assert moved[0] == 0 and moved[1] > 1e-4
+    read = model.forward(image, batch["target_light"][..., 0])["light"]
+    assert outputs(batch)[0] == pytest.approx(model.forward(image, read)["output"].numpy()[0], abs=1e-6)
+    assert stages_of(own_light=True)[-1].switches["own_light"] is True

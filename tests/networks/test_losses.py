@@ -262,3 +262,17 @@ def test_feature_matching_is_the_mean_over_layers():
     assert float(losses.feature_matching(a, b)) == pytest.approx(2.0)
     with pytest.raises(RelightError, match="equal lists"):
         losses.feature_matching(a, b[:1])
+
+
+def test_log_ratio_weighs_a_shadow_as_much_as_a_highlight():
+    dark, bright = np.full((1, 8, 8, 1), 0.06, np.float32), np.full((1, 8, 8, 1), 0.96, np.float32)
+    in_shadow = float(losses.log_ratio(dark * 0 + 0.08, dark))
+    assert in_shadow == pytest.approx(np.log(0.12 / 0.1), rel=1e-4)
+    assert float(losses.log_ratio(bright - 0.02, bright)) < 0.15 * in_shadow
+    checks = np.indices((16, 16)).sum(axis=0)[None, ..., None] % 2
+    fine = 0.5 + 0.05 * checks.astype(np.float32)
+    assert float(losses.log_ratio(fine, 1.05 - fine)) < 0.3 * float(
+        losses.l1(np.log(fine), np.log(1.05 - fine))
+    )
+    with pytest.raises(RelightError, match="The log ratio loss needs pictures of at least 5x5"):
+        losses.log_ratio(dark[:, :4], dark[:, :4])

@@ -18,6 +18,7 @@ DATASETS = {
     "portraits": "tf_relight.data.portraits.dataset",
     "scenes": "tf_relight.data.scenes",
     "heads": "tf_relight.data.heads",
+    "humans": "tf_relight.data.humans",
     "shards": "tf_relight.data.shards",
     "sfsnet": "tf_relight.data.sfsnet",
     "photos": "tf_relight.data.photos",

@@ -23,6 +23,9 @@ def as_luminance(source: Source) -> Source:
 
     Source: DPR's demo takes 8-bit L of OpenCV's Lab over 255.
     """
+    own = getattr(source, "luminance", None)
+    if own is not None:  # it forms its pictures as lightness anyway
+        return own()
     if isinstance(source, PooledSource):
         return LuminancePool(source)
     if isinstance(source, FormedSource):

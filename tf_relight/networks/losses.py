@@ -121,6 +121,21 @@ def gradient(prediction: Tensor, target: Tensor) -> Tensor:
     return ops.mean(ops.abs(across)) + ops.mean(ops.abs(down))
 
 
+def log_ratio(prediction: Tensor, target: Tensor, window: int = 5, black: float = 0.04) -> Tensor:
+    """Return the mean absolute error of the logarithm, averaged over square windows.
+
+    It weighs a shadow as much as a highlight, and looks at the light more than at the detail: the mean over
+    `window` x `window` pixels of log(picture + `black`), fewer pixels at the border.
+
+    Raises:
+        RelightError: the pictures are smaller than the window.
+    """
+    a, b = _float32(prediction), _float32(target)
+    _need_pixels(a, window, "log ratio")
+    difference = ops.log(ops.maximum(a, 0.0) + black) - ops.log(ops.maximum(b, 0.0) + black)
+    return ops.mean(ops.abs(ops.average_pool(difference, window, 1, padding="same")))
+
+
 def advanced_sobel(prediction: Tensor, target: Tensor, diagonal_only: bool = False) -> Tensor:
     """Return the Advanced Sobel Loss: `sobel` with the two diagonal filters added.
 
@@ -262,6 +277,7 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
     "l2": l2,
     "smooth_l1": smooth_l1,
     "gradient": gradient,
+    "log_ratio": log_ratio,
     "ssim": ssim_index,
     "tv": total_variation,
     "sobel": sobel,

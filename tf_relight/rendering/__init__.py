@@ -1,1 +1,1 @@
-"""Draws embedded pictures with exact ground truth, with numpy alone; knows no training."""
+"""Draws embedded pictures and people with exact ground truth; knows no training."""

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from tf_relight.cli.commands.printing import report_failures
+from tf_relight.errors import RelightError
 from tf_relight.terminal import say, say_lines
+
+LAYOUT_NAMES = ("gbuffers", "dpr", "sfsnet")
+"""Of rendered humans."""
 
 
 def add(commands: Any) -> None:
@@ -26,6 +30,7 @@ def add(commands: Any) -> None:
     kinds = render.add_subparsers(title="kinds", metavar="KIND", required=True)
     _add_scenes(kinds)
     _add_heads(kinds)
+    _add_humans(kinds)
     _add_ratio_images(kinds)
     _add_fuse(tasks)
     check = tasks.add_parser(
@@ -83,6 +88,28 @@ def _add_heads(kinds: Any) -> None:
     heads.add_argument("--workers", type=int, default=1, help="processes, default: %(default)s")
     heads.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     heads.add_argument("--first", type=int, default=0, help="number of the first head")
+
+
+def _add_humans(kinds: Any) -> None:
+    humans = kinds.add_parser(
+        "humans",
+        help="people from MakeHuman's free assets",
+        description="Render people who do not exist from a folder of MakeHuman's assets, with exact normals, "
+        "albedo, masks and shadows. Needs the extra tf_relight[humans]. Run it again to go on after a stop.",
+        example="relight data render humans --assets makehuman/data --out humans --heads 1600 --size 192",
+    )
+    humans.set_defaults(command=render_humans)
+    humans.add_argument("--assets", metavar="DIR", required=True, help="MakeHuman's or MPFB's data folder")
+    humans.add_argument("-o", "--out", metavar="DIR", required=True)
+    humans.add_argument("--heads", type=int, default=1600, help="default: %(default)s")
+    humans.add_argument("--size", type=int, default=192, help="pixels per side, default: %(default)s")
+    humans.add_argument("--layout", choices=LAYOUT_NAMES, default="gbuffers")
+    humans.add_argument("--workers", type=int, default=1, help="processes, default: %(default)s")
+    humans.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    humans.add_argument("--first", type=int, default=0, help="number of the first head")
+    humans.add_argument(
+        "--sheet", metavar="FILE", help="also draw people of every gender, age and skin tone, and count them"
+    )
 
 
 def _add_ratio_images(kinds: Any) -> None:
@@ -214,6 +241,38 @@ def render_heads(
     )
     say(f"Rendered {rendered} {'head' if rendered == 1 else 'heads'} into {out}.")
     return 0
+
+
+def render_humans(
+    *,
+    assets: str,
+    out: str,
+    heads: int,
+    size: int,
+    layout: str,
+    workers: int,
+    seed: int,
+    first: int,
+    sheet: str | None,
+) -> int:
+    """Render people into a folder; heads and assets that could not be used are listed at the end."""
+    from tf_relight.rendering.humans.sheet import draw_sheet
+    from tf_relight.rendering.humans.write import render_humans
+
+    if sheet is not None and layout != "gbuffers":
+        raise RelightError(f"--sheet needs --layout gbuffers, not {layout}.")
+    result = render_humans(
+        assets, out, heads=heads, size=size, layout=layout, workers=workers, seed=seed, first=first
+    )
+    print(
+        f"Rendered {result.heads} {'head' if result.heads == 1 else 'heads'} into {out}; "
+        f"{result.rejected} were drawn again because hair hid the face."
+    )
+    for name, reason in result.left_out.items():
+        print(f"Left out {name}: {reason}.")
+    if sheet is not None:
+        print(draw_sheet(out, sheet).text())
+    return report_failures(f"Head {number} was left out: {why}" for number, why in result.failures.items())
 
 
 def render_ratio_images(*, out: str, **options: Any) -> int:

@@ -120,10 +120,16 @@ class LightingNet(keras.layers.Layer):
             getattr(self, f"{name}_activation").build((None, 1, 1, self.hidden))
             getattr(self, f"{name}2").build((None, 1, 1, self.hidden))
 
-    def call(self, bottleneck: Any, light: Any) -> tuple[Any, Any]:
-        """(B, h, w, 27 + face), (B, 9) -> the same shape with the target light, (B, 9) source light."""
+    def call(self, bottleneck: Any, light: Any, own: Any = None) -> tuple[Any, Any]:
+        """(B, h, w, 27 + face), (B, 9) -> the same shape with the target light, (B, 9) source light.
+
+        Where `own` (B,) is true the target light is the source light, which then gets no gradient from it.
+        """
         of_light, of_face = bottleneck[..., :LIGHT_CHANNELS], bottleneck[..., LIGHT_CHANNELS:]
         source = self.predict2(self.predict_activation(self.predict1(picture_mean(of_light))))
+        if own is not None:
+            read = ops.stop_gradient(ops.reshape(source, (-1, COEFFICIENTS)))
+            light = ops.where(ops.reshape(own, (-1, 1)), read, ops.cast(light, read.dtype))
         target = self.inject1(ops.reshape(light, (-1, 1, 1, COEFFICIENTS)))
         target = ops.relu(self.inject2(self.inject_activation(target)))
         relit = ops.concatenate([repeat_over(target, of_face), of_face], axis=-1)
@@ -171,14 +177,17 @@ class Hourglass(keras.layers.Layer):
             insides.append(x)
         return inputs, insides
 
-    def call(self, x: Any, light: Any, skip_count: int = 0, training: bool | None = None) -> dict[str, Any]:
+    def call(
+        self, x: Any, light: Any, skip_count: int = 0, training: bool | None = None, own: Any = None
+    ) -> dict[str, Any]:
         """(B, H, W, width), (B, 9), H and W multiples of 16 -> every level's tensors by name.
 
         "output" has the shape of `x`, "light" is the source light (B, 9), "bottleneck" and
-        "relit_bottleneck" are (B, H/16, W/16, 27 + 8 width) with the source and the target light.
+        "relit_bottleneck" are (B, H/16, W/16, 27 + 8 width) with the source and the target light. `own` is
+        that of the lighting net.
         """
         inputs, insides = self.encode(x, training)
-        relit, source = self.light(insides[-1], light)
+        relit, source = self.light(insides[-1], light, own)
         tensors = {f"level{level}_inside": inside for level, inside in zip(LEVELS, insides, strict=True)}
         tensors |= {"light": source, "bottleneck": insides[-1], "relit_bottleneck": relit}
         y = relit
@@ -209,7 +218,7 @@ class DPR(RelightModel):
         super().__init__(**kwargs)
         self.size, self.width = size, width
         self.skip_count = skip_count
-        self.match_features = False
+        self.match_features = self.own_light = False
         self.pre = ConvNormReLU(width, 5, name="pre")
         self.hourglass = Hourglass(width, name="hourglass")
         self.tail1 = ConvNormReLU(width, 3, name="tail1")
@@ -229,14 +238,19 @@ class DPR(RelightModel):
         """{"luminance": (B, H, W, 1), "light": (B, 9)} -> relit luminance (B, H, W, 1)."""
         return self.forward(inputs["luminance"], inputs["light"], training=training)["output"]
 
-    def forward(self, luminance: Any, light: Any, training: bool | None = None) -> dict[str, Any]:
+    def forward(
+        self, luminance: Any, light: Any, training: bool | None = None, own: Any = None
+    ) -> dict[str, Any]:
         """Return what training needs beside the picture.
+
+        Args:
+            own: (B,) bool, pictures to relight with the light that is read from them; None is none.
 
         Returns:
             "output" (B, H, W, 1) relit luminance 0..1; "light" (B, 9) estimate of the source light;
             "features" (B, h, w, 8 width) the face part of the bottleneck, at 1/16 (1024 network: 1/32).
         """
-        tensors = self.features(luminance, light, training=training)
+        tensors = self.features(luminance, light, training=training, own=own)
         output = ops.sigmoid(ops.cast(tensors["logits"], "float32"))
         return {
             "output": crop_like(output, luminance),
@@ -244,11 +258,13 @@ class DPR(RelightModel):
             "features": _face(tensors["bottleneck"]),
         }
 
-    def features(self, luminance: Any, light: Any, training: bool | None = None) -> dict[str, Any]:
+    def features(
+        self, luminance: Any, light: Any, training: bool | None = None, own: Any = None
+    ) -> dict[str, Any]:
         """Return every tensor of the hourglass by name, "pre" before it and "logits" behind it, padded."""
         pre = self._first(luminance, training)
         inner = self.down(pre) if self.size == 1024 else pre
-        tensors = self.hourglass(inner, light, skip_count=self.skip_count, training=training)
+        tensors = self.hourglass(inner, light, skip_count=self.skip_count, training=training, own=own)
         y = self.up(tensors["output"]) if self.size == 1024 else tensors["output"]
         for tail in (self.tail1, self.tail2, self.tail3):
             y = tail(y, training=training)
@@ -274,7 +290,10 @@ class DPR(RelightModel):
         Args:
             batch: image, target, original (B, H, W, 1) L of Lab 0..1; light, target_light (B, 9, 1).
         """
-        found = self.forward(batch["image"], batch["target_light"][..., 0], training=training)
+        own = None
+        if self.own_light:
+            own = ops.all(ops.equal(batch["image"], batch["target"]), axis=(1, 2, 3))
+        found = self.forward(batch["image"], batch["target_light"][..., 0], training=training, own=own)
         outputs = {
             "relit": found["output"],
             "source_light": found["light"][..., None],
@@ -284,12 +303,20 @@ class DPR(RelightModel):
             outputs["original_features"] = self.face_features(batch["original"], training=training)
         return outputs
 
-    def set_switches(self, *, skip_count: int = 0, match_features: bool = False, **unknown: Any) -> None:
-        """Leave out the `skip_count` outermost skips (0..4); compute the features of the original photo."""
+    def set_switches(
+        self, *, skip_count: int = 0, match_features: bool = False, own_light: bool = False, **unknown: Any
+    ) -> None:
+        """Choose what a stage trains.
+
+        Args:
+            skip_count: so many of the outermost skips (0..4) are left out.
+            match_features: also compute the features of the original photo.
+            own_light: relight pictures whose target they are themselves with the light read from them.
+        """
         super().set_switches(**unknown)
         if skip_count not in range(len(LEVELS) + 1):
             raise ValueError(f"skip_count is {skip_count}, not 0..{len(LEVELS)}")
-        self.skip_count, self.match_features = skip_count, match_features
+        self.skip_count, self.match_features, self.own_light = skip_count, match_features, own_light
         # Keras keeps the graph it traced with the old switches.
         self.predict_function = None
 

@@ -26,6 +26,10 @@ class Recipe(FrozenModel):
         matching_share: share of the steps of the 512 network that match features at the end; the released
             network's epochs by default. The 1024 network matches features all the time.
         image, gradient, light: weights of the picture, gradient and light losses. Paper, section 4.3.
+        log_ratio: weight of the error of the smoothed logarithm, which counts shadows as much as highlights.
+            Not in the paper; 0 leaves it out.
+        own_light: relight pictures whose target they are themselves with the light that the network reads
+            from them, so that it agrees with its own reading. Not in the paper.
         adversarial: weight of the adversarial loss, 0 leaves the discriminator out. Paper, equation 7.
         feature_matching: weight of the feature loss. Paper, equation 8.
         learning_rate: of Adam. Not stated in the paper; 1e-3 agrees with how far the released weights moved.
@@ -38,6 +42,8 @@ class Recipe(FrozenModel):
     image: float = Field(1.0, ge=0)
     gradient: float = Field(1.0, ge=0)
     light: float = Field(1.0, ge=0)
+    log_ratio: float = Field(0.0, ge=0)
+    own_light: bool = False
     adversarial: float = Field(0.5, ge=0)
     feature_matching: float = Field(0.5, ge=0)
     learning_rate: float = Field(1e-3, gt=0)
@@ -88,6 +94,7 @@ def _stage(
         LossTerm("l1", recipe.image),
         LossTerm("gradient", recipe.gradient),
         LossTerm("l2", recipe.light, prediction="source_light", target="light"),
+        LossTerm("log_ratio", recipe.log_ratio),
     ]
     if match_features:
         losses.append(
@@ -107,5 +114,9 @@ def _stage(
         Schedule(recipe.learning_rate, kind="constant"),
         checks=(Check("psnr"), Check("light_degrees", "source_light", "light")),
         adversaries=(judge,) if recipe.adversarial > 0 else (),
-        switches={"skip_count": skip_count, "match_features": match_features},
+        switches={
+            "skip_count": skip_count,
+            "match_features": match_features,
+            **({"own_light": True} if recipe.own_light else {}),
+        },
     )

@@ -1,0 +1,124 @@
+"""One pair for training: a head, a window, two lights, a camera. A pure function of its random numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from tf_relight.light.spherical_harmonics import image_map
+from tf_relight.rendering.humans.lamps import FLASH, draw_flash, draw_lamps, told_in_lightness
+from tf_relight.rendering.humans.maps import HumanMaps, Sheen
+
+TIGHT = 0.55
+"""Share of pictures cut tightly around the face, with no hair and no background to go by."""
+TIGHT_SIDES = (0.5, 1.15)
+"""Side of those over the height of the face, chin to hairline."""
+IDENTITY = 0.15
+"""Share of pairs whose target is the source itself."""
+SAME_LEVEL = 0.4
+"""Share of pairs whose target has as much light as the source."""
+SOURCE_LEVELS, TARGET_LEVELS = (0.6, 0.95), (0.62, 0.92)
+TONE_CURVES = (0.36, 0.5)
+"""Exponents of the source's tone curve; the light is told as if it had the usual one."""
+_FLIP = np.diag(image_map("hflip")).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A pair.
+
+    Attributes:
+        image, target, overcast: (H, W) float32 lightness 0..1.
+        light, target_light: (9,) float32, told in lightness, frame "dpr".
+        window: rows and columns of the head's maps. mirror: whether the pictures are mirrored.
+    """
+
+    image: np.ndarray
+    target: np.ndarray
+    overcast: np.ndarray
+    light: np.ndarray
+    target_light: np.ndarray
+    window: tuple[slice, slice]
+    mirror: bool
+
+
+def draw_pair(maps: HumanMaps, size: int, rng: np.random.Generator) -> Pair:
+    """Draw a pair of `size` x `size` pictures of a head."""
+    directions = maps.directions
+    window = draw_window(maps, rng)
+    sheen = Sheen(float(rng.uniform(0, 0.5)), float(np.exp(rng.uniform(np.log(8), np.log(60)))))
+    bounce = float(rng.uniform(0, 0.5))
+    lamps = (draw_flash if rng.random() < FLASH else draw_lamps)(rng, directions)
+    light, exposure = told_in_lightness(lamps, directions, float(rng.uniform(*SOURCE_LEVELS)))
+    tone = float(rng.uniform(*TONE_CURVES)) if rng.random() < 0.6 else 0.42
+    image = maps.lightness(lamps, exposure * rng.uniform(0.9, 1.1), window, sheen, bounce, tone)
+    same = rng.random() < IDENTITY
+    if same:
+        target, target_light = image, light
+    else:
+        lamps = draw_lamps(rng, directions)
+        level = float(light[0]) if rng.random() < SAME_LEVEL else float(rng.uniform(*TARGET_LEVELS))
+        target_light, exposure = told_in_lightness(lamps, directions, level)
+        target = maps.lightness(lamps, exposure, window, sheen, bounce)
+    overcast = maps.overcast[window].astype(np.float32) / 255
+    resized = resize(np.dstack([image, target, overcast]), size)
+    mirror = bool(rng.random() < 0.5)
+    if mirror:
+        resized, light, target_light = resized[:, ::-1], light * _FLIP, target_light * _FLIP
+    image, target = photographed(resized[..., 0].copy(), resized[..., 1].copy(), same, rng)
+    return Pair(image, target, np.ascontiguousarray(resized[..., 2]), light, target_light, window, mirror)
+
+
+def draw_window(maps: HumanMaps, rng: np.random.Generator) -> tuple[slice, slice]:
+    """Return rows and columns: most of the picture, or tightly around the face; not always quite square."""
+    row, column, height = maps.face
+    tight = rng.random() < TIGHT
+    side = height * rng.uniform(*TIGHT_SIDES) if tight else maps.size * rng.uniform(0.72, 1.0)
+    stretch = np.exp(rng.normal(0, 0.07)) if rng.random() < 0.5 else 1.0
+    sides = np.clip(np.round(side * np.array([stretch, 1 / stretch])), min(32, maps.size), maps.size).astype(
+        int
+    )
+    if tight:
+        middle = np.array([row, column]) + rng.normal(0, 0.06, 2) * sides
+    else:
+        middle = rng.uniform(sides / 2, maps.size - sides / 2)
+    first = np.clip(np.round(middle - sides / 2).astype(int), 0, maps.size - sides)
+    top, left = (slice(int(start), int(start) + int(side)) for start, side in zip(first, sides, strict=True))
+    return top, left
+
+
+def resize(pictures: np.ndarray, size: int) -> np.ndarray:
+    """Return pictures (h, w, C) as (size, size, C)."""
+    way = cv2.INTER_AREA if min(pictures.shape[:2]) > size else cv2.INTER_CUBIC
+    return np.clip(cv2.resize(pictures, (size, size), interpolation=way), 0, 1)
+
+
+def photographed(
+    image: np.ndarray, target: np.ndarray, same: bool, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pair as a camera gives it: a little blurred, with grain, the source as a JPEG.
+
+    Grain is part of the picture: the target has it too, stronger where it is brighter. Blocks of JPEG are
+    not: only the source has them, unless the target is the source.
+    """
+    if rng.random() < 0.35:
+        blur = float(rng.uniform(0.3, 1.0))
+        image, target = (cv2.GaussianBlur(x, (0, 0), blur) for x in (image, target))
+    if rng.random() < 0.6:
+        grain = rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(0.002, 0.02))
+        target = target + grain * np.clip(target / (image + 0.02), 0, 1.5)
+        image = image + grain
+    if rng.random() < 0.25:
+        image = _as_jpeg(image, int(rng.integers(50, 96)))
+    image, target = np.clip(image, 0, 1), np.clip(target, 0, 1)
+    return (image, image) if same else (image, target)
+
+
+def _as_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
+    byte = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    _, coded = cv2.imencode(".jpg", byte, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    decoded = cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE)
+    assert decoded is not None, "OpenCV reads what it wrote"
+    return decoded.astype(np.float32) / 255

@@ -1,0 +1,166 @@
+"""The files that a rendered head becomes: its G-buffers, or the pictures of DPR's or SfSNet's folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from tf_relight.files import atomic_path
+from tf_relight.light.spherical_harmonics import basis, convert
+from tf_relight.rendering.heads.layouts import (
+    DPR_NORMALS,
+    HEADS_PER_FOLDER,
+    SFSNET_KINDS,
+    dpr_normal_picture,
+    sfsnet_normal_picture,
+)
+from tf_relight.rendering.humans.gbuffers import GBuffers
+from tf_relight.rendering.humans.lamps import Lamps, draw_lamps, told_in_lightness
+from tf_relight.rendering.humans.maps import HumanMaps, Sheen
+from tf_relight.rendering.scenes.layouts import write_png
+
+HELD_OUT = 25
+"""Every 25th head number is held out for validation."""
+PICTURES = 5
+"""Pictures of a head, each under its own lamps, as in both folders."""
+_LISTS = {False: "train.lst", True: "val.lst"}  # DPR's names
+_LAMPS = 0x1A3F
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How rendered heads lie in a folder.
+
+    Attributes:
+        paths: (folder, head number) -> the files of a head.
+        write: (folder, head number, head) -> writes them; each appears whole or not at all.
+        finish: (folder, head numbers) -> writes what tells the heads of the folder.
+    """
+
+    paths: Callable[[Path, int], list[Path]]
+    write: Callable[[Path, int, GBuffers], None]
+    finish: Callable[[Path, range], None] = lambda out, numbers: None
+
+
+def is_held_out(number: int) -> bool:
+    """Whether a head is for validation."""
+    return number % HELD_OUT == 0
+
+
+def _gbuffers_paths(out: Path, number: int) -> list[Path]:
+    return [out / f"{number:05d}.npz"]
+
+
+def _write_gbuffers(out: Path, number: int, buffers: GBuffers) -> None:
+    buffers.save(_gbuffers_paths(out, number)[0])
+
+
+# DPR: a folder for each subject, with a photo, five relit pictures and their lights, told in lightness
+
+
+def _name(number: int) -> str:
+    return f"imgHQ{number:05d}"
+
+
+def _dpr_paths(out: Path, number: int) -> list[Path]:
+    name = _name(number)
+    files = [f"{name}_{k:02d}.png" for k in range(PICTURES)] + [
+        f"{name}_light_{k:02d}.txt" for k in range(PICTURES)
+    ]
+    return [out / name / file for file in [DPR_NORMALS, f"{name}.png", "ori_sh.txt", *files]]
+
+
+def _write_dpr(out: Path, number: int, buffers: GBuffers) -> None:
+    normals, photo, photo_light, *files = _dpr_paths(out, number)
+    maps, rng = HumanMaps(buffers, colours=True), _generator(buffers)
+    whole = (slice(0, maps.size), slice(0, maps.size))
+    sheen = Sheen(float(rng.uniform(0, 0.4)), float(np.exp(rng.uniform(np.log(8), np.log(60)))))
+    write_png(normals, dpr_normal_picture(maps.truth(whole)["normal"]))
+    pairs = [(photo, photo_light), *zip(files[:PICTURES], files[PICTURES:], strict=True)]
+    for picture, text in pairs:
+        lamps = draw_lamps(rng, maps.directions)
+        light, exposure = told_in_lightness(lamps, maps.directions, float(rng.uniform(0.7, 0.9)))
+        lightness = maps.lightness(lamps, exposure, whole, sheen, 0.3)
+        write_png(picture, maps.coloured_at(lightness, whole, maps.size, mirror=False))
+        _write_text(text, "".join(f"{value:.18e}\n" for value in light))
+
+
+def _write_dpr_lists(out: Path, numbers: range) -> None:
+    """DPR's lists: a line "subject picture picture" for each pair of relit pictures of a subject."""
+    for held_out, file in _LISTS.items():
+        lines = [
+            f"{_name(number)} {_name(number)}_{one:02d}.png {_name(number)}_{other:02d}.png\n"
+            for number in numbers
+            if is_held_out(number) == held_out and all(path.is_file() for path in _dpr_paths(out, number))
+            for one, other in combinations(range(PICTURES), 2)
+        ]
+        _write_text(out / file, "".join(lines))
+
+
+# SfSNet: pictures of all heads by kind, lights as 27 numbers; face = albedo x shading, without shadows
+
+
+def _sfsnet_paths(out: Path, number: int) -> list[Path]:
+    folder = out / ("test" if is_held_out(number) else "train") / f"{number // HEADS_PER_FOLDER:04d}"
+    kinds = [(kind, "png") for kind in SFSNET_KINDS] + [("light", "txt")]
+    return [
+        folder / f"{number:06d}_{kind}_1_{k + 1}.{suffix}" for k in range(PICTURES) for kind, suffix in kinds
+    ]
+
+
+def _write_sfsnet(out: Path, number: int, buffers: GBuffers) -> None:
+    maps, rng = HumanMaps(buffers, colours=True), _generator(buffers)
+    whole = (slice(0, maps.size), slice(0, maps.size))
+    mask = buffers.coverage > 127
+    normal = maps.truth(whole)["normal"]
+    away = buffers.depth.astype(np.float32)
+    near, far = (away[mask].min(), away[mask].max()) if mask.any() else (0.0, 1.0)
+    depth = np.where(mask, 1 - (away - near) / max(far - near, 1e-6), 0)
+    kinds = {
+        "albedo": buffers.albedo * mask[..., None],
+        "normal": sfsnet_normal_picture(normal) * mask[..., None],
+        "mask": np.repeat(mask[..., None], 3, axis=2) * np.uint8(255),
+        "depth": np.repeat(_code(depth * 255)[..., None], 3, axis=2),
+    }
+    harmonics = basis(np.stack([normal[..., 0], -normal[..., 2], normal[..., 1]], axis=-1))
+    paths, step = _sfsnet_paths(out, number), len(SFSNET_KINDS) + 1
+    for place in range(PICTURES):
+        light = _coloured_light(draw_lamps(rng, maps.directions), maps.directions, rng)
+        face = _code(buffers.albedo * np.clip(harmonics @ light, 0, None)) * mask[..., None]
+        *files, text = paths[place * step : (place + 1) * step]
+        for kind, path in zip(SFSNET_KINDS, files, strict=True):
+            write_png(path, np.ascontiguousarray({"face": face, **kinds}[kind]))
+        numbers = convert(light, "dpr", "sfsnet").T.ravel()  # all of red, then green, then blue
+        _write_text(text, "\t".join(f"{value:.6f}" for value in numbers) + "\n")
+
+
+def _coloured_light(lamps: Lamps, directions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return nine numbers a channel, (9, 3), told in lightness: SfSNet shades stored values."""
+    light, _ = told_in_lightness(lamps, directions, float(rng.uniform(0.7, 0.9)))
+    warmth = rng.normal(0, 0.04)
+    return light[:, None] * np.array([1 + warmth, 1, 1 - warmth])
+
+
+def _generator(buffers: GBuffers) -> np.random.Generator:
+    return np.random.default_rng([int(buffers.info["seed"]), int(buffers.info["number"]), _LAMPS])
+
+
+def _code(values: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def _write_text(path: Path, text: str) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="ascii")
+
+
+LAYOUTS = {
+    "gbuffers": Layout(_gbuffers_paths, _write_gbuffers),
+    "dpr": Layout(_dpr_paths, _write_dpr, _write_dpr_lists),
+    "sfsnet": Layout(_sfsnet_paths, _write_sfsnet),
+}
+"""Name of a layout to how it is written."""
