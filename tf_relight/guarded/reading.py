@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gzip
 import os
 import stat
 from collections.abc import Iterator
@@ -129,6 +130,23 @@ def read_text(path: Path | str, limit: int, *, what: str, advice: str) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RelightError(f"{path} is not text: {advice}.") from error
+
+
+def read_gzip_text(path: Path | str, limit: int, *, what: str, advice: str) -> str:
+    """Return the text of a regular gzip file whose content has at most `limit` bytes; odd bytes are marked.
+
+    Raises:
+        NoSuchFile, RelightError: as `read_text`, or it is no gzip file.
+    """
+    with (
+        open_file(path, what=what, advice=advice) as file,
+        foreign(f"{path} is damaged or no gzip file ({{reason}}); {advice}."),
+        gzip.GzipFile(fileobj=file) as unpacked,
+    ):
+        content = unpacked.read(limit + 1)
+        if len(content) > limit:
+            raise ValueError(f"it unfolds to more than {limit:,} bytes")
+        return content.decode("utf-8", "replace")
 
 
 def is_file(path: Path | str) -> bool:

@@ -58,7 +58,7 @@ def read_json(path: Path | str, *, what: str, advice: str, limit: int = LARGEST_
 
 
 def read_csv(
-    path: Path | str, *, what: str, advice: str, limit: int = LARGEST_CSV
+    path: Path | str, *, what: str, advice: str, limit: int = LARGEST_CSV, delimiter: str = ","
 ) -> tuple[list[str], list[dict[str, str]]]:
     """Return the names in the first line of a CSV file, and its rows by name; short rows end with "".
 
@@ -67,7 +67,7 @@ def read_csv(
     """
     text = read_text(path, limit, what=what, advice=advice)
     try:
-        reader = csv.DictReader(io.StringIO(text, newline=""), restval="", strict=True)
+        reader = csv.DictReader(io.StringIO(text, newline=""), restval="", strict=True, delimiter=delimiter)
         rows = list(reader)
         names = list(reader.fieldnames or ())
     except (csv.Error, ValueError) as error:

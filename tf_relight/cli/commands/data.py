@@ -264,14 +264,14 @@ def render_humans(
     result = render_humans(
         assets, out, heads=heads, size=size, layout=layout, workers=workers, seed=seed, first=first
     )
-    print(
+    say(
         f"Rendered {result.heads} {'head' if result.heads == 1 else 'heads'} into {out}; "
         f"{result.rejected} were drawn again because hair hid the face."
     )
     for name, reason in result.left_out.items():
-        print(f"Left out {name}: {reason}.")
+        say(f"Left out {name}: {reason}.")
     if sheet is not None:
-        print(draw_sheet(out, sheet).text())
+        say_lines(draw_sheet(out, sheet).text())
     return report_failures(f"Head {number} was left out: {why}" for number, why in result.failures.items())
 
 

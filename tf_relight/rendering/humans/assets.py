@@ -8,11 +8,12 @@ beside it, else by a `LICENSE.txt` at the top that is CC0.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from pathlib import Path
 
 from tf_relight.errors import RelightError
+from tf_relight.guarded.reading import read_bytes, read_gzip_text
+from tf_relight.guarded.structured import read_csv
 
 FREE_LICENCES = ("CC0-1.0",)
 NEEDED = {
@@ -24,6 +25,10 @@ NEEDED = {
 }
 MANIFEST, LICENCE = "MANIFEST.tsv", "LICENSE.txt"
 _HEADER_BYTES = 1500
+
+
+LARGEST = 1 << 28
+"""Bytes of an asset; those of MakeHuman have at most a tenth."""
 
 
 class AssetError(RelightError):
@@ -116,15 +121,37 @@ class AssetFolder:
         return names
 
 
-def _read_manifest(path: Path) -> dict[str, dict[str, str]]:
+def asset_bytes(path: Path) -> bytes:
+    """Return the content of an asset.
+
+    Raises:
+        AssetError: it is missing, no regular file, or larger than any asset.
+    """
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream, delimiter="\t"))
-        return {row["file"]: {"sha256": row["sha256"], "licence": row["licence"]} for row in rows}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RelightError(
-            f"{path} cannot be read as a table with the columns file, sha256 and licence; mend or remove it."
-        ) from error
+        return read_bytes(path, LARGEST, what="an asset", advice="take another")
+    except RelightError as error:
+        raise AssetError(str(error)) from error
+
+
+def asset_text(path: Path) -> str:
+    """Return the text of an asset, unpacked if its name ends in .gz; bytes that are no text are marked.
+
+    Raises:
+        AssetError: as `asset_bytes`.
+    """
+    if path.suffix != ".gz":
+        return asset_bytes(path).decode("utf-8", "replace")
+    try:
+        return read_gzip_text(path, LARGEST, what="an asset", advice="take another")
+    except RelightError as error:
+        raise AssetError(str(error)) from error
+
+
+def _read_manifest(path: Path) -> dict[str, dict[str, str]]:
+    names, rows = read_csv(path, what="the list of assets", advice="mend or remove it", delimiter="\t")
+    if not {"file", "sha256", "licence"} <= set(names):
+        raise RelightError(f"{path} has no columns file, sha256 and licence; mend or remove it.")
+    return {row["file"]: {"sha256": row["sha256"], "licence": row["licence"]} for row in rows}
 
 
 def _matches(parts: list[str], pattern: list[str]) -> bool:

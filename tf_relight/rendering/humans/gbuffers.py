@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,12 @@ import numpy as np
 
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
+from tf_relight.guarded.arrays import read_npz
+from tf_relight.guarded.structured import parse_json
 
 FORMAT_VERSION = 2
 DIRECTIONS = 64
+_ADVICE = "delete it and render again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,10 +72,9 @@ class GBuffers:
         Raises:
             RelightError: the file is missing, damaged or of another version.
         """
+        arrays = read_npz(path, what="a rendered head", advice=_ADVICE)
         try:
-            with np.load(path) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-            info = json.loads(arrays.pop("info").tobytes())
+            info = parse_json(arrays.pop("info").tobytes(), source=str(path))
             if info.pop("version", None) != FORMAT_VERSION:
                 raise ValueError("another version wrote it")
             buffers = cls(**arrays, info=info)
@@ -84,7 +85,7 @@ class GBuffers:
                 3,
             ):
                 raise ValueError("its maps differ in size")
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RelightError(
                 f"{path} is not a whole rendered head ({error}); delete it and render again."
             ) from error
@@ -97,11 +98,6 @@ def read_info(path: Path) -> dict[str, Any]:
     Raises:
         RelightError: the file is missing or damaged.
     """
-    try:
-        with np.load(path) as stored:
-            info: dict[str, Any] = json.loads(stored["info"].tobytes())
-            return info
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise RelightError(
-            f"{path} is not a whole rendered head ({error}); delete it and render again."
-        ) from error
+    stored = read_npz(path, ["info"], what="a rendered head", advice=_ADVICE)
+    info: dict[str, Any] = parse_json(stored["info"].tobytes(), source=str(path))
+    return info

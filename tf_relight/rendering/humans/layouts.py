@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_relight.files import atomic_path
 from tf_relight.light.spherical_harmonics import basis, convert
 from tf_relight.rendering.heads.layouts import (
     DPR_NORMALS,
@@ -154,8 +153,7 @@ def _code(values: np.ndarray) -> np.ndarray:
 
 
 def _write_text(path: Path, text: str) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="ascii")
+    write_text(path, text)
 
 
 LAYOUTS = {

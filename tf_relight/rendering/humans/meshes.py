@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_relight.rendering.humans.assets import AssetError
+from tf_relight.rendering.humans.assets import AssetError, asset_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,24 +43,23 @@ def read_obj(path: Path, group: str | None = None) -> Mesh:
     faces: list[list[int]] = []
     corners: list[list[int]] = []
     current: str | None = None
-    number = 0
+    number, lines = 0, asset_text(path).splitlines()
     try:
-        with path.open(encoding="utf-8", errors="replace") as stream:
-            for line in stream:
-                number += 1
-                words = line.split()
-                if not words:
-                    continue
-                if words[0] == "v":
-                    vertices.append([float(word) for word in words[1:4]])
-                elif words[0] == "vt":
-                    coordinates.append([float(word) for word in words[1:3]])
-                elif words[0] == "g":
-                    current = words[1] if len(words) > 1 else None
-                elif words[0] == "f" and (group is None or current == group):
-                    face, corner = _face(words[1:])
-                    faces.append(face)
-                    corners.append(corner)
+        for line in lines:
+            number += 1
+            words = line.split()
+            if not words:
+                continue
+            if words[0] == "v":
+                vertices.append([float(word) for word in words[1:4]])
+            elif words[0] == "vt":
+                coordinates.append([float(word) for word in words[1:3]])
+            elif words[0] == "g":
+                current = words[1] if len(words) > 1 else None
+            elif words[0] == "f" and (group is None or current == group):
+                face, corner = _face(words[1:])
+                faces.append(face)
+                corners.append(corner)
         quads, places = np.array(faces, np.int64), np.array(corners, np.int64)
         table = np.array(coordinates or [[0.0, 0.0]], np.float32)
         mesh = Mesh(np.array(vertices, np.float32), quads, table[places])
@@ -70,8 +69,6 @@ def read_obj(path: Path, group: str | None = None) -> Mesh:
             or not 0 <= quads.min() <= quads.max() < len(vertices)
         ):
             raise ValueError("faces without vertices")
-    except OSError as error:
-        raise AssetError(f"{path} cannot be read: {error.strerror or error}.") from error
     except (ValueError, IndexError) as error:
         raise AssetError(f"{path} is not a usable .obj mesh (read to line {number}: {error}).") from error
     return mesh

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from tf_relight.rendering.humans.assets import AssetError
+from tf_relight.rendering.humans.assets import AssetError, asset_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +32,15 @@ def read_morph(path: Path, count: int) -> Morph:
         AssetError: the file cannot be read or is damaged.
     """
     try:
-        with gzip.open(path, "rt", encoding="utf-8", errors="replace") as stream:
-            rows = [line.split() for line in stream if line.strip() and not line.startswith("#")]
+        rows = [
+            line.split()
+            for line in asset_text(path).splitlines()
+            if line.strip() and not line.startswith("#")
+        ]
         table = np.array(rows, np.float64).reshape(-1, 4)
         numbers = table[:, 0].astype(np.int64)
         if len(numbers) and not 0 <= numbers.min() <= numbers.max() < count:
             raise ValueError("it moves vertices that the body does not have")
-    except (OSError, EOFError, ValueError) as error:
+    except ValueError as error:
         raise AssetError(f"{path} is not a usable target: {error}.") from error
     return Morph(numbers, table[:, 1:].astype(np.float32))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_relight.rendering.humans.assets import AssetError
+from tf_relight.rendering.humans.assets import AssetError, asset_text
 from tf_relight.rendering.humans.meshes import Mesh, read_obj
 
 _SCALES = {"x_scale": 0, "y_scale": 1, "z_scale": 2}
@@ -56,8 +56,6 @@ def read_proxy(mhclo: Path, obj: Path, count: int) -> Proxy:
     mesh = read_obj(obj)
     try:
         rows, scales, hides = _read(mhclo)
-    except OSError as error:
-        raise AssetError(f"{mhclo} cannot be read: {error.strerror or error}.") from error
     except (ValueError, IndexError) as error:
         raise AssetError(f"{mhclo} is not a usable .mhclo file: {error}.") from error
     table = np.array(rows, np.float64).reshape(-1, 9)
@@ -76,7 +74,7 @@ def _read(path: Path) -> tuple[list[list[float]], dict[int, tuple[int, int, floa
     scales: dict[int, tuple[int, int, float]] = {}
     hidden: list[int] = []
     section = ""
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in asset_text(path).splitlines():
         words = line.split()
         if not words or words[0].startswith("#"):
             continue

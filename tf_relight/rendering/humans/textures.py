@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tf_relight.rendering.humans.assets import AssetError
+from tf_relight.rendering.humans.assets import AssetError, asset_bytes
 
 _ROW = 1024  # OpenCV's remap takes pictures of up to 32767 rows and columns
 
@@ -48,7 +48,7 @@ def read_texture(path: Path, side: int) -> Texture:
     Raises:
         AssetError: the file cannot be decoded.
     """
-    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    picture = cv2.imdecode(np.frombuffer(asset_bytes(path) or b"\0", np.uint8), cv2.IMREAD_UNCHANGED)
     if picture is None or picture.ndim not in (2, 3) or picture.dtype != np.uint8:
         raise AssetError(f"{path} is not a readable 8-bit picture.")
     if picture.ndim == 2:
