@@ -42,7 +42,7 @@ def test_the_import_is_quiet_and_otherwise_ordinary(tmp_path):
     (tmp_path / "tensorflow" / "inner.py").write_text("value = 4\n")
     code = """
 import sys
-from tf_relight.cli.quiet import quiet_tensorflow
+from tf_relight.quiet import quiet_tensorflow
 quiet_tensorflow(); quiet_tensorflow()
 import tensorflow, tensorflow.inner
 assert (tensorflow.value, tensorflow.inner.value) == (3, 4)

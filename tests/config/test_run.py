@@ -123,7 +123,7 @@ train: {steps: 10, steps: -1, batch_size: two, precision: mixed_bfloat, ema: .in
         "data.root = '': should not be empty.",
         "train.steps = -1: should be greater than or equal to 1.",
         "train.batch_size = 'two': should be a whole number.",
-        "train.precision = 'mixed_bfloat': should be 'float32' or 'mixed_bfloat16'. Did you mean",
+        "train.precision = 'mixed_bfloat': should be 'auto', 'float32' or 'mixed_bfloat16'. Did you mean",
         "train.ema = inf: should be a finite number.",
         "train.crop: unknown key. Did you mean 'data.crop'?",
         "train.log_every = 0: should be greater than or equal to 1.",
