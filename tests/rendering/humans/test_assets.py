@@ -59,7 +59,7 @@ def test_another_folder_is_refused_in_one_sentence(tmp_path):
         AssetFolder(tmp_path)
     root = write_assets(tmp_path / "a")
     (root / "MANIFEST.tsv").write_text("nothing\tof\tuse\n1\t2\t3\n", encoding="utf-8")
-    with pytest.raises(RelightError, match="cannot be read as a table"):
+    with pytest.raises(RelightError, match="has no columns file, sha256 and licence"):
         AssetFolder(root)
     write_manifest(root, licence="unknown")
     with pytest.raises(RelightError, match="no usable 3dobjs/base.obj"):
@@ -96,7 +96,9 @@ def test_a_broken_target_is_named(tmp_path):
     for content in (b"no gzip", b""):
         path.write_bytes(content)
         if content:
-            with pytest.raises(AssetError, match="broken.target.gz is not a usable target"):
+            with pytest.raises(
+                AssetError, match="broken.target.gz is (not a usable target|damaged or no gzip file)"
+            ):
                 read_morph(path, 10)
 
 

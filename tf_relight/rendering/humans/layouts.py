@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tf_relight.files import write_text
 from tf_relight.light.spherical_harmonics import basis, convert
 from tf_relight.rendering.heads.layouts import (
     DPR_NORMALS,
@@ -85,7 +86,7 @@ def _write_dpr(out: Path, number: int, buffers: GBuffers) -> None:
         light, exposure = told_in_lightness(lamps, maps.directions, float(rng.uniform(0.7, 0.9)))
         lightness = maps.lightness(lamps, exposure, whole, sheen, 0.3)
         write_png(picture, maps.coloured_at(lightness, whole, maps.size, mirror=False))
-        _write_text(text, "".join(f"{value:.18e}\n" for value in light))
+        write_text(text, "".join(f"{value:.18e}\n" for value in light))
 
 
 def _write_dpr_lists(out: Path, numbers: range) -> None:
@@ -97,7 +98,7 @@ def _write_dpr_lists(out: Path, numbers: range) -> None:
             if is_held_out(number) == held_out and all(path.is_file() for path in _dpr_paths(out, number))
             for one, other in combinations(range(PICTURES), 2)
         ]
-        _write_text(out / file, "".join(lines))
+        write_text(out / file, "".join(lines))
 
 
 # SfSNet: pictures of all heads by kind, lights as 27 numbers; face = albedo x shading, without shadows
@@ -134,7 +135,7 @@ def _write_sfsnet(out: Path, number: int, buffers: GBuffers) -> None:
         for kind, path in zip(SFSNET_KINDS, files, strict=True):
             write_png(path, np.ascontiguousarray({"face": face, **kinds}[kind]))
         numbers = convert(light, "dpr", "sfsnet").T.ravel()  # all of red, then green, then blue
-        _write_text(text, "\t".join(f"{value:.6f}" for value in numbers) + "\n")
+        write_text(text, "\t".join(f"{value:.6f}" for value in numbers) + "\n")
 
 
 def _coloured_light(lamps: Lamps, directions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -150,10 +151,6 @@ def _generator(buffers: GBuffers) -> np.random.Generator:
 
 def _code(values: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
-
-
-def _write_text(path: Path, text: str) -> None:
-    write_text(path, text)
 
 
 LAYOUTS = {
