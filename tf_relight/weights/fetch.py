@@ -55,7 +55,7 @@ def fetch(name: str, *, progress: bool = True) -> Path:
 
     Raises:
         RelightError: no connection, another file than recorded, the cache folder cannot be written, or the
-            weights have to be imported (`official_weights.fetch_and_import` does both).
+            weights have to be imported (`official.fetch_and_import` does both).
     """
     record, path = record_of(name), path_of(name)
     if path.is_file() or record.shipped or record.imported:
