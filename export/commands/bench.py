@@ -52,7 +52,7 @@ def bench(
 
     given: dict[str, Any] = {"rounds": rounds, "runtime": runtime, "weights": weights}
     given |= {"sizes": sizes and tuple(sizes), "threads": threads and tuple(threads)}
-    options = Options(
+    options = BenchOptions(
         savedmodel=None if savedmodel is None else Path(savedmodel),
         **{name: value for name, value in given.items() if value is not None},
     )

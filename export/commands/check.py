@@ -63,7 +63,7 @@ def check(
     from export.timing import append_row, hardware
 
     given: dict[str, Any] = {"truth": truth, "threads": threads, "weights": weights}
-    options = Options(
+    options = CheckOptions(
         images=None if images is None else Path(images),
         gpu=gpu,
         **{name: value for name, value in given.items() if value is not None},

@@ -170,12 +170,6 @@ def write_manifest(folder: Path | str, manifest: Manifest) -> Path:
     return path
 
 
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _check(folder: Path, record: FileRecord) -> None:
     path = folder / record.name
     # A name with a folder in it would let a manifest point anywhere.

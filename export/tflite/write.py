@@ -26,7 +26,6 @@ from export.litert.manifest import (
     Tensor,
     WeightsRecord,
     read_manifest,
-    sha256_of,
     write_manifest,
 )
 from export.signatures import (

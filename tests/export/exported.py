@@ -9,10 +9,11 @@ from pathlib import Path
 
 import keras
 
-from export.litert.manifest import FileRecord, WeightsRecord, sha256_of
+from export.litert.manifest import FileRecord, WeightsRecord
 from export.tflite.write import export_tflite
 from tf_relight import methods
 from tf_relight.methods.trained import load_model, save_weights
+from tf_relight.weights.fetch import sha256_of
 
 SIZES = {"dmshn": (32,), "dpr512": (32, 48)}
 CONFIGS = {"dmshn": {"width": 4}, "dpr512": {"width": 4}}

@@ -100,7 +100,7 @@ def relight_photos(
         >>> from PIL import Image
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     Image.new("RGB", (48, 32), (90, 120, 150)).save(f"{folder}/photo.png")
-        ...     report = relight_photos([f"{folder}/photo.png"], f"{folder}/relit", method="dmshn", progress=False)
+        ...     report = relight_photos([folder], f"{folder}/relit", method="dmshn", progress=False)
         ...     [path.name for path in report.written]
         ['photo.png']
         >>> report.failures

@@ -90,7 +90,7 @@ def sha256_of(path: Path) -> str:
         status = path.stat()
         return _digest(path, status.st_size, status.st_mtime_ns)
     except OSError as error:
-        raise RelightError(f"Cannot read the weights {path}: {error.strerror or error}.") from error
+        raise RelightError(f"Cannot read {path}: {error.strerror or error}.") from error
 
 
 def _download(record: WeightsRecord, target: Path, progress: bool) -> str:

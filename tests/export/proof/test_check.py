@@ -16,10 +16,9 @@ from export.litert.manifest import (
     Manifest,
     WeightsRecord,
     read_manifest,
-    sha256_of,
     write_manifest,
 )
-from export.proof.check import Options, check_folder, store_scores
+from export.proof.check import CheckOptions, check_folder, store_scores
 from export.proof.check_table import markdown, rows
 from export.proof.file_check import FileCheck, GpuScore, RuntimeScore, TruthScore, misses
 from export.proof.gpu_gate import DRIVER_VARIABLE, why_skipped
@@ -31,9 +30,10 @@ from tests.export.int8.rounding import rounding_network
 from tf_relight import methods
 from tf_relight.errors import RelightError
 from tf_relight.methods.trained import load_model, save_weights
+from tf_relight.weights.fetch import sha256_of
 from tf_relight.weights.file import FOLLOWED_WEIGHTS
 
-QUICK = Options(truth=0, threads=1)
+QUICK = CheckOptions(truth=0, threads=1)
 
 # -- Bounds --------------------------------------------------------------------------------------------------
 
@@ -285,7 +285,7 @@ def test_a_bad_file_fails_its_own_row_only(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_portraits(tmp_path: Path) -> None:
     folder = exported_copy("dpr512", tmp_path)
-    float32, int8 = check_folder(folder, Options(truth=2, threads=1), progress=False)
+    float32, int8 = check_folder(folder, CheckOptions(truth=2, threads=1), progress=False)
     assert float32.good, float32.complaints
     light_error = float32.runtimes["interpreter"].light_error
     assert light_error is not None and 0 < light_error < 1e-4

@@ -291,7 +291,7 @@ def fuse_scenes(*, root: str, weights: str, size: int | None, track: str, worker
     """Fuse the scenes of a folder; those that could not be fused are listed at the end."""
     from tf_relight.cli.commands.printing import print_aligned
     from tf_relight.data.vidit.exposure_fusion import fuse_folder, parse_weights
-    from tf_relight.scoring.fusion_scores import compare_fused, mean_scores
+    from tf_relight.scoring.fusion_scores import compare_fused, fusion_table
 
     result = fuse_folder(root, weights=parse_weights(weights), size=size, track=track, workers=workers)
     say(
