@@ -47,7 +47,7 @@ def bench(
     import sys
     from pathlib import Path
 
-    from export.proof.bench import WIDTH, Options, bench_folder, busy, terminal_table
+    from export.proof.bench import WIDTH, BenchOptions, bench_folder, busy, terminal_table
     from export.timing import append_row
 
     given: dict[str, Any] = {"rounds": rounds, "runtime": runtime, "weights": weights}

@@ -58,7 +58,7 @@ def check(
     import sys
     from pathlib import Path
 
-    from export.proof.check import Options, check_folder, store_scores
+    from export.proof.check import CheckOptions, check_folder, store_scores
     from export.proof.check_table import WIDTH, rows, terminal_table, write_tables
     from export.timing import append_row, hardware
 

@@ -106,7 +106,7 @@ def before_after_page(
     wanted: list[NamedLight | None] = [*lights] if takes_light else [None]
     if not wanted:
         raise RelightError("Name at least one light, for example --lights left,right,rembrandt.")
-    comparisons: list[Comparison] = []
+    comparisons: list[BeforeAfter] = []
     notes: list[str] = [found.note] if found.note else []
     failures: list[str] = []
     if lights and not takes_light:
@@ -133,7 +133,7 @@ def _compared(
     wanted: Sequence[NamedLight | None],
     options: RelightOptions,
     side: int,
-) -> tuple[Comparison, list[str]]:
+) -> tuple[BeforeAfter, list[str]]:
     """Return a photo with its versions, and sentences for the user."""
     original = read_picture(source)
     picture, notes = on_white(at_most(original, side)), list(original.notes)
@@ -151,7 +151,7 @@ def _compared(
             notes += [f"{source.name}: {sentence}" for sentence in said]
         ball = coloured(light.light, options.temperature).sphere(BALL_SIDE)
         versions.append(After(light.name, to_u8(relight(light.light).stored), ball))
-    return Comparison(source.name, to_u8(picture.stored), versions), notes
+    return BeforeAfter(source.name, to_u8(picture.stored), versions), notes
 
 
 def write_page(comparisons: Sequence[BeforeAfter], out: Path | str, *, title: str) -> Path:
@@ -220,7 +220,7 @@ def _choice(index: int, number: int, comparison: BeforeAfter, after: After) -> s
     )
 
 
-def _alt(comparison: Comparison, after: After) -> str:
+def _alt(comparison: BeforeAfter, after: After) -> str:
     return html.escape(shown(f"{comparison.name}, after: {after.name}"))
 
 

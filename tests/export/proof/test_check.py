@@ -14,7 +14,7 @@ from export.bounds import BOUNDS, TAIL_ROUNDED_ERROR, Bounds, bounds_of
 from export.litert.manifest import (
     FileRecord,
     Manifest,
-    WeightsRecord,
+    WeightsOrigin,
     read_manifest,
     write_manifest,
 )
@@ -43,7 +43,7 @@ RECORD = FileRecord(
     size_bytes=30,
     method="dmshn",
     quantisation="fp32",
-    weights=WeightsRecord(name="w", sha256=None, licence=""),
+    weights=WeightsOrigin(name="w", sha256=None, licence=""),
     sizes=(64,),
     signatures={},
     colour_space="sRGB",
@@ -184,7 +184,7 @@ def test_a_folder_through_the_command(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_rounding_that_was_trained_is_judged_by_the_float_network(tmp_path: Path) -> None:
     loaded = rounding_network()
-    record = WeightsRecord(name=str(tmp_path / "w.safetensors"), sha256=None, licence="made for a test")
+    record = WeightsOrigin(name=str(tmp_path / "w.safetensors"), sha256=None, licence="made for a test")
     save_weights(loaded.model, record.name, method="dmshn", config=loaded.config, size=32)
     folder = tmp_path / "out"
     export_tflite(loaded, folder, quantisations=("fp32", "static_int8"), sizes=(32,), weights=record)
@@ -219,7 +219,7 @@ def test_rounding_is_judged_by_the_float_network_that_its_training_followed(tmp_
     follows = {"follows": sha256_of(beside)}
     save_weights(loaded.model, path, method="dmshn", config=loaded.config, size=32, **follows)
     made = load_model(path)
-    record = WeightsRecord(name=str(path), sha256=None, licence="made for a test")
+    record = WeightsOrigin(name=str(path), sha256=None, licence="made for a test")
     folder = tmp_path / "out"
     export_tflite(made, folder, quantisations=("static_int8",), sizes=(32,), weights=record)
     (int8,) = check_folder(folder, QUICK, progress=False)

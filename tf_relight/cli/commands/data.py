@@ -301,7 +301,7 @@ def fuse_scenes(*, root: str, weights: str, size: int | None, track: str, worker
     if compare and result.scenes:
         scores = compare_fused(root, result.scenes)
         say(f"Against the renderer's shadow-free picture, mean of {len(result.scenes)} scenes in dB:")
-        print_aligned(mean_scores(scores))
+        print_aligned(fusion_table(scores))
     return report_failures(result.failures)
 
 
