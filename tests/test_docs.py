@@ -139,6 +139,21 @@ def test_everything_in_back_ticks_exists(page):
     assert [span for span in spans if not exists(span)] == []
 
 
+def test_the_map_has_every_room_and_its_floors_in_their_order():
+    page = _prose(ROOT / "CONTRIBUTING.md")
+    rooms = [
+        file.parent.name for top in ("tf_relight", "export") for file in (ROOT / top).glob("*/__init__.py")
+    ]
+    assert len(rooms) > 20 and [room for room in rooms if f"`{room}/`" not in page] == []
+    listed = [set(re.findall(r"`(\w+)`", line)) for line in re.findall(r"^\d+\. (`.+)$", page, re.MULTILINE)]
+    tree = ast.parse((ROOT / "tests" / "test_imports.py").read_text(encoding="utf-8"))
+    assigned = {
+        node.target.id: node.value for node in tree.body if isinstance(node, ast.AnnAssign) and node.value
+    }
+    floors = ast.literal_eval(assigned["FLOORS"])
+    assert listed == floors[1 : floors.index({"entry"})]
+
+
 @pytest.mark.parametrize(
     "span",
     [
