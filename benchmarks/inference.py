@@ -33,7 +33,7 @@ def ours(method: str, size: int, precision: str) -> Callable[[], Any]:
     noise = np.random.default_rng(0).random((1, size, size, 3), dtype=np.float32)
     inputs: Any = tf.constant(noise)
     if method in PORTRAITS:
-        inputs = {"luminance": inputs[..., :1], "light": tf.ones((1, 9))}
+        inputs = {"lightness": inputs[..., :1], "light": tf.ones((1, 9))}
     return lambda: forward(inputs).numpy()
 
 

@@ -47,12 +47,12 @@ def bench(
     import sys
     from pathlib import Path
 
-    from export.proof.bench import WIDTH, Options, bench_folder, busy, terminal_table
+    from export.proof.bench import WIDTH, BenchOptions, bench_folder, busy, terminal_table
     from export.timing import append_row
 
     given: dict[str, Any] = {"rounds": rounds, "runtime": runtime, "weights": weights}
     given |= {"sizes": sizes and tuple(sizes), "threads": threads and tuple(threads)}
-    options = Options(
+    options = BenchOptions(
         savedmodel=None if savedmodel is None else Path(savedmodel),
         **{name: value for name, value in given.items() if value is not None},
     )

@@ -58,12 +58,12 @@ def check(
     import sys
     from pathlib import Path
 
-    from export.proof.check import Options, check_folder, store_scores
+    from export.proof.check import CheckOptions, check_folder, store_scores
     from export.proof.check_table import WIDTH, rows, terminal_table, write_tables
     from export.timing import append_row, hardware
 
     given: dict[str, Any] = {"truth": truth, "threads": threads, "weights": weights}
-    options = Options(
+    options = CheckOptions(
         images=None if images is None else Path(images),
         gpu=gpu,
         **{name: value for name, value in given.items() if value is not None},

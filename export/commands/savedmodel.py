@@ -57,7 +57,7 @@ def write_savedmodel(
         raise RelightError(f"--max-pixels {max_pixels} is not a number from 1 on.")
     loaded = load_for(method, weights)
 
-    from export.saved_model.signatures import Limits
+    from export.saved_model.signatures import PictureLimits
     from export.saved_model.write import export_savedmodel, origin_of, read_record
 
     folder = export_savedmodel(
@@ -66,7 +66,7 @@ def write_savedmodel(
         origin=origin_of(weights, loaded),
         side=size,
         version=version,
-        limits=Limits() if max_pixels is None else Limits(max_pixels=max_pixels),
+        limits=PictureLimits() if max_pixels is None else PictureLimits(max_pixels=max_pixels),
         warmup=not no_warmup,
     )
     record = read_record(folder)

@@ -70,7 +70,7 @@ def serve_models(
     import logging
 
     from export.serving.limits import Limits
-    from export.serving.server import Options, serve
+    from export.serving.server import ServerOptions, serve
 
     counts = {
         "--max-batch": max_batch,
@@ -94,7 +94,7 @@ def serve_models(
     )
     serve(
         folder,
-        Options(
+        ServerOptions(
             host=host,
             http_port=http_port,
             grpc_port=None if no_grpc else grpc_port,

@@ -70,7 +70,7 @@ def write_tflite(
         )
     wanted = quantisations_from([each.strip() for each in quantisation.split(",") if each.strip()])
     from export.int8.calibration import from_folder
-    from export.litert.manifest import WeightsRecord, read_manifest
+    from export.litert.manifest import WeightsOrigin, read_manifest
     from export.saved_model.write import origin_of
 
     pictures = None if calibration is None else from_folder(info, calibration, max(sides))
@@ -82,7 +82,7 @@ def write_tflite(
         quantisations=wanted,
         sizes=sides,
         calibration=pictures,
-        weights=WeightsRecord(name=origin.name, sha256=origin.sha256, licence=origin.licence),
+        weights=WeightsOrigin(name=origin.name, sha256=origin.sha256, licence=origin.licence),
         progress=True,
     )
     manifest = read_manifest(out)

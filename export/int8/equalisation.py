@@ -20,11 +20,9 @@ import numpy as np
 
 from export.litert import graph_tools
 from tf_relight.errors import RelightError
-from tf_relight.rounding.ranges import Extremes
+from tf_relight.rounding.ranges import Extremes, even_scales
 
 _CHANNELWISE = ("PAD", "RESIZE_BILINEAR", "MAX_POOL_2D", "AVERAGE_POOL_2D", "RELU")
-_LEAST = 1 / 32
-"""Channels are raised at most by 32: weights that read a raised channel shrink beside the others."""
 
 
 def equalise(
@@ -202,9 +200,7 @@ def _scales(plan: _Plan, extremes: Mapping[int, Extremes], strength: float) -> d
             continue
         widest = np.max(ranges, axis=0)
         if widest.max() > 0:
-            scales[group] = np.maximum(widest / widest.max(), _LEAST).astype(np.float32) ** np.float32(
-                strength
-            )
+            scales[group] = even_scales(widest, strength)
     return scales
 
 

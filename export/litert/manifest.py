@@ -6,7 +6,6 @@ file, with the sha256 that ties the two together.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +15,7 @@ from tf_relight.errors import RelightError
 from tf_relight.files import write_text
 from tf_relight.guarded.reading import NoSuchFile
 from tf_relight.guarded.structured import read_json
+from tf_relight.weights.fetch import sha256_of
 
 NAME = "manifest.json"
 Quantisation = Literal["fp32", "fp16", "dynamic_int8", "static_int8"]
@@ -33,7 +33,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Tensor(_Part):
+class TensorRecord(_Part):
     """One input or output of a signature; `meaning` says what the numbers are, and their range."""
 
     name: str
@@ -46,11 +46,11 @@ class SignatureRecord(_Part):
     """One entry of a file, for square pictures of `size` pixels."""
 
     size: int = Field(ge=1)
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
+    inputs: tuple[TensorRecord, ...]
+    outputs: tuple[TensorRecord, ...]
 
 
-class WeightsRecord(_Part):
+class WeightsOrigin(_Part):
     """Whose weights are inside; `sha256` is that of the weights file, None for a model made in memory."""
 
     name: str
@@ -93,7 +93,7 @@ class FileRecord(_Part):
     size_bytes: int = Field(ge=1)
     method: str
     quantisation: Quantisation
-    weights: WeightsRecord
+    weights: WeightsOrigin
     sizes: tuple[int, ...]
     signatures: dict[str, SignatureRecord]
     colour_space: str
@@ -168,12 +168,6 @@ def write_manifest(folder: Path | str, manifest: Manifest) -> Path:
     path = Path(folder) / NAME
     write_text(path, manifest.model_dump_json(indent=2, exclude_none=True) + "\n")
     return path
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check(folder: Path, record: FileRecord) -> None:

@@ -72,7 +72,7 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Options:
+class BenchOptions:
     """How a folder is timed.
 
     Attributes:
@@ -108,7 +108,7 @@ def busy() -> str | None:
 
 
 def bench_folder(
-    folder: Path | str, options: Options = Options(), *, progress: bool = True
+    folder: Path | str, options: BenchOptions = BenchOptions(), *, progress: bool = True
 ) -> dict[str, list[Timing]]:
     """Return the timings of each method in a folder's manifest.
 
@@ -129,7 +129,7 @@ def bench_folder(
 
 
 def _bench_method(
-    folder: Path, records: Sequence[FileRecord], options: Options, progress: bool
+    folder: Path, records: Sequence[FileRecord], options: BenchOptions, progress: bool
 ) -> list[Timing]:
     known = sorted({size for record in records for size in record.sizes})
     sizes = [size for size in options.sizes if size in known]
@@ -148,7 +148,7 @@ def _bench_method(
 
 
 def _sides(
-    folder: Path, records: Sequence[FileRecord], size: int, threads: int, options: Options
+    folder: Path, records: Sequence[FileRecord], size: int, threads: int, options: BenchOptions
 ) -> dict[str, Prepare]:
     """Return what makes each side, by name; Keras in float32 first."""
     record = records[0]
@@ -170,7 +170,7 @@ def _sides(
     return sides
 
 
-def _bench_setting(sides: dict[str, Prepare], size: int, threads: int, options: Options) -> list[Timing]:
+def _bench_setting(sides: dict[str, Prepare], size: int, threads: int, options: BenchOptions) -> list[Timing]:
     """Start every side, let them take turns, and end them."""
     with contextlib.ExitStack() as stack:
         children: dict[str, Child] = {}
@@ -219,7 +219,7 @@ def terminal_table(timings: Sequence[Timing]) -> Table:
     return table
 
 
-def _check(options: Options) -> None:
+def _check(options: BenchOptions) -> None:
     if options.rounds < 1 or not options.threads or min(options.threads) < 1:
         raise RelightError("--rounds and --threads must be at least 1.")
     if options.runtime not in RUNTIMES:

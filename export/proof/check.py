@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from export.bounds import bounds_of
-from export.litert.manifest import FileRecord, Manifest, read_manifest, sha256_of, write_manifest
+from export.litert.manifest import FileRecord, Manifest, read_manifest, write_manifest
 from export.litert.runtimes import RUNTIMES
 from export.proof.file_check import FileCheck, GpuScore, RuntimeScore, TruthScore, misses
 from export.proof.gpu_gate import ask_gpu, gate_works, why_skipped
@@ -38,6 +38,7 @@ from tf_relight.errors import RelightError
 from tf_relight.networks.running import training_size
 from tf_relight.progress import track
 from tf_relight.scoring.metrics import psnr, quantise, ssim
+from tf_relight.weights.fetch import sha256_of
 
 if TYPE_CHECKING:
     from tf_relight.methods.trained import LoadedModel
@@ -47,7 +48,7 @@ TRUTH_PICTURES = 16
 
 
 @dataclass(frozen=True)
-class Options:
+class CheckOptions:
     """How a folder is checked.
 
     Attributes:
@@ -86,7 +87,7 @@ class _Reference:
 
 
 def check_folder(
-    folder: Path | str, options: Options = Options(), *, progress: bool = True
+    folder: Path | str, options: CheckOptions = CheckOptions(), *, progress: bool = True
 ) -> list[FileCheck]:
     """Check every file that a folder's manifest names.
 
@@ -124,7 +125,7 @@ def _network(record: FileRecord) -> _Network:
 
 
 def check_file(
-    folder: Path, record: FileRecord, reference: _Reference, options: Options, float_bytes: int | None
+    folder: Path, record: FileRecord, reference: _Reference, options: CheckOptions, float_bytes: int | None
 ) -> FileCheck:
     """Measure one file and judge it; whatever is wrong with it becomes part of the answer."""
     info = reference.loaded.method.info
@@ -172,7 +173,7 @@ def _ranges_trained(record: FileRecord) -> bool:
 
 
 def _measured(
-    path: Path, check: FileCheck, reference: _Reference, options: Options, float_bytes: int | None
+    path: Path, check: FileCheck, reference: _Reference, options: CheckOptions, float_bytes: int | None
 ) -> FileCheck:
     record = check.record
     wanted = {size: reference.cases[size] for size in record.sizes}
@@ -207,7 +208,7 @@ def _measured(
 
 
 def _truth(
-    process: Child, path: Path, record: FileRecord, reference: _Reference, options: Options
+    process: Child, path: Path, record: FileRecord, reference: _Reference, options: CheckOptions
 ) -> TruthScore | None:
     """Score the file on the true pictures, in the interpreter."""
     if not reference.truth:
@@ -245,7 +246,9 @@ def _gpu(path: Path, record: FileRecord, reference: _Reference) -> GpuScore:
     return GpuScore(difference("gpu", size, case, answer.outputs).psnr)
 
 
-def _reference(record: FileRecord, photos: Sequence[tuple[str, np.ndarray]], options: Options) -> _Reference:
+def _reference(
+    record: FileRecord, photos: Sequence[tuple[str, np.ndarray]], options: CheckOptions
+) -> _Reference:
     """Run the trained network of a file on everything that its files are compared on."""
     from tf_relight.methods.trained import load_model
 

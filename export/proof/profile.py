@@ -36,7 +36,7 @@ SIGNATURE = "relight"
 
 
 @dataclass(frozen=True)
-class Part:
+class TimedPart:
     """Operations of one kind and shape.
 
     Attributes:
@@ -61,15 +61,17 @@ class Profile:
     size: int
     threads: int
     whole: float
-    parts: tuple[Part, ...]
+    parts: tuple[TimedPart, ...]
 
     @property
-    def kinds(self) -> list[Part]:
+    def kinds(self) -> list[TimedPart]:
         """The parts joined by kind, the longest first."""
-        found: dict[str, Part] = {}
+        found: dict[str, TimedPart] = {}
         for part in self.parts:
-            before = found.get(part.kind, Part(part.kind, "", 0, 0.0))
-            found[part.kind] = Part(part.kind, "", before.count + part.count, before.seconds + part.seconds)
+            before = found.get(part.kind, TimedPart(part.kind, "", 0, 0.0))
+            found[part.kind] = TimedPart(
+                part.kind, "", before.count + part.count, before.seconds + part.seconds
+            )
         return sorted(found.values(), key=lambda each: -each.seconds)
 
     @property
@@ -120,7 +122,7 @@ def profile_tflite(path: Path, size: int, threads: int, *, progress: bool = Fals
         raise RelightError(f"{path} has no signature '{name}', only {', '.join(known)}.")
     content = read_bytes(path, LARGEST_FILE, what="the .tflite file", advice="name a .tflite file")
     parts = [
-        Part(each.kind, each.shapes, each.count, each.count * _seconds(each.content, threads, each.kind))
+        TimedPart(each.kind, each.shapes, each.count, each.count * _seconds(each.content, threads, each.kind))
         for each in track(operations_alone(content, name), lambda each: each.kind, show=progress)
     ]
     whole = _seconds(graph_tools.only(content, name), threads, path.name)
@@ -183,7 +185,7 @@ def profile_savedmodel(folder: Path, size: int, threads: int) -> Profile:
                     taken = 1e-6 * (node.op_end_rel_micros - node.op_start_rel_micros)
                     times.setdefault(call.partition("(")[0], []).append(taken)
     parts = tuple(
-        Part(kind, "", len(each) // TRACED_RUNS, sum(each) / TRACED_RUNS) for kind, each in times.items()
+        TimedPart(kind, "", len(each) // TRACED_RUNS, sum(each) / TRACED_RUNS) for kind, each in times.items()
     )
     return Profile(str(folder), size, threads, whole, parts)
 
@@ -207,7 +209,7 @@ def tables(found: Profile) -> list[Table]:
     return made
 
 
-def _table(title: str, parts: Sequence[Part], total: float) -> Table:
+def _table(title: str, parts: Sequence[TimedPart], total: float) -> Table:
     from rich.table import Table
 
     table = Table(title=title)
@@ -216,7 +218,7 @@ def _table(title: str, parts: Sequence[Part], total: float) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("of what")
     rest = parts[LONGEST:]
-    others = Part("others", "", sum(each.count for each in rest), sum(each.seconds for each in rest))
+    others = TimedPart("others", "", sum(each.count for each in rest), sum(each.seconds for each in rest))
     for part in (*parts[:LONGEST], *([others] if rest else [])):
         share = f"{part.seconds / total:.1%}" if total else ""
         table.add_row(part.kind, str(part.count), f"{1000 * part.seconds:.2f}", share, part.shapes)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from export.litert.manifest import FileRecord, sha256_of
+from export.litert.manifest import FileRecord
 from export.signatures import IMAGE, LIGHT, RELIT
 from tf_relight.contract.card import COEFFICIENTS, MethodInfo
 from tf_relight.errors import RelightError
@@ -17,6 +17,7 @@ from tf_relight.photo.colour import lab_to_rgb, rgb_to_lab
 from tf_relight.photo.listing import list_pictures
 from tf_relight.photo.picture import resize
 from tf_relight.photo.reading import read_picture
+from tf_relight.weights.fetch import sha256_of
 
 if TYPE_CHECKING:
     from tf_relight.methods.trained import LoadedModel

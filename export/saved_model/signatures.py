@@ -46,7 +46,7 @@ MEANINGS = {
 
 
 @dataclass(frozen=True)
-class Limits:
+class PictureLimits:
     """What a request may ask for.
 
     Attributes:
@@ -75,7 +75,7 @@ class Signature:
     outputs: dict[str, tf.TensorSpec]
 
 
-def signatures_for(loaded: LoadedModel, side: int, limits: Limits) -> list[Signature]:
+def signatures_for(loaded: LoadedModel, side: int, limits: PictureLimits) -> list[Signature]:
     """Return the signatures of a loaded method, the default one first.
 
     Args:
@@ -116,7 +116,7 @@ def _traced(function: Callable[..., Any], *specs: tf.TensorSpec) -> Callable[...
 # -- Scenes --------------------------------------------------------------------------------------------------
 
 
-def _scene_signatures(network: Any, side: int, limits: Limits) -> list[Signature]:
+def _scene_signatures(network: Any, side: int, limits: PictureLimits) -> list[Signature]:
     def relight(image: Any) -> dict[str, Any]:
         checked = _checked_pixels(image, limits)
         return {RELIT: _finished(tf.clip_by_value(network(checked), 0.0, 1.0))}
@@ -143,7 +143,7 @@ def _scene_signatures(network: Any, side: int, limits: Limits) -> list[Signature
 # -- Portraits -----------------------------------------------------------------------------------------------
 
 
-def _portrait_signatures(network: Any, side: int, limits: Limits) -> list[Signature]:
+def _portrait_signatures(network: Any, side: int, limits: PictureLimits) -> list[Signature]:
     light_spec = tf.TensorSpec((None, COEFFICIENTS), tf.float32, name=LIGHT)
     numbers = tuple(
         tf.TensorSpec((None,), tf.float32, name=name) for name in (AZIMUTH, ELEVATION, TEMPERATURE)
@@ -207,7 +207,7 @@ def _float_signature(more: tuple[tf.TensorSpec, ...], function: Callable[..., di
     return Signature(FLOAT, (image, *more), function, {RELIT: tf.TensorSpec(image.shape, tf.float32)})
 
 
-def _decoder(limits: Limits) -> Callable[..., Decoded]:
+def _decoder(limits: PictureLimits) -> Callable[..., Decoded]:
     """Return `decode` under the limits, (bytes, index) -> Decoded, as one graph for all signatures."""
     graph = _traced(
         lambda content, index: tuple(decode(content, index, limits.max_pixels)),
@@ -258,7 +258,7 @@ def _same_batch(first: Any, others: dict[str, Any]) -> list[Any]:
     ]
 
 
-def _checked_pixels(image: Any, limits: Limits) -> Any:
+def _checked_pixels(image: Any, limits: PictureLimits) -> Any:
     """Return the float pictures, or fail with a message when run."""
     height, width = tf.shape(image)[1], tf.shape(image)[2]
     pixels = tf.cast(height, tf.int64) * tf.cast(width, tf.int64)

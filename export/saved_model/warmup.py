@@ -26,7 +26,7 @@ _LIGHT = (0.76, 0.0, 0.1, -0.2, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
-class Request:
+class WarmupRequest:
     """One call: the signature's name and its inputs as arrays."""
 
     signature: str
@@ -43,7 +43,7 @@ def require_serving_api() -> None:
         ) from error
 
 
-def requests_for(signatures: Sequence[Signature], side: int, max_pixels: int) -> list[Request]:
+def requests_for(signatures: Sequence[Signature], side: int, max_pixels: int) -> list[WarmupRequest]:
     """Return one request for each signature, on a made-up picture.
 
     Args:
@@ -65,10 +65,13 @@ def requests_for(signatures: Sequence[Signature], side: int, max_pixels: int) ->
         "elevation": np.array([30], np.float32),
         "temperature": np.array([6500], np.float32),
     }
-    return [Request(each.name, {spec.name: values[spec.name] for spec in each.inputs}) for each in signatures]
+    return [
+        WarmupRequest(each.name, {spec.name: values[spec.name] for spec in each.inputs})
+        for each in signatures
+    ]
 
 
-def write_warmup(folder: Path, model: str, requests: Sequence[Request]) -> Path:
+def write_warmup(folder: Path, model: str, requests: Sequence[WarmupRequest]) -> Path:
     """Write the requests into the SavedModel in `folder` and return the file.
 
     Args:
@@ -95,7 +98,7 @@ def write_warmup(folder: Path, model: str, requests: Sequence[Request]) -> Path:
     return path
 
 
-def read_warmup(folder: Path | str) -> list[Request]:
+def read_warmup(folder: Path | str) -> list[WarmupRequest]:
     """Return the requests that a SavedModel holds.
 
     Raises:
@@ -113,11 +116,11 @@ def read_warmup(folder: Path | str) -> list[Request]:
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
             request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
             inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
-            found.append(Request(request.model_spec.signature_name, inputs))
+            found.append(WarmupRequest(request.model_spec.signature_name, inputs))
     return found
 
 
-def replay(model: Any, requests: Sequence[Request]) -> list[dict[str, np.ndarray]]:
+def replay(model: Any, requests: Sequence[WarmupRequest]) -> list[dict[str, np.ndarray]]:
     """Run the requests on a loaded SavedModel (`tf.saved_model.load`) and return what each gave.
 
     Raises:

@@ -25,7 +25,7 @@ from tf_relight.networks.running import training_size
 from tf_relight.relighting.request import SMALLEST_SIZE
 
 if TYPE_CHECKING:
-    from export.saved_model.signatures import Limits, Signature
+    from export.saved_model.signatures import PictureLimits, Signature
     from tf_relight.methods.trained import LoadedModel
 
 EXTRA = "assets.extra"
@@ -63,7 +63,7 @@ def export_savedmodel(
     origin: WeightsOrigin,
     side: int | None = None,
     version: int = 1,
-    limits: Limits | None = None,
+    limits: PictureLimits | None = None,
     warmup: bool = True,
 ) -> Path:
     """Write `out`/<method>/<version>/ and return that folder; a failure leaves nothing behind.
@@ -71,7 +71,7 @@ def export_savedmodel(
     Args:
         side: long side in pixels at which the network works on picture files; None takes that of its
             training.
-        limits: largest pictures; None takes `Limits()`.
+        limits: largest pictures; None takes `PictureLimits()`.
         warmup: write the requests for a server's start, which needs the extra `serve`.
 
     Raises:
@@ -85,9 +85,9 @@ def export_savedmodel(
         from export.saved_model.warmup import require_serving_api
 
         require_serving_api()
-    from export.saved_model.signatures import Limits, signatures_for
+    from export.saved_model.signatures import PictureLimits, signatures_for
 
-    limits = limits or Limits()
+    limits = limits or PictureLimits()
     with _new_version(Path(out) / loaded.method.name, version) as folder:
         signatures = signatures_for(loaded, side, limits)
         _write_model(loaded, signatures, folder)
@@ -209,7 +209,7 @@ def _record(
     signatures: list[Signature],
     origin: WeightsOrigin,
     side: int,
-    limits: Limits,
+    limits: PictureLimits,
     folder: Path,
 ) -> dict[str, Any]:
     import keras

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from export.serving.inputs import Signature
+from export.serving.inputs import ServedSignature
 from export.serving.metadata import SIGNATURES, metadata_message
 from export.serving.refusals import Reason, Refusal, Seldom, invalid
 from export.serving.service import Answer, Service
@@ -74,7 +74,7 @@ def _predictions(service: Service) -> Any:
             with service.metrics.request(PROTOCOL) as labels:
                 spec = _whole(request).model_spec
 
-                def inputs(signature: Signature) -> dict[str, np.ndarray]:
+                def inputs(signature: ServedSignature) -> dict[str, np.ndarray]:
                     most = service.limits.max_body
                     return {name: array_of(name, proto, most) for name, proto in request.inputs.items()}
 

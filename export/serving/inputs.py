@@ -18,7 +18,7 @@ Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Tensor:
+class ServedTensor:
     """An input or output.
 
     Attributes:
@@ -32,7 +32,7 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class Signature:
+class ServedSignature:
     """One function of the model.
 
     Attributes:
@@ -40,8 +40,8 @@ class Signature:
     """
 
     name: str
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
+    inputs: tuple[ServedTensor, ...]
+    outputs: tuple[ServedTensor, ...]
     batched: bool
 
 
@@ -53,7 +53,7 @@ class Prepared:
         rows: pictures. pixels: of all of them together.
     """
 
-    signature: Signature
+    signature: ServedSignature
     arrays: Arrays
     rows: int
     pixels: int
@@ -66,7 +66,7 @@ class Prepared:
         return self.signature.name, *(self.arrays[spec.name].shape[1:] for spec in self.signature.inputs)
 
 
-def prepare(signature: Signature, given: Mapping[str, Any], limits: Limits) -> Prepared:
+def prepare(signature: ServedSignature, given: Mapping[str, Any], limits: Limits) -> Prepared:
     """Check inputs and bring them into their types.
 
     Args:
@@ -84,7 +84,7 @@ def prepare(signature: Signature, given: Mapping[str, Any], limits: Limits) -> P
     return Prepared(signature, arrays, rows, pixels)
 
 
-def _rows(signature: Signature, arrays: Arrays, most: int) -> int:
+def _rows(signature: ServedSignature, arrays: Arrays, most: int) -> int:
     if not signature.batched:
         return 1
     counts = {name: len(values) for name, values in arrays.items()}
@@ -97,7 +97,7 @@ def _rows(signature: Signature, arrays: Arrays, most: int) -> int:
     return rows
 
 
-def _pixels(spec: Tensor, values: np.ndarray, before: int, most: int) -> int:
+def _pixels(spec: ServedTensor, values: np.ndarray, before: int, most: int) -> int:
     """Return the pixels of one input, 0 if it holds none; `before` are those of the other inputs."""
     if spec.dtype == object and spec.name == PICTURE_FILES:
         sizes = [pixels_of_file(content, index, most) for index, content in enumerate(values.flat)]
@@ -115,7 +115,7 @@ def _pixels(spec: Tensor, values: np.ndarray, before: int, most: int) -> int:
     return pixels
 
 
-def _check_names(signature: Signature, given: Mapping[str, Any]) -> None:
+def _check_names(signature: ServedSignature, given: Mapping[str, Any]) -> None:
     wanted = [spec.name for spec in signature.inputs]
     missing = [name for name in wanted if name not in given]
     unknown = [str(name)[:80] for name in given if name not in wanted]
@@ -124,7 +124,7 @@ def _check_names(signature: Signature, given: Mapping[str, Any]) -> None:
         raise invalid(f"The request {problem}. Signature {signature.name} takes {', '.join(wanted)}.")
 
 
-def _array(spec: Tensor, given: Any) -> np.ndarray:
+def _array(spec: ServedTensor, given: Any) -> np.ndarray:
     """Return one input in its type, or refuse it."""
     values = _bytes_array(spec, given) if spec.dtype == object else _number_array(spec, given)
     fits = values.ndim == len(spec.shape) and all(
@@ -136,7 +136,7 @@ def _array(spec: Tensor, given: Any) -> np.ndarray:
     return values
 
 
-def _bytes_array(spec: Tensor, given: Any) -> np.ndarray:
+def _bytes_array(spec: ServedTensor, given: Any) -> np.ndarray:
     if isinstance(given, np.ndarray):
         values = given
     else:
@@ -150,7 +150,7 @@ def _bytes_array(spec: Tensor, given: Any) -> np.ndarray:
     return values
 
 
-def _number_array(spec: Tensor, given: Any) -> np.ndarray:
+def _number_array(spec: ServedTensor, given: Any) -> np.ndarray:
     try:
         values = np.asarray(given)
     except (ValueError, TypeError, OverflowError):

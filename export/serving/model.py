@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from export.serving.inputs import Arrays, Prepared, Signature, Tensor
+from export.serving.inputs import Arrays, Prepared, ServedSignature, ServedTensor
 from export.serving.limits import MAX_PIXELS, Limits
 from export.serving.refusals import Reason, Refusal, invalid, told_by_tensorflow
 from tf_relight.errors import RelightError, suggest
@@ -33,13 +33,13 @@ class ServedModel:
 
     name: str
     version: int
-    signatures: dict[str, Signature]
+    signatures: dict[str, ServedSignature]
     signature_defs: dict[str, Any]
     limits: Limits
     _functions: dict[str, Any]
     _owner: Any  # holds the variables, and must live as long as the functions
 
-    def signature(self, name: str) -> Signature:
+    def signature(self, name: str) -> ServedSignature:
         """Return a signature; an empty name asks for the default one.
 
         Raises:
@@ -186,16 +186,16 @@ def _versions(folder: Path) -> list[int]:
     ]
 
 
-def _described(name: str, function: Any) -> Signature:
+def _described(name: str, function: Any) -> ServedSignature:
     inputs = tuple(_tensor(key, spec) for key, spec in sorted(function.structured_input_signature[1].items()))
     outputs = tuple(_tensor(key, spec) for key, spec in function.structured_outputs.items())
     batched = all(spec.shape[:1] == (None,) for spec in (*inputs, *outputs))
-    return Signature(name, inputs, outputs, batched)
+    return ServedSignature(name, inputs, outputs, batched)
 
 
-def _tensor(name: str, spec: Any) -> Tensor:
+def _tensor(name: str, spec: Any) -> ServedTensor:
     shape = () if spec.shape.rank is None else tuple(spec.shape.as_list())
-    return Tensor(name, shape, np.dtype(spec.dtype.as_numpy_dtype))
+    return ServedTensor(name, shape, np.dtype(spec.dtype.as_numpy_dtype))
 
 
 def _refusal(error: Exception) -> Exception:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from export.serving.inputs import Arrays, Signature
+from export.serving.inputs import Arrays, ServedSignature
 from export.serving.refusals import invalid
 from tf_relight.errors import RelightError
 from tf_relight.guarded.structured import parse_json
@@ -40,7 +40,7 @@ class Request:
     form: str
     values: Any
 
-    def inputs(self, signature: Signature) -> dict[str, Any]:
+    def inputs(self, signature: ServedSignature) -> dict[str, Any]:
         """Return name to nested lists of numbers or bytes.
 
         Raises:
@@ -52,7 +52,7 @@ class Request:
             name: _bytes_of(name, values) if name in strings else values for name, values in columns.items()
         }
 
-    def _columns(self, signature: Signature) -> dict[str, Any]:
+    def _columns(self, signature: ServedSignature) -> dict[str, Any]:
         if isinstance(self.values, dict) and not _is_base64(self.values):
             return self.values
         return {_only_input(signature): self.values}
@@ -96,7 +96,7 @@ def answer(form: str, outputs: Arrays) -> bytes:
     return _written({"predictions": rows})
 
 
-def _columns_of_rows(rows: Any, signature: Signature) -> dict[str, list[Any]]:
+def _columns_of_rows(rows: Any, signature: ServedSignature) -> dict[str, list[Any]]:
     if not isinstance(rows, list) or not rows:
         raise invalid("instances is not a list of at least one picture.")
     if not isinstance(rows[0], dict) or _is_base64(rows[0]):
@@ -107,7 +107,7 @@ def _columns_of_rows(rows: Any, signature: Signature) -> dict[str, list[Any]]:
     return {name: [row[name] for row in rows] for name in names}
 
 
-def _only_input(signature: Signature) -> str:
+def _only_input(signature: ServedSignature) -> str:
     if len(signature.inputs) != 1:
         names = ", ".join(spec.name for spec in signature.inputs)
         raise invalid(f"Signature {signature.name} takes several inputs. Name them: {names}.")

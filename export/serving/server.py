@@ -26,7 +26,7 @@ _log = logging.getLogger("export.serving")
 
 
 @dataclass(frozen=True)
-class Options:
+class ServerOptions:
     """How to serve.
 
     Attributes:
@@ -46,7 +46,7 @@ class Options:
     limits: Limits = field(default_factory=Limits)
 
 
-def serve(folder: Path | str, options: Options) -> None:
+def serve(folder: Path | str, options: ServerOptions) -> None:
     """Serve the models of a folder until SIGTERM or SIGINT, then finish what was accepted.
 
     Raises:
@@ -67,7 +67,7 @@ def serve(folder: Path | str, options: Options) -> None:
 
 async def run(
     folders: dict[str, Path],
-    options: Options,
+    options: ServerOptions,
     stopped: asyncio.Event,
     on_ready: Callable[[str, str], None] | None = None,
 ) -> bool:
@@ -147,7 +147,7 @@ def _on_signals() -> asyncio.Event:
     return stopped
 
 
-def _http_server(service: Any, options: Options) -> Any:
+def _http_server(service: Any, options: ServerOptions) -> Any:
     import uvicorn
 
     from export.serving.http_app import make_app

@@ -23,10 +23,9 @@ from export.litert.manifest import (
     Manifest,
     Quantisation,
     SignatureRecord,
-    Tensor,
-    WeightsRecord,
+    TensorRecord,
+    WeightsOrigin,
     read_manifest,
-    sha256_of,
     write_manifest,
 )
 from export.signatures import (
@@ -41,6 +40,7 @@ from export.signatures import (
 from tf_relight import __version__
 from tf_relight.errors import RelightError, suggest
 from tf_relight.files import cannot_write, replace_folder, scratch_folder
+from tf_relight.weights.fetch import sha256_of
 
 if TYPE_CHECKING:
     from export.int8.calibration import Calibration
@@ -56,7 +56,7 @@ def export_tflite(
     quantisations: Sequence[str] = QUANTISATIONS,
     sizes: Sequence[int] = SIZES,
     calibration: Calibration | None = None,
-    weights: WeightsRecord | None = None,
+    weights: WeightsOrigin | None = None,
     progress: bool = False,
 ) -> list[Path]:
     """Write `out`/<method>_<quantisation>.tflite and describe them in `out`/manifest.json.
@@ -84,7 +84,7 @@ def export_tflite(
     name, sizes = loaded.method.name, tuple(sizes)
     check_sizes(name, loaded.method.info, sizes)
     wanted = quantisations_from(quantisations)
-    weights = weights or WeightsRecord(name="made in memory", sha256=None, licence="not recorded")
+    weights = weights or WeightsOrigin(name="made in memory", sha256=None, licence="not recorded")
     with _staged(Path(out)) as (folder, finish), tempfile.TemporaryDirectory(prefix="export-") as work:
         before = read_manifest(out, check_files=False).files if (Path(out) / NAME).exists() else ()
         writer = _Writer(loaded, sizes, calibration, weights, Path(work))
@@ -151,7 +151,7 @@ class _Writer:
         loaded: LoadedModel,
         sizes: tuple[int, ...],
         calibration: Calibration | None,
-        weights: WeightsRecord,
+        weights: WeightsOrigin,
         work: Path,
     ) -> None:
         self._loaded, self._sizes, self._work = loaded, sizes, work
@@ -307,9 +307,9 @@ def _positional(function: Callable[..., Any], inputs: Sequence[TensorSpec]) -> C
     return lambda *tensors: function(**dict(zip(names, tensors, strict=True)))
 
 
-def _tensors(specs: Sequence[TensorSpec]) -> tuple[Tensor, ...]:
+def _tensors(specs: Sequence[TensorSpec]) -> tuple[TensorRecord, ...]:
     return tuple(
-        Tensor(
+        TensorRecord(
             name=spec.name,
             shape=tuple(side for side in spec.shape if side is not None),
             dtype=spec.dtype,

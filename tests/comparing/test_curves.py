@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_relight.comparing.curves import COLOURS, Curve, curve_of, draw_curves
+from tf_relight.comparing.curves import COLOURS, ScoreCurve, curve_of, draw_curves
 from tf_relight.errors import RelightError
 
 TEXT = """step,stage,learning_rate,loss,validation_psnr,validation_input_psnr,images_per_second
@@ -20,13 +20,13 @@ TEXT = """step,stage,learning_rate,loss,validation_psnr,validation_input_psnr,im
 def test_validations_are_read_stage_by_stage(tmp_path):
     path = tmp_path / "curve.csv"
     path.write_text(TEXT)
-    assert curve_of("A", path) == Curve("A", (((10, 14.5),), ((20, 13.25), (30, 18.0))))
+    assert curve_of("A", path) == ScoreCurve("A", (((10, 14.5),), ((20, 13.25), (30, 18.0))))
 
 
 def test_scores_that_are_not_finite_are_no_points(tmp_path):
     path = tmp_path / "curve.csv"
     path.write_text(TEXT.replace("14.5", "inf").replace("13.25", "nan"))
-    assert curve_of("A", path) == Curve("A", (((30, 18.0),),))
+    assert curve_of("A", path) == ScoreCurve("A", (((30, 18.0),),))
 
 
 @pytest.mark.parametrize("text", ["", "step,loss\n1,2\n", TEXT.replace("13.25", "good"), "\0"])
@@ -44,8 +44,8 @@ def colour_at(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
 
 def test_higher_is_better_and_later_is_further_right(tmp_path):
     curves = [
-        Curve("low", (((10, 12.0), (20, 13.0)),)),
-        Curve("high, in two stages", (((10, 17.0),), ((20, 18.5),))),
+        ScoreCurve("low", (((10, 12.0), (20, 13.0)),)),
+        ScoreCurve("high, in two stages", (((10, 17.0),), ((20, 18.5),))),
     ]
     picture = np.asarray(Image.open(draw_curves(curves, tmp_path / "c.png", "Title")))
     low, high = (colour_at(picture, colour) for colour in COLOURS[:2])
@@ -58,7 +58,7 @@ def test_higher_is_better_and_later_is_further_right(tmp_path):
 
 
 def test_more_rows_than_colours_and_a_wrong_name(tmp_path):
-    curves = [Curve(str(number), (((1, 10.0 + number),),)) for number in range(len(COLOURS) + 2)]
+    curves = [ScoreCurve(str(number), (((1, 10.0 + number),),)) for number in range(len(COLOURS) + 2)]
     assert draw_curves(curves, tmp_path / "c.jpg").is_file()
     with pytest.raises(RelightError, match="change the ending"):
         draw_curves(curves, tmp_path / "c.gif")

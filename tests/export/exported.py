@@ -9,10 +9,11 @@ from pathlib import Path
 
 import keras
 
-from export.litert.manifest import FileRecord, WeightsRecord, sha256_of
+from export.litert.manifest import FileRecord, WeightsOrigin
 from export.tflite.write import export_tflite
 from tf_relight import methods
 from tf_relight.methods.trained import load_model, save_weights
+from tf_relight.weights.fetch import sha256_of
 
 SIZES = {"dmshn": (32,), "dpr512": (32, 48)}
 CONFIGS = {"dmshn": {"width": 4}, "dpr512": {"width": 4}}
@@ -26,8 +27,8 @@ def small_weights(method: str, path: Path, seed: int = 0) -> Path:
     return save_weights(chosen.build_model(config), path, method=method, config=config, size=32)
 
 
-def weights_record(path: Path) -> WeightsRecord:
-    return WeightsRecord(name=str(path), sha256=sha256_of(path), licence="made for a test")
+def weights_record(path: Path) -> WeightsOrigin:
+    return WeightsOrigin(name=str(path), sha256=sha256_of(path), licence="made for a test")
 
 
 @functools.cache

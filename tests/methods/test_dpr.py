@@ -45,12 +45,12 @@ def test_what_forward_returns(name, shrunk, height, width):
 
 
 def test_the_target_light_enters_through_the_bottleneck_only(model):
-    luminance = pictures(1, 64, 64, 1)
-    first, second = (model.forward(luminance, light[None]) for light in lights(2))
+    lightness = pictures(1, 64, 64, 1)
+    first, second = (model.forward(lightness, light[None]) for light in lights(2))
     np.testing.assert_array_equal(first["light"], second["light"])
     np.testing.assert_array_equal(first["features"], second["features"])
     assert np.abs(np.array(first["output"]) - np.array(second["output"])).max() > 1e-3
-    tensors = model.features(luminance, lights(1))
+    tensors = model.features(lightness, lights(1))
     before, after = np.array(tensors["bottleneck"]), np.array(tensors["relit_bottleneck"])
     np.testing.assert_array_equal(before[..., LIGHT_CHANNELS:], after[..., LIGHT_CHANNELS:])
     assert np.ptp(after[..., :LIGHT_CHANNELS], axis=(1, 2)).max() == 0, "the same light everywhere"
@@ -58,14 +58,14 @@ def test_the_target_light_enters_through_the_bottleneck_only(model):
 
 def test_skips_are_switched_on_from_the_innermost_outwards(model):
     """With `skip_count` n, levels 3 down to 4 - n go without: what their `upper` holds does not matter."""
-    luminance, light = pictures(1, 64, 64, 1), lights(1)
+    lightness, light = pictures(1, 64, 64, 1), lights(1)
     for skip_count in range(5):
         model.set_switches(skip_count=skip_count)
-        before = np.array(model.forward(luminance, light)["output"])
+        before = np.array(model.forward(lightness, light)["output"])
         for number, upper in enumerate(model.hourglass.uppers):
             kernel = upper.conv1.kernel.numpy()
             upper.conv1.kernel.assign(np.roll(kernel, 1, axis=0))
-            changed = np.abs(np.array(model.forward(luminance, light)["output"]) - before).max()
+            changed = np.abs(np.array(model.forward(lightness, light)["output"]) - before).max()
             upper.conv1.kernel.assign(kernel)
             assert (changed > 0) == (number >= skip_count)
 
@@ -138,11 +138,11 @@ def test_the_second_pass_counts_in_the_running_statistics():
 @pytest.mark.parametrize("name", ["dpr512", "dpr1024"])
 def test_odd_size_equals_the_mirrored_picture_cropped(name):
     model = network(name)
-    luminance = pictures(1, 40, 58, 1)
+    lightness = pictures(1, 40, 58, 1)
     rows, columns = ((-40) % (32 if name == "dpr1024" else 16), 6)
-    padded = np.pad(luminance, ((0, 0), (0, rows), (0, columns), (0, 0)), mode="reflect")
+    padded = np.pad(lightness, ((0, 0), (0, rows), (0, columns), (0, 0)), mode="reflect")
     whole = np.array(model.forward(padded, lights(1))["output"])
-    np.testing.assert_array_equal(model.forward(luminance, lights(1))["output"], whole[:, :40, :58])
+    np.testing.assert_array_equal(model.forward(lightness, lights(1))["output"], whole[:, :40, :58])
 
 
 @pytest.mark.parametrize("name", ["dpr512", "dpr1024"])
@@ -153,9 +153,9 @@ def test_unknown_sizes_trace(name):
     signature = [tf.TensorSpec((None, None, None, 1)), tf.TensorSpec((None, 9))]
     traced = tf.function(lambda *given: model.forward(*given)["output"], input_signature=signature)
     for height, width in ((32, 64), (33, 17)):
-        luminance = pictures(2, height, width, 1)
-        expected = np.array(model.forward(luminance, lights(2))["output"])
-        np.testing.assert_allclose(traced(luminance, lights(2)).numpy(), expected, atol=1e-5)
+        lightness = pictures(2, height, width, 1)
+        expected = np.array(model.forward(lightness, lights(2))["output"])
+        np.testing.assert_allclose(traced(lightness, lights(2)).numpy(), expected, atol=1e-5)
 
 
 def test_both_sizes_have_the_same_tensors():
@@ -172,11 +172,11 @@ def test_both_sizes_have_the_same_tensors():
 def test_bfloat16_computes_in_half_and_answers_in_full_precision():
     import keras
 
-    luminance, light = pictures(1, 64, 64, 1), lights(1)
-    full = network().forward(luminance, light)
+    lightness, light = pictures(1, 64, 64, 1), lights(1)
+    full = network().forward(lightness, light)
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        half = network().forward(luminance, light)
+        half = network().forward(lightness, light)
     finally:
         keras.config.set_dtype_policy("float32")
     for name, value in half.items():
@@ -206,7 +206,7 @@ def test_relit_pictures_keep_their_colour(model):
     np.testing.assert_allclose(after[..., 0] / 100, expected, atol=1e-4)
 
 
-def test_estimated_light_is_that_of_the_luminance(model):
+def test_estimated_light_is_that_of_the_lightness(model):
     from tf_relight.photo.colour import rgb_to_lab
 
     image = pictures(64, 48, 3)

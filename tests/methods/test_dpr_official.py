@@ -66,9 +66,9 @@ def check(golden_name: str, what: str, ours, theirs, bound: float) -> None:
     assert difference <= bound, what
 
 
-def check_features(model, name: str, gold, prefix: str, luminance, light) -> None:
+def check_features(model, name: str, gold, prefix: str, lightness, light) -> None:
     """Compare every feature of a golden file, and that none was forgotten."""
-    features = model.features(luminance, light)
+    features = model.features(lightness, light)
     left = {key for key in gold if key.startswith(prefix) and gold[key].ndim == 3 and key != "outputL"}
     for ours, theirs in NAMES.items():
         if prefix + theirs not in gold:
@@ -84,15 +84,15 @@ def check_features(model, name: str, gold, prefix: str, luminance, light) -> Non
 @pytest.mark.parametrize("size,name", [(512, "dpr512_small128"), (1024, "dpr1024_small256")])
 def test_small_goldens(folder, networks, size, name):
     gold, model = golden(folder, name), networks[size]
-    luminance = gold["inputL"][None, ..., None]
+    lightness = gold["inputL"][None, ..., None]
     for number, light in enumerate(gold["sh"]):
-        found = model.forward(luminance, light[None])
+        found = model.forward(lightness, light[None])
         check(name, f"output, light {number}", found["output"][0, ..., 0], gold["outputL"][number], OUTPUT)
         check(name, f"source light {number}", found["light"][0], gold["pred_sh"], OUTPUT)
-    check_features(model, name, gold, "l0_", luminance, gold["sh"][:1])
+    check_features(model, name, gold, "l0_", lightness, gold["sh"][:1])
     before_relu = gold.get("l0_pre_bn_out_before_relu")
     if before_relu is not None:
-        pre = model.features(luminance, gold["sh"][:1])["pre"][0]
+        pre = model.features(lightness, gold["sh"][:1])["pre"][0]
         check(name, "pre", pre, np.maximum(before_relu, 0).transpose(1, 2, 0), FEATURES)
     face = gold["l0_bottleneck_in"][27:].transpose(1, 2, 0)
     check(name, "face feature", found["features"][0], face, FEATURES)
@@ -116,12 +116,12 @@ def test_skip_count_goldens(folder, networks, size, name):
 def test_full_size_goldens(folder, networks, size):
     name = f"dpr{size}_full_light0"
     gold, model = golden(folder, name), networks[size]
-    luminance = (gold["inputL_uint8"].astype(np.float32) / 255)[None, ..., None]
-    found = model.forward(luminance, gold["sh"][None])
+    lightness = (gold["inputL_uint8"].astype(np.float32) / 255)[None, ..., None]
+    found = model.forward(lightness, gold["sh"][None])
     check(name, "output", found["output"][0, ..., 0], gold["outputL"], OUTPUT)
     check(name, "source light", found["light"][0], gold["pred_sh"], OUTPUT)
-    check_features(model, name, gold, "", luminance, gold["sh"][None])
-    given = {"image": luminance[0], "light": gold["sh"][:, None]}
+    check_features(model, name, gold, "", lightness, gold["sh"][None])
+    given = {"image": lightness[0], "light": gold["sh"][:, None]}
     traced = methods.get(f"dpr{size}").predict(model, **given)
     check(name, "output, traced", traced["relit"][..., 0], gold["outputL"], OUTPUT)
 

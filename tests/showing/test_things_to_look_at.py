@@ -19,7 +19,7 @@ from tf_relight.films import face_tracks, video
 from tf_relight.photo.faces import Face
 from tf_relight.relighting import portraits
 from tf_relight.showing import before_after, contact_sheet, turntable
-from tf_relight.showing.before_after import After, Comparison, write_page
+from tf_relight.showing.before_after import After, BeforeAfter, write_page
 
 
 @pytest.fixture(autouse=True)
@@ -205,7 +205,9 @@ def test_strange_names_stay_text(tmp_path):
     pixels = np.zeros((8, 8, 3), np.uint8)
     name = '"><script>alert(1)</script>$title {&amp;}'
     out = write_page(
-        [Comparison(name, pixels, [After(name, pixels), After("b", pixels)])], tmp_path / "p.html", title="$x"
+        [BeforeAfter(name, pixels, [After(name, pixels), After("b", pixels)])],
+        tmp_path / "p.html",
+        title="$x",
     )
     page = Page(out.read_text(encoding="utf-8"))
     assert len(page.all("script")) == 1 and name in page.words

@@ -33,14 +33,14 @@ COLOURS: tuple[Colour, ...] = (
 
 
 @dataclass(frozen=True)
-class Curve:
+class ScoreCurve:
     """The validations of one training: (step, PSNR in dB) of each of its stages, in order."""
 
     name: str
     stages: tuple[tuple[tuple[int, float], ...], ...]
 
 
-def curve_of(name: str, path: Path) -> Curve | None:
+def curve_of(name: str, path: Path) -> ScoreCurve | None:
     """Return what a run's curve.csv says, or None if there is no file or no validation in it."""
     from tf_relight.training.summaries import read_curve
 
@@ -53,10 +53,10 @@ def curve_of(name: str, path: Path) -> Curve | None:
                 stages.setdefault(line["stage"], []).append((int(line["step"]), psnr))
     except (OSError, RelightError, ValueError):
         return None  # made elsewhere, or cut off
-    return Curve(name, tuple(tuple(points) for points in stages.values())) if stages else None
+    return ScoreCurve(name, tuple(tuple(points) for points in stages.values())) if stages else None
 
 
-def draw_curves(curves: Sequence[Curve], path: Path | str, title: str = "") -> Path:
+def draw_curves(curves: Sequence[ScoreCurve], path: Path | str, title: str = "") -> Path:
     """Draw the PSNR of validation pictures over the steps, each stage as a line of its own.
 
     A stage with targets of its own, such as DRN's reconversion, is scored on these.

@@ -55,6 +55,18 @@ class Light:
 
     Attributes:
         coefficients: (9, 3) float64, red, green and blue, frame "dpr" of `spherical_harmonics`; read-only.
+
+    Example:
+        >>> warm = Light.from_direction(azimuth=-60, elevation=30, temperature=3500)
+        >>> [round(angle) for angle in warm.angles]
+        [-60, 30]
+        >>> red, green, blue = warm.coefficients[0]
+        >>> bool(red > green > blue)
+        True
+        >>> [round(angle) for angle in warm.mirror().angles]
+        [60, 30]
+        >>> warm.sphere(64).shape
+        (64, 64, 3)
     """
 
     coefficients: np.ndarray
@@ -136,7 +148,7 @@ class Light:
 
     @classmethod
     def from_preset(cls, name: str) -> Light:
-        """Return a light by a photographer's word; `light_presets.PRESETS` lists them.
+        """Return a light by a photographer's word; `presets.PRESETS` lists them.
 
         Raises:
             RelightError: an unknown name.

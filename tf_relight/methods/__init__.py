@@ -1,7 +1,7 @@
 """The table of methods and how to get one.
 
-Adding a method: write `methods/<family>/__init__.py` and `networks.py` against `contract.py`, then add a line
-to METHODS. The contract test, the command line, the trainer and the README's zoo read this table.
+Adding a method: write `methods/<family>/__init__.py` and `networks.py` against the room `contract`, then add
+a line to METHODS. The contract test, the command line, the trainer and the README's zoo read this table.
 """
 
 from __future__ import annotations

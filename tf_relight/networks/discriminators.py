@@ -93,7 +93,7 @@ class PatchGAN(keras.Model):
         padding: int = 1,
         **kwargs: Any,
     ):
-        """`channels` of the picture with its condition; the rest as in `contract.Discriminator`."""
+        """`channels` of the picture with its condition; the rest as in `stage.Discriminator`."""
         super().__init__(**kwargs)
         self.channels = channels
         self.filters = [min(2**i, 8) * width for i in range(layers + 1)]

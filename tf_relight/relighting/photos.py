@@ -94,6 +94,17 @@ def relight_photos(
     Raises:
         RelightError: a mistake that concerns every photo (arguments, weights, output folder), or the only
             photo failed.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (48, 32), (90, 120, 150)).save(f"{folder}/photo.png")
+        ...     report = relight_photos([folder], f"{folder}/relit", method="dmshn", progress=False)
+        ...     [path.name for path in report.written]
+        ['photo.png']
+        >>> report.failures
+        []
     """
     wanted = RelightOptions(**options)
     check_light(method, wanted, light_from)

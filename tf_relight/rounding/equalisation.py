@@ -16,12 +16,10 @@ from typing import Any
 import numpy as np
 
 from tf_relight.rounding.quantization import Conv2D, Conv2DTranspose, Range, Sum
-from tf_relight.rounding.ranges import Extremes
+from tf_relight.rounding.ranges import Extremes, even_scales
 
 STRENGTH = 0.5
 """0 leaves all as it is, 1 makes all ranges of a tensor equal; `export.int8.quantize` says what was tried."""
-_LEAST = 1 / 32
-"""Channels are raised at most by 32 to the power of the strength."""
 
 
 def equalise(model: Any, extremes: Mapping[Range, Extremes]) -> dict[Range, Extremes]:
@@ -45,7 +43,7 @@ def equalise(model: Any, extremes: Mapping[Range, Extremes]) -> dict[Range, Extr
         group = groups.of(tensor)
         largest[group] = np.maximum(largest.get(group, 0.0), each.largest)
     scales = {
-        group: np.maximum(each / each.max(), _LEAST) ** STRENGTH
+        group: even_scales(each, STRENGTH)
         for group, each in largest.items()
         if group not in groups.fixed and each.max() > 0
     }

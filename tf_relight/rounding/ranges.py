@@ -40,6 +40,24 @@ class Extremes:
         return self if scale is None else Extremes(self.low / scale, self.high / scale)
 
 
+LEAST_SCALE = 1 / 32
+"""Channels are raised at most by 32 to the power of the strength, for the weights that read them shrink."""
+
+
+def even_scales(largest: np.ndarray, strength: float) -> np.ndarray:
+    """Return what the channels of tensors are divided by to make their ranges alike, (C,) float32.
+
+    Args:
+        largest: absolute value of each channel, (C,); not all are 0.
+        strength: 0 leaves all as it is, 1 makes all ranges equal.
+
+    Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019,
+    section 4.1. Differs: the ranges are measured, and for whole groups of tensors joined by sums.
+    """
+    shares = np.maximum(largest / largest.max(), LEAST_SCALE).astype(np.float32)
+    return shares ** np.float32(strength)
+
+
 @dataclass
 class Histogram:
     """How often values fall into equal bins from `low` to `high`."""

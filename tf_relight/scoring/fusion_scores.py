@@ -94,7 +94,7 @@ def compare_fused(root: Path | str, jobs: Sequence[FusionJob], progress: bool = 
     return scores
 
 
-def mean_scores(scores: Sequence[FusionScore]) -> list[list[str]]:
+def fusion_table(scores: Sequence[FusionScore]) -> list[list[str]]:
     """Return a table of the means over scenes: a head, then a row for each of `SIDES`."""
     rows = [["picture", "PSNR", "PSNR, gains matched"]]
     for side in SIDES:

@@ -52,7 +52,7 @@ class After:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class BeforeAfter:
     """One photo, (H, W, 3) uint8 sRGB, with its relit versions of the same size."""
 
     name: str
@@ -106,7 +106,7 @@ def before_after_page(
     wanted: list[NamedLight | None] = [*lights] if takes_light else [None]
     if not wanted:
         raise RelightError("Name at least one light, for example --lights left,right,rembrandt.")
-    comparisons: list[Comparison] = []
+    comparisons: list[BeforeAfter] = []
     notes: list[str] = [found.note] if found.note else []
     failures: list[str] = []
     if lights and not takes_light:
@@ -133,7 +133,7 @@ def _compared(
     wanted: Sequence[NamedLight | None],
     options: RelightOptions,
     side: int,
-) -> tuple[Comparison, list[str]]:
+) -> tuple[BeforeAfter, list[str]]:
     """Return a photo with its versions, and sentences for the user."""
     original = read_picture(source)
     picture, notes = on_white(at_most(original, side)), list(original.notes)
@@ -151,10 +151,10 @@ def _compared(
             notes += [f"{source.name}: {sentence}" for sentence in said]
         ball = coloured(light.light, options.temperature).sphere(BALL_SIDE)
         versions.append(After(light.name, to_u8(relight(light.light).stored), ball))
-    return Comparison(source.name, to_u8(picture.stored), versions), notes
+    return BeforeAfter(source.name, to_u8(picture.stored), versions), notes
 
 
-def write_page(comparisons: Sequence[Comparison], out: Path | str, *, title: str) -> Path:
+def write_page(comparisons: Sequence[BeforeAfter], out: Path | str, *, title: str) -> Path:
     """Write a page with a slider for each photo and a choice of its versions; all text is escaped.
 
     Raises:
@@ -184,7 +184,7 @@ def _check(out: Path | str, side: int) -> None:
         raise RelightError(f"A side of {side} pixels is outside {SMALLEST_SIDE}..{LARGEST_SIDE}.")
 
 
-def _section(index: int, comparison: Comparison) -> str:
+def _section(index: int, comparison: BeforeAfter) -> str:
     """Return the part of the page for one photo."""
     name, first = html.escape(shown(comparison.name)), comparison.after[0]
     height, width = comparison.before.shape[:2]
@@ -208,7 +208,7 @@ def _section(index: int, comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
-def _choice(index: int, number: int, comparison: Comparison, after: After) -> str:
+def _choice(index: int, number: int, comparison: BeforeAfter, after: After) -> str:
     """Return a button for one version; it carries the picture, but for the first, which is in the pair."""
     name, picture = html.escape(shown(after.name)), f"p{index}_{number}"
     ball = "" if after.ball is None else f'<img alt="" src="{_data("PNG", after.ball)}">'
@@ -220,7 +220,7 @@ def _choice(index: int, number: int, comparison: Comparison, after: After) -> st
     )
 
 
-def _alt(comparison: Comparison, after: After) -> str:
+def _alt(comparison: BeforeAfter, after: After) -> str:
     return html.escape(shown(f"{comparison.name}, after: {after.name}"))
 
 

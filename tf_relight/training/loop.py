@@ -80,7 +80,7 @@ class Trainer:
 
     Attributes:
         model: built inside `strategy.scope()`.
-        train_source, validation_source: samples as `data.source` describes; validation may be None.
+        train_source, validation_source: samples as `source.Source` describes; validation may be None.
         folder: the run's folder; gets `checkpoints/`, `tensorboard/` and `curve.csv`.
         resources: options of losses that need more than pictures, {loss: {option: value}}.
         fields: makes of a source's sample what the networks take, such as lights (9, C).

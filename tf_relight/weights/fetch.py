@@ -55,7 +55,7 @@ def fetch(name: str, *, progress: bool = True) -> Path:
 
     Raises:
         RelightError: no connection, another file than recorded, the cache folder cannot be written, or the
-            weights have to be imported (`official_weights.fetch_and_import` does both).
+            weights have to be imported (`official.fetch_and_import` does both).
     """
     record, path = record_of(name), path_of(name)
     if path.is_file() or record.shipped or record.imported:
@@ -90,7 +90,7 @@ def sha256_of(path: Path) -> str:
         status = path.stat()
         return _digest(path, status.st_size, status.st_mtime_ns)
     except OSError as error:
-        raise RelightError(f"Cannot read the weights {path}: {error.strerror or error}.") from error
+        raise RelightError(f"Cannot read {path}: {error.strerror or error}.") from error
 
 
 def _download(record: WeightsRecord, target: Path, progress: bool) -> str:

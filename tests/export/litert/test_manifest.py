@@ -7,7 +7,7 @@ import json
 import pytest
 
 from export.litert import manifest
-from export.litert.manifest import FileRecord, Manifest, WeightsRecord, read_manifest, write_manifest
+from export.litert.manifest import FileRecord, Manifest, WeightsOrigin, read_manifest, write_manifest
 from tf_relight.errors import RelightError
 
 
@@ -20,7 +20,7 @@ def record(name: str = "a_fp32.tflite", content: bytes = b"x", **changes) -> Fil
         "size_bytes": len(content),
         "method": "dmshn",
         "quantisation": "fp32",
-        "weights": WeightsRecord(name="w", licence="CC0"),
+        "weights": WeightsOrigin(name="w", licence="CC0"),
         "sizes": (32,),
         "signatures": {},
         "colour_space": "sRGB",

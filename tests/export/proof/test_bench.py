@@ -9,7 +9,7 @@ import pytest
 from export import timing
 from export.__main__ import main
 from export.proof import bench
-from export.proof.bench import BASE, Options, Timing, bench_folder, busy
+from export.proof.bench import BASE, BenchOptions, Timing, bench_folder, busy
 from export.proof.bench_sides import prepare_tflite
 from export.proof.gpu_gate import control_network
 from export.proof.reference import bench_inputs
@@ -35,7 +35,7 @@ def test_sides_take_turns_and_are_compared_round_by_round(
 
     monkeypatch.setattr(bench, "Child", Watched)
     side = (prepare_tflite, (str(path), "interpreter", 1, "relight", {"image": IMAGE}))
-    timings = bench._bench_setting({BASE: side, "again": side}, 16, 1, Options(rounds=3))
+    timings = bench._bench_setting({BASE: side, "again": side}, 16, 1, BenchOptions(rounds=3))
     first, second = dict.fromkeys(calls)
     assert calls == [first, second] + 3 * [first, second], "one warm-up each, then in turn"
     assert [each.side for each in timings] == [BASE, "again"]
@@ -77,17 +77,17 @@ def test_inputs_are_a_real_photo() -> None:
 def test_bad_input(tmp_path: Path) -> None:
     folder = exported_copy("dmshn", tmp_path)
     for options, words in [
-        (Options(), "has one of the sizes 256, 512, 1024: give --sizes from 32"),
-        (Options(rounds=0), "at least 1"),
-        (Options(threads=()), "at least 1"),
-        (Options(savedmodel=tmp_path), "is not a SavedModel"),
-        (Options(sizes=(32,), weights="nothing"), "Name its file with --weights"),
+        (BenchOptions(), "has one of the sizes 256, 512, 1024: give --sizes from 32"),
+        (BenchOptions(rounds=0), "at least 1"),
+        (BenchOptions(threads=()), "at least 1"),
+        (BenchOptions(savedmodel=tmp_path), "is not a SavedModel"),
+        (BenchOptions(sizes=(32,), weights="nothing"), "Name its file with --weights"),
     ]:
         with pytest.raises(RelightError, match=words):
             bench_folder(folder, options, progress=False)
     (folder / "dmshn_fp32.tflite").write_bytes(b"damaged")
     with pytest.raises(RelightError, match="is not the file that manifest.json describes"):
-        bench_folder(folder, Options(sizes=(32,)), progress=False)
+        bench_folder(folder, BenchOptions(sizes=(32,)), progress=False)
 
 
 @pytest.mark.slow

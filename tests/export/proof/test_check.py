@@ -14,12 +14,11 @@ from export.bounds import BOUNDS, TAIL_ROUNDED_ERROR, Bounds, bounds_of
 from export.litert.manifest import (
     FileRecord,
     Manifest,
-    WeightsRecord,
+    WeightsOrigin,
     read_manifest,
-    sha256_of,
     write_manifest,
 )
-from export.proof.check import Options, check_folder, store_scores
+from export.proof.check import CheckOptions, check_folder, store_scores
 from export.proof.check_table import markdown, rows
 from export.proof.file_check import FileCheck, GpuScore, RuntimeScore, TruthScore, misses
 from export.proof.gpu_gate import DRIVER_VARIABLE, why_skipped
@@ -31,9 +30,10 @@ from tests.export.int8.rounding import rounding_network
 from tf_relight import methods
 from tf_relight.errors import RelightError
 from tf_relight.methods.trained import load_model, save_weights
+from tf_relight.weights.fetch import sha256_of
 from tf_relight.weights.file import FOLLOWED_WEIGHTS
 
-QUICK = Options(truth=0, threads=1)
+QUICK = CheckOptions(truth=0, threads=1)
 
 # -- Bounds --------------------------------------------------------------------------------------------------
 
@@ -43,7 +43,7 @@ RECORD = FileRecord(
     size_bytes=30,
     method="dmshn",
     quantisation="fp32",
-    weights=WeightsRecord(name="w", sha256=None, licence=""),
+    weights=WeightsOrigin(name="w", sha256=None, licence=""),
     sizes=(64,),
     signatures={},
     colour_space="sRGB",
@@ -184,7 +184,7 @@ def test_a_folder_through_the_command(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_rounding_that_was_trained_is_judged_by_the_float_network(tmp_path: Path) -> None:
     loaded = rounding_network()
-    record = WeightsRecord(name=str(tmp_path / "w.safetensors"), sha256=None, licence="made for a test")
+    record = WeightsOrigin(name=str(tmp_path / "w.safetensors"), sha256=None, licence="made for a test")
     save_weights(loaded.model, record.name, method="dmshn", config=loaded.config, size=32)
     folder = tmp_path / "out"
     export_tflite(loaded, folder, quantisations=("fp32", "static_int8"), sizes=(32,), weights=record)
@@ -219,7 +219,7 @@ def test_rounding_is_judged_by_the_float_network_that_its_training_followed(tmp_
     follows = {"follows": sha256_of(beside)}
     save_weights(loaded.model, path, method="dmshn", config=loaded.config, size=32, **follows)
     made = load_model(path)
-    record = WeightsRecord(name=str(path), sha256=None, licence="made for a test")
+    record = WeightsOrigin(name=str(path), sha256=None, licence="made for a test")
     folder = tmp_path / "out"
     export_tflite(made, folder, quantisations=("static_int8",), sizes=(32,), weights=record)
     (int8,) = check_folder(folder, QUICK, progress=False)
@@ -285,7 +285,7 @@ def test_a_bad_file_fails_its_own_row_only(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_portraits(tmp_path: Path) -> None:
     folder = exported_copy("dpr512", tmp_path)
-    float32, int8 = check_folder(folder, Options(truth=2, threads=1), progress=False)
+    float32, int8 = check_folder(folder, CheckOptions(truth=2, threads=1), progress=False)
     assert float32.good, float32.complaints
     light_error = float32.runtimes["interpreter"].light_error
     assert light_error is not None and 0 < light_error < 1e-4

@@ -15,7 +15,7 @@ from export.litert.inspection import graphs
 from export.litert.runtimes import import_litert
 from export.litert.single_operation import operations_alone
 from export.proof import profile
-from export.proof.profile import Part, Profile, profile_tflite
+from export.proof.profile import Profile, TimedPart, profile_tflite
 from tests.export.exported import exported_copy
 from tf_relight.errors import RelightError
 
@@ -87,14 +87,14 @@ def test_the_command_profiles_a_file_and_appends_a_row(
 
 
 def test_kinds_are_joined_and_the_longest_comes_first() -> None:
-    parts = (Part("A", "x", 2, 0.1), Part("B", "x", 1, 0.3), Part("A", "y", 1, 0.4))
+    parts = (TimedPart("A", "x", 2, 0.1), TimedPart("B", "x", 1, 0.3), TimedPart("A", "y", 1, 0.4))
     found = Profile("file", 32, 1, 0.7, parts)
     assert [(each.kind, each.count, each.seconds) for each in found.kinds] == [("A", 3, 0.5), ("B", 1, 0.3)]
     assert found.total == pytest.approx(0.8)
 
 
 def test_a_long_table_ends_with_the_others() -> None:
-    parts = tuple(Part(f"kind{number}", "", 2, 0.001 * (20 - number)) for number in range(15))
+    parts = tuple(TimedPart(f"kind{number}", "", 2, 0.001 * (20 - number)) for number in range(15))
     (table,) = profile.tables(Profile("folder", 32, 1, 0.2, parts))
     names, numbers, times = (list(column.cells) for column in table.columns[:3])
     assert names == [*(f"kind{number}" for number in range(12)), "others"]

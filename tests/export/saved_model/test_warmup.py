@@ -73,7 +73,7 @@ def test_pictures_keep_to_the_limit(max_pixels):
 
 
 def test_unknown_signature(folder):
-    request = warmup.Request("relight_gif", {})
+    request = warmup.WarmupRequest("relight_gif", {})
     with pytest.raises(RelightError, match="no signature 'relight_gif'. It has relight"):
         warmup.replay(tf.saved_model.load(str(folder)), [request])
 

@@ -33,7 +33,7 @@ class Running:
 def running(folder, **options):
     """Yield a server on free ports; afterwards it must have ended in order."""
     from export.serving.model import find_models
-    from export.serving.server import Options, run
+    from export.serving.server import ServerOptions, run
 
     ready = threading.Event()
     shared = {}
@@ -45,7 +45,9 @@ def running(folder, **options):
             shared["server"] = Running(http, grpc)
             ready.set()
 
-        await run(find_models(folder), Options(http_port=0, grpc_port=0, **options), shared["stop"], started)
+        await run(
+            find_models(folder), ServerOptions(http_port=0, grpc_port=0, **options), shared["stop"], started
+        )
 
     def thread_main():
         try:

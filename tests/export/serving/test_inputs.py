@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export.serving.inputs import Signature, Tensor, prepare
+from export.serving.inputs import ServedSignature, ServedTensor, prepare
 from export.serving.limits import Limits
 from export.serving.refusals import Refusal
 
 FLOAT, INT, STRINGS = np.dtype(np.float32), np.dtype(np.int32), np.dtype(object)
-PIXELS = Signature("pixels", (Tensor("image", (None, None, None, 3), FLOAT),), (), batched=True)
-OTHER = Signature("other", PIXELS.inputs, (), batched=True)
-NUMBERS = Signature("numbers", (Tensor("count", (None,), INT),), (), batched=True)
-WORDS = Signature("words", (Tensor("word", (None,), STRINGS),), (), batched=True)
-SINGLE = Signature("single", (Tensor("x", (), FLOAT),), (), batched=False)
+PIXELS = ServedSignature("pixels", (ServedTensor("image", (None, None, None, 3), FLOAT),), (), batched=True)
+OTHER = ServedSignature("other", PIXELS.inputs, (), batched=True)
+NUMBERS = ServedSignature("numbers", (ServedTensor("count", (None,), INT),), (), batched=True)
+WORDS = ServedSignature("words", (ServedTensor("word", (None,), STRINGS),), (), batched=True)
+SINGLE = ServedSignature("single", (ServedTensor("x", (), FLOAT),), (), batched=False)
 LIMITS = Limits()
 
 

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tf_relight.errors import RelightError
+from tf_relight.light.lamps import LUMINANCE
 from tf_relight.light.spherical_harmonics import basis, shading, smallest_shading
 from tf_relight.rendering.heads.head import PARTS, Head, head_light
-from tf_relight.rendering.heads.lights import DIRECTEDNESS, FIRST_COEFFICIENT, LUMINANCE, sample_light
+from tf_relight.rendering.heads.lights import DIRECTEDNESS, FIRST_COEFFICIENT, sample_light
 from tf_relight.rendering.heads.maps import HeadMaps, quadratic_form, to_dpr
 from tf_relight.rendering.heads.surfaces import PortraitCamera, Surface, render_surfaces
 

@@ -291,7 +291,7 @@ def fuse_scenes(*, root: str, weights: str, size: int | None, track: str, worker
     """Fuse the scenes of a folder; those that could not be fused are listed at the end."""
     from tf_relight.cli.commands.printing import print_aligned
     from tf_relight.data.vidit.exposure_fusion import fuse_folder, parse_weights
-    from tf_relight.scoring.fusion_scores import compare_fused, mean_scores
+    from tf_relight.scoring.fusion_scores import compare_fused, fusion_table
 
     result = fuse_folder(root, weights=parse_weights(weights), size=size, track=track, workers=workers)
     say(
@@ -301,7 +301,7 @@ def fuse_scenes(*, root: str, weights: str, size: int | None, track: str, worker
     if compare and result.scenes:
         scores = compare_fused(root, result.scenes)
         say(f"Against the renderer's shadow-free picture, mean of {len(result.scenes)} scenes in dB:")
-        print_aligned(mean_scores(scores))
+        print_aligned(fusion_table(scores))
     return report_failures(result.failures)
 
 

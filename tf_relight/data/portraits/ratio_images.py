@@ -183,7 +183,7 @@ def random_lights(rng: np.random.Generator, count: int, lights: np.ndarray | Non
     Args:
         rng: where the numbers come from.
         count: how many.
-        lights: (N, 9) the collection, frame "dpr"; None draws lamps, see `head_lights.sample_light`.
+        lights: (N, 9) the collection, frame "dpr"; None draws lamps, see `lights.sample_light`.
 
     Returns:
         (count, 9) float64 with the first coefficient in 0.7..0.9.

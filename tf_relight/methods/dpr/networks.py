@@ -207,8 +207,8 @@ class Hourglass(keras.layers.Layer):
 class DPR(RelightModel):
     """Portrait relighting under nine spherical harmonics, 684,592 trainable parameters at width 16.
 
-    Takes {"luminance": (B, H, W, 1) L of Lab 0..1, "light": (B, 9) frame "dpr"} of any height and width and
-    returns the relit luminance (B, H, W, 1) 0..1 float32.
+    Takes {"lightness": (B, H, W, 1) L of Lab 0..1, "light": (B, 9) frame "dpr"} of any height and width and
+    returns the relit lightness (B, H, W, 1) 0..1 float32.
 
     Source: paper, section 4, and the release's networks for 512 and 1024 pixels.
     Differs: sizes that do not divide are padded by mirroring and cropped; the release needs multiples.
@@ -235,11 +235,11 @@ class DPR(RelightModel):
             part.build((None, None, None, self.width))
 
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
-        """{"luminance": (B, H, W, 1), "light": (B, 9)} -> relit luminance (B, H, W, 1)."""
-        return self.forward(inputs["luminance"], inputs["light"], training=training)["output"]
+        """{"lightness": (B, H, W, 1), "light": (B, 9)} -> relit lightness (B, H, W, 1)."""
+        return self.forward(inputs["lightness"], inputs["light"], training=training)["output"]
 
     def forward(
-        self, luminance: Any, light: Any, training: bool | None = None, own: Any = None
+        self, lightness: Any, light: Any, training: bool | None = None, own: Any = None
     ) -> dict[str, Any]:
         """Return what training needs beside the picture.
 
@@ -247,22 +247,22 @@ class DPR(RelightModel):
             own: (B,) bool, pictures to relight with the light that is read from them; None is none.
 
         Returns:
-            "output" (B, H, W, 1) relit luminance 0..1; "light" (B, 9) estimate of the source light;
+            "output" (B, H, W, 1) relit lightness 0..1; "light" (B, 9) estimate of the source light;
             "features" (B, h, w, 8 width) the face part of the bottleneck, at 1/16 (1024 network: 1/32).
         """
-        tensors = self.features(luminance, light, training=training, own=own)
+        tensors = self.features(lightness, light, training=training, own=own)
         output = ops.sigmoid(ops.cast(tensors["logits"], "float32"))
         return {
-            "output": crop_like(output, luminance),
+            "output": crop_like(output, lightness),
             "light": ops.cast(tensors["light"], "float32"),
             "features": _face(tensors["bottleneck"]),
         }
 
     def features(
-        self, luminance: Any, light: Any, training: bool | None = None, own: Any = None
+        self, lightness: Any, light: Any, training: bool | None = None, own: Any = None
     ) -> dict[str, Any]:
         """Return every tensor of the hourglass by name, "pre" before it and "logits" behind it, padded."""
-        pre = self._first(luminance, training)
+        pre = self._first(lightness, training)
         inner = self.down(pre) if self.size == 1024 else pre
         tensors = self.hourglass(inner, light, skip_count=self.skip_count, training=training, own=own)
         y = self.up(tensors["output"]) if self.size == 1024 else tensors["output"]
@@ -270,9 +270,9 @@ class DPR(RelightModel):
             y = tail(y, training=training)
         return {**tensors, "pre": pre, "logits": self.out(y)}
 
-    def face_features(self, luminance: Any, training: bool | None = None) -> Any:
+    def face_features(self, lightness: Any, training: bool | None = None) -> Any:
         """Return "features" of `forward` alone; they do not depend on the target light."""
-        x = self._first(luminance, training)
+        x = self._first(lightness, training)
         if self.size == 1024:
             x = self.down(x)
         return _face(self.hourglass.encode(x, training)[1][-1])
@@ -330,8 +330,8 @@ class DPR(RelightModel):
         own = {"size": self.size, "width": self.width, "skip_count": self.skip_count}
         return {**super().get_config(), **own}
 
-    def _first(self, luminance: Any, training: bool | None) -> Any:
-        return self.pre(pad_to_multiple(luminance, 32 if self.size == 1024 else 16), training=training)
+    def _first(self, lightness: Any, training: bool | None) -> Any:
+        return self.pre(pad_to_multiple(lightness, 32 if self.size == 1024 else 16), training=training)
 
 
 def _face(bottleneck: Any) -> Any:

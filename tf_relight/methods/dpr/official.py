@@ -136,7 +136,7 @@ _FEATURES = {1024: (0.02740753, 0.12758137)}
 
 
 def probe() -> np.ndarray:
-    """Return the luminance (1, 64, 64, 1) 0..1 that the stored answers are for."""
+    """Return the lightness (1, 64, 64, 1) 0..1 that the stored answers are for."""
     i, j = np.mgrid[:64, :64]
     return ((7 * i + 13 * j) % 256 / 255.0).astype(np.float32)[None, ..., None]
 

@@ -19,7 +19,7 @@ __all__ = ["MODES", "VARIANTS", "Config", "Mode", "Recipe", "stages", "weight_ma
 
 Mode = Literal["plain", "polyphase4", "released"]
 MODES: tuple[Mode, ...] = ("plain", "polyphase4", "released")
-"""How a picture goes through the network; see `networks.relight`."""
+"""How a picture goes through the network; see `networks.predict`."""
 
 _VALIDATION = "VIDIT validation, 45 scenes"
 _TABLE = "DRN, table 1"

@@ -6,12 +6,12 @@ from functools import cache
 
 import numpy as np
 
+from tf_relight.light.lamps import LUMINANCE
 from tf_relight.light.spherical_harmonics import basis
 
 FIRST_COEFFICIENT = (0.7, 0.9)  # of DPR's training lights
 DIRECTEDNESS = (0.32, 0.76)  # |L1..L3| / L0: 0.32-0.55 in DPR's training lights, 0.76 in its demo lights
 KEY_ELEVATION = (32.0, 24.0)  # degrees, mean and spread
-LUMINANCE = np.array([0.299, 0.587, 0.114])  # the weights DPR turns coloured lights to grey with
 TINT_AXIS = np.array([1.0, 0.0, -1.0])  # from cool to warm
 _MAX_TRIES = 1000
 # Directions 0.06 radians apart; between them shading falls by less than this share of the mean.

@@ -24,7 +24,7 @@ class HeadMaps:
     Attributes:
         normal: (3, H, W) int16, unit normals times NORMAL_STEPS; x right, y up, z toward the camera.
         albedo: (3, H, W) uint8, stored (sRGB-encoded) values.
-        parts: (H, W) uint8, 0 for the background, else one of `heads.PARTS`.
+        parts: (H, W) uint8, 0 for the background, else one of `head.PARTS`.
         depth: (H, W) float32, distance along the optical axis in half heights of the head; inf without a hit.
     """
 

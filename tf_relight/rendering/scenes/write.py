@@ -122,7 +122,7 @@ def render_scenes(
         scenes, validation_scenes: how many of each.
         size, antialias: width and height in pixels, and rays per pixel along each axis.
         layout: "vidit" (40 pictures per scene under VIDIT's names, depth as .npy), "one2one" (folders input
-            and target), or "tfrecord" (shards of raw uint8 pictures, see `data.tfrecord`).
+            and target), or "tfrecord" (shards of raw uint8 pictures, see `rendering.tfrecord`).
         workers: number of processes; the bytes written do not depend on it.
         seed: of the whole set.
         first: number of the first scene, for rendering one set in several places.
