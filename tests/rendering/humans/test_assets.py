@@ -96,9 +96,7 @@ def test_a_broken_target_is_named(tmp_path):
     for content in (b"no gzip", b""):
         path.write_bytes(content)
         if content:
-            with pytest.raises(
-                AssetError, match="broken.target.gz is (not a usable target|damaged or no gzip file)"
-            ):
+            with pytest.raises(AssetError, match="target.gz is (not a usable target|damaged)"):
                 read_morph(path, 10)
 
 
