@@ -161,6 +161,9 @@ def test_the_only_photo_of_a_json_run_is_in_the_report(folder, stand_in, tmp_pat
     assert report["written"] == [] and len(report["failed"]) == 1
 
 
-def test_an_output_without_a_name(folder, capsys):
-    assert command(folder, "-o", "") == 2
-    assert "no name" in capsys.readouterr().err
+def test_an_output_without_a_name(folder):
+    with pytest.raises(SystemExit) as end:
+        command(folder, "-o", "")
+    assert end.value.code == 2
+    with pytest.raises(RelightError, match="no name"):
+        plan_outputs([folder], "")

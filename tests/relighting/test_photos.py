@@ -296,7 +296,8 @@ def test_progress_leaves_stdout_alone(tmp_path, dimmer, capsys):
     photo(tmp_path / "in" / "b.png")
     run([tmp_path / "in"], tmp_path / "out", progress=True)
     captured = capsys.readouterr()
-    assert captured.out == "" and "2/2" in captured.err
+    # Without a terminal a line comes only now and then; tests/test_progress.py looks at those.
+    assert captured.out == ""
 
 
 def test_relight_takes_files_and_arrays(tmp_path, dimmer):

@@ -126,7 +126,7 @@ def test_a_sheet_has_a_row_for_each_method_and_a_column_for_each_light(tmp_path)
     "words,message",
     [
         (["-o", "s.gif"], "change the ending"),
-        (["-o", "s.png", "--methods", ""], "at least one method"),
+        (["-o", "s.png", "--methods", ","], "at least one method"),
         (["-o", "s.png", "--methods", "dpr512,dpr512"], "given twice"),
         (["-o", "s.png", "--methods", "dpr215"], "dpr512"),
         (["-o", "s.png", "--lights", "letf"], "Did you mean 'left'"),

@@ -19,7 +19,6 @@ import numpy as np
 
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
-from tf_relight.light.spherical_harmonics import shading
 from tf_relight.methods.method import light_input
 from tf_relight.networks.running import run_network, training_size
 from tf_relight.photo.colour import planckian_rgb
@@ -32,7 +31,6 @@ from tf_relight.photo.lightness import (
     keep_unreached,
     lightness,
     luminance_of,
-    luminance_ratio,
     relit_strip,
 )
 from tf_relight.photo.metadata import ForCopy, for_copy
@@ -42,7 +40,8 @@ from tf_relight.photo.reading import read_picture
 from tf_relight.photo.strips import by_strips
 from tf_relight.photo.transfer import LIGHTNESS_FOOT, Change, fit_change
 from tf_relight.relighting.face_places import Place, regions, size_for_network
-from tf_relight.relighting.light_range import in_range, luminance_of_light, network_light, visible_normals
+from tf_relight.relighting.light_range import in_range, luminance_of_light, network_light
+from tf_relight.relighting.light_tint import has_colour, light_colour
 from tf_relight.relighting.request import RelightOptions
 
 if TYPE_CHECKING:
@@ -291,35 +290,6 @@ def without_weave(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     )
     smooth = mean(slope) * before + mean(mean_ratio - slope * mean_before)
     return np.clip(smooth * (before + LIGHTNESS_FOOT) - LIGHTNESS_FOOT, 0, 1).astype(np.float32)
-
-
-def light_colour(options: RelightOptions, before: np.ndarray, after: np.ndarray) -> LightColour:
-    """Return the colour of the light in `options` for a change of lightness (h, w).
-
-    A temperature colours the directed part of the light and leaves what reaches the shadows neutral.
-    """
-    shadow, lit = _sides(options)
-    if options.temperature is not None:
-        tint = planckian_rgb(options.temperature) / planckian_rgb(NEUTRAL_KELVIN)
-        shadow = np.full(3, shadow.mean())
-        lit = shadow + (lit.mean() - shadow.mean()) * tint
-    ratio = luminance_ratio(before, after)
-    return LightColour(shadow, lit, float(np.percentile(ratio, 95)))
-
-
-def has_colour(options: RelightOptions) -> bool:
-    """Whether the light in `options` is not neutral."""
-    if options.temperature is not None:
-        return True
-    return any(np.ptp(side) >= 1e-3 * side.mean() for side in _sides(options))
-
-
-def _sides(options: RelightOptions) -> tuple[np.ndarray, np.ndarray]:
-    """Return what the darkest and the brightest visible surface receive, linear RGB (3,) each."""
-    assert options.light is not None
-    received = np.maximum(shading(visible_normals(), options.light.coefficients), 0)
-    brightness = received.mean(axis=1)
-    return received[brightness.argmin()] + 1e-3, received[brightness.argmax()] + 1e-3
 
 
 def _common(part: slice, rows: slice) -> tuple[slice, slice]:

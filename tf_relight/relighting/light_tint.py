@@ -1,0 +1,41 @@
+"""The colour a light lends a photo, from its shadow side to its lit side."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tf_relight.light.lamps import NEUTRAL_KELVIN
+from tf_relight.light.spherical_harmonics import shading
+from tf_relight.photo.colour import planckian_rgb
+from tf_relight.photo.lightness import LightColour, luminance_ratio
+from tf_relight.relighting.light_range import visible_normals
+from tf_relight.relighting.request import RelightOptions
+
+
+def light_colour(options: RelightOptions, before: np.ndarray, after: np.ndarray) -> LightColour:
+    """Return the colour of the light in `options` for a change of lightness (h, w).
+
+    A temperature colours the directed part of the light and leaves what reaches the shadows neutral.
+    """
+    shadow, lit = _sides(options)
+    if options.temperature is not None:
+        tint = planckian_rgb(options.temperature) / planckian_rgb(NEUTRAL_KELVIN)
+        shadow = np.full(3, shadow.mean())
+        lit = shadow + (lit.mean() - shadow.mean()) * tint
+    ratio = luminance_ratio(before, after)
+    return LightColour(shadow, lit, float(np.percentile(ratio, 95)))
+
+
+def has_colour(options: RelightOptions) -> bool:
+    """Whether the light in `options` is not neutral."""
+    if options.temperature is not None:
+        return True
+    return any(np.ptp(side) >= 1e-3 * side.mean() for side in _sides(options))
+
+
+def _sides(options: RelightOptions) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the darkest and the brightest visible surface receive, linear RGB (3,) each."""
+    assert options.light is not None
+    received = np.maximum(shading(visible_normals(), options.light.coefficients), 0)
+    brightness = received.mean(axis=1)
+    return received[brightness.argmin()] + 1e-3, received[brightness.argmax()] + 1e-3
