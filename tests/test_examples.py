@@ -9,6 +9,17 @@ import pytest
 
 MODULES = [
     "tf_relight.contract.stage",
+    "tf_relight.data.folder",
+    "tf_relight.data.heads",
+    "tf_relight.data.humans",
+    "tf_relight.data.mixture",
+    "tf_relight.data.options",
+    "tf_relight.data.photos",
+    "tf_relight.data.portraits.dataset",
+    "tf_relight.data.scenes",
+    "tf_relight.data.sfsnet",
+    "tf_relight.data.shards",
+    "tf_relight.data.vidit.dataset",
     "tf_relight.light.light",
     "tf_relight.relighting.photos",
 ]

@@ -97,6 +97,7 @@ def picture_psnr(index: int) -> float:
 # -- the run -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_table_has_every_row_and_the_published_numbers(write, trained, tmp_path: Path) -> None:
     path = write(
         {"name": "First", **SMALL, "published": {"psnr": 16.5, "ssim": 0.5, "source": "a paper"}},
@@ -133,6 +134,7 @@ def test_table_has_every_row_and_the_published_numbers(write, trained, tmp_path:
     assert float(first["psnr"]) == pytest.approx(mean, abs=1e-4)
 
 
+@pytest.mark.long
 def test_finished_rows_are_neither_trained_nor_scored_again(
     write, trained, scored, tmp_path, monkeypatch
 ) -> None:
@@ -162,6 +164,7 @@ def test_a_damaged_result_is_made_again(write, trained, scored, tmp_path: Path) 
     assert len(trained) == 1
 
 
+@pytest.mark.long
 def test_changed_config_of_a_finished_row_is_refused_until_restarted(
     write, trained, scored, tmp_path, capsys
 ) -> None:
@@ -199,6 +202,7 @@ def test_unreadable_config_of_an_interrupted_row_is_refused(write, trained, scor
     assert trained == [("A", False)]
 
 
+@pytest.mark.long
 def test_a_failing_row_does_not_stop_the_others(write, trained, scored, tmp_path: Path, capsys) -> None:
     path, out = write({"name": "Bad", "method": "bpae"}, {"name": "Good", **SMALL}), tmp_path / "out"
     assert main(["compare", "--config", str(path), "-o", str(out)]) == 2

@@ -52,6 +52,7 @@ def test_parts_can_be_left_out():
     assert rates[-1].final == 1e-4 and all(r.kind == "constant" for r in rates[:-1])
 
 
+@pytest.mark.long
 def test_released_weights_hold_no_discriminator_and_checkpoints_do(tmp_path):
     from tf_relight.config.run import load_config
     from tf_relight.training.run import train
@@ -76,6 +77,7 @@ def test_released_weights_hold_no_discriminator_and_checkpoints_do(tmp_path):
     assert np.isfinite(float(stored.metadata["scores"]["validation_light_degrees"]))
 
 
+@pytest.mark.long
 def test_the_1024_network_starts_from_the_512_one(tmp_path):
     from tf_relight.config.run import load_config
     from tf_relight.methods.trained import save_weights

@@ -222,6 +222,7 @@ def test_pictures_too_small_for_a_discriminator_are_refused():
         _check_side(model, [replace(stage, adversaries=(small,))], config)
 
 
+@pytest.mark.long
 def test_a_discriminator_is_not_taken_for_a_generator(tmp_path, capsys):
     from tf_relight.contract.stage import Discriminator
     from tf_relight.methods.trained import save_weights

@@ -115,6 +115,7 @@ def test_pictures_are_spread_over_the_training_and_each_comes_bright_too():
     assert len(list(CalibrationPictures(Dark(3)))) == 6
 
 
+@pytest.mark.long
 def test_bright_pictures_keep_their_features():
     from tf_relight.training.calibration_pictures import CalibrationPictures
 

@@ -159,6 +159,7 @@ def test_adversarial_run_resumes_with_both_optimisers(tmp_path):
     assert largest_difference(weights_of(whole), weights_of(resumed)) == 0.0
 
 
+@pytest.mark.long
 def test_drn_resumes_in_the_middle_of_its_second_stage(tmp_path):
     from tests.training.small_drn import ShadowFreeNoise, build_small_drn, drn_stages
 
@@ -334,6 +335,7 @@ np.savez(Path({folder!r}) / "end.npz", *weights_of(trainer))
 """
 
 
+@pytest.mark.long
 def test_kill_9_and_resume(uninterrupted, tmp_path):
     script = tmp_path / "run.py"
     script.write_text(KILLED.format(root=str(ROOT), folder=str(tmp_path)))

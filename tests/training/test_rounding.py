@@ -85,6 +85,7 @@ def trained(tmp_path_factory):
     return folder / "run"
 
 
+@pytest.mark.long
 def test_a_stage_with_rounding_comes_last(trained):
     from tf_relight.training.summaries import read_curve
 
@@ -95,6 +96,7 @@ def test_a_stage_with_rounding_comes_last(trained):
     assert all(float(row["loss"]) < 1 for row in rows[3:])
 
 
+@pytest.mark.long
 def test_the_float_network_that_was_followed_lies_beside_the_weights(trained):
     from tf_relight.methods.trained import load_model
     from tf_relight.weights.fetch import sha256_of
@@ -109,6 +111,7 @@ def test_the_float_network_that_was_followed_lies_beside_the_weights(trained):
         assert psnr(rounds.model(image), exact.model(image)) > 50
 
 
+@pytest.mark.long
 def test_its_weights_keep_the_ranges_and_lose_little(trained):
     from tf_relight.methods.trained import load_model
 
@@ -120,6 +123,7 @@ def test_its_weights_keep_the_ranges_and_lose_little(trained):
     assert psnr(loaded.model(image), exact) > 45
 
 
+@pytest.mark.long
 def test_a_finished_run_resumes_to_itself(trained):
     from tf_relight.training.run import train
     from tf_relight.weights.file import read_weights

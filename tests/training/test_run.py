@@ -151,6 +151,7 @@ def test_every_config_is_valid_and_short(path):
     assert lines[0].startswith("# ") and any("python -m" in line or "make" in line for line in lines[:5])
 
 
+@pytest.mark.long
 def test_any_to_any_trains_on_pictures_formed_on_the_fly(tmp_path):
     from tf_relight.training.run import train
 
@@ -158,6 +159,7 @@ def test_any_to_any_trains_on_pictures_formed_on_the_fly(tmp_path):
     assert weights.exists()
 
 
+@pytest.mark.long
 def test_bfloat16_computes_in_bfloat16_and_keeps_float32_weights(tmp_path):
     import keras
 

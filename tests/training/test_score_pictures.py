@@ -92,6 +92,7 @@ def test_sheets_are_read_back_from_the_events(tmp_path):
         assert np.ptp(shown) > 0
 
 
+@pytest.mark.long
 def test_looking_changes_nothing(tmp_path):
     """Spectral norm keeps a direction that moves with every call."""
     trainer = make_trainer(tmp_path, stages=stage(), steps=1)

@@ -62,6 +62,7 @@ def test_two_replicas_equal_one_device(one_device, tmp_path):
     assert difference(one_device, tmp_path / "gan_mirrored0.npz") <= SAME
 
 
+@pytest.mark.long
 def test_two_workers_equal_one_device(one_device, tmp_path):
     ports = []
     for _ in range(2):

@@ -43,7 +43,20 @@ def open(data_config: Options, split: Split, needs: Collection[str] = ()) -> Fol
 
     Raises:
         RelightError: missing folder, no pair, too few pairs to hold out, pictures of unequal size without
-            data.size, or a setting that needs named lights (mirror, depth).
+            data.size.
+
+    Example:
+        >>> import tempfile, numpy as np
+        >>> from tf_relight.photo.picture import Picture
+        >>> from tf_relight.photo.writing import write_picture
+        >>> root = Path(tempfile.mkdtemp())
+        >>> for place in ("input", "target"):
+        ...     (root / place).mkdir()
+        ...     for name in "ab":
+        ...         _ = write_picture(root / place / f"{name}.png", Picture(np.zeros((8, 8, 3), np.float32)))
+        >>> source = open(Options(name="folder", root=root, size=8, validation_scenes=1), "train")
+        >>> len(source), source.fields
+        (1, ('image', 'target'))
     """
     if data_config.root is None:
         raise RelightError(

@@ -65,6 +65,11 @@ def open(data_config: Options, split: Split, needs: Collection[str] = ()) -> Hea
 
     Raises:
         RelightError: no size, or no validation heads where they are asked for.
+
+    Example:
+        >>> source = open(Options(name="heads", size=16, scenes=1, light_pairs=4), "train", needs=["normal"])
+        >>> sorted(source.read(0))
+        ['albedo', 'image', 'light', 'mask', 'normal', 'original', 'target', 'target_light']
     """
     if not {"normal", "albedo", "mask"}.isdisjoint(needs):
         data_config = data_config.model_copy(update={"ground_truth": True})

@@ -52,6 +52,24 @@ def open(data_config: Options, split: Split, needs: Collection[str] = ()) -> Hum
 
     Raises:
         RelightError: no folder or no size given, or no heads in the folder.
+
+    Example:
+        An even grey wall that looks at the camera stands in for a person.
+
+        >>> import tempfile
+        >>> side = np.full((16, 16), 255, np.uint8)
+        >>> grey, wall = np.full((16, 16, 3), 128, np.uint8), np.full((16, 16, 3), [0, 0, 127], np.int8)
+        >>> lamps = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
+        >>> lamps /= np.linalg.norm(lamps, axis=1, keepdims=True)
+        >>> none, bits = 0 * side, np.full((16, 16, 8), 255, np.uint8)
+        >>> maps = grey, wall, side, side, none, none, none, side.astype(np.float16), grey
+        >>> head = GBuffers(*maps, lamps, bits, {})
+        >>> root = Path(tempfile.mkdtemp())
+        >>> head.save(root / "00001.npz")
+        >>> options = Options(name="humans", root=root, size=16, light_pairs=2)
+        >>> source = open(options, "train", needs=["normal"])
+        >>> len(source), source.fields
+        (2, ('image', 'target', 'original', 'light', 'target_light', 'normal', 'mask'))
     """
     if not {"normal", "mask"}.isdisjoint(needs):
         data_config = data_config.model_copy(update={"ground_truth": True})

@@ -59,6 +59,11 @@ def open(data_config: Options, split: Split, needs: Collection[str] = ()) -> Sce
 
     Raises:
         RelightError: no size, or no validation scenes where they are asked for.
+
+    Example:
+        >>> source = open(Options(name="scenes", size=16, scenes=2), "train", needs=["shadow_free"])
+        >>> len(source), source.key(0), source.read(0)["shadow_free"].shape
+        (2, 'Image000', (16, 16, 3))
     """
     data_config = data_config.giving(needs)
     if data_config.size is None:

@@ -38,6 +38,15 @@ def open(data_config: Options, split: Split, needs: Collection[str] = ()) -> Sha
     Raises:
         RelightError: no shards, a shard that is cut short or not ours, too few scenes to hold out, or lights
             or depth that the settings need are not stored.
+
+    Example:
+        >>> import tempfile
+        >>> from tf_relight.rendering.scenes.write import render_scenes
+        >>> root = Path(tempfile.mkdtemp())
+        >>> _ = render_scenes(root, scenes=2, validation_scenes=1, size=16, layout="tfrecord", progress=False)
+        >>> source = open(Options(name="shards", root=root, size=16), "train")
+        >>> len(source), source.fields
+        (2, ('image', 'target', 'light', 'target_light'))
     """
     data_config = data_config.giving(needs)
     if data_config.root is None:

@@ -74,6 +74,7 @@ def test_inputs_are_a_real_photo() -> None:
     assert given["image"].shape == (1, 64, 64, 3) and given["light"].shape == (1, 9)
 
 
+@pytest.mark.long
 def test_bad_input(tmp_path: Path) -> None:
     folder = exported_copy("dmshn", tmp_path)
     for options, words in [

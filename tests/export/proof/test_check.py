@@ -182,6 +182,7 @@ def test_a_folder_through_the_command(tmp_path: Path, capsys: pytest.CaptureFixt
     assert scores["partitions"] == 1
 
 
+@pytest.mark.long
 def test_rounding_that_was_trained_is_judged_by_the_float_network(tmp_path: Path) -> None:
     loaded = rounding_network()
     record = WeightsOrigin(name=str(tmp_path / "w.safetensors"), sha256=None, licence="made for a test")
@@ -202,6 +203,7 @@ def test_rounding_that_was_trained_is_judged_by_the_float_network(tmp_path: Path
     assert sum("from the network's own rounding, allowed 0" in each for each in moved.complaints) == 2
 
 
+@pytest.mark.long
 def test_rounding_is_judged_by_the_float_network_that_its_training_followed(tmp_path: Path) -> None:
     loaded = rounding_network(dynamic_tail=20)
     exact = loaded.method.config({"width": 4})

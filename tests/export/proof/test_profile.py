@@ -26,6 +26,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(profile, "LEAST_RUNS", 1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["fp32", "dynamic_int8"])
 def test_every_operation_of_the_graph_is_taken_once(name: str, tmp_path: Path) -> None:
     path = exported_copy("dpr512", tmp_path) / f"dpr512_{name}.tflite"

@@ -74,6 +74,15 @@ def open(data_config: Options, split: Split, needs: Collection[str] = ()) -> Por
     Raises:
         RelightError: no folder, no subjects, a list that names missing pictures, a missing or wrong light
             file, a missing original, or pictures of unequal size without data.size.
+
+    Example:
+        >>> import tempfile
+        >>> from tf_relight.rendering.heads.write import render_heads
+        >>> root = tempfile.mkdtemp()
+        >>> _ = render_heads(root, heads=1, validation_heads=1, size=16, layout="dpr", progress=False)
+        >>> source = open(Options(name="portraits", root=root, size=16), "train")
+        >>> sorted(source.read(0))
+        ['image', 'light', 'original', 'target', 'target_light']
     """
     if data_config.root is None:
         raise RelightError("data.root is not set; add `--set data.root=FOLDER` with a folder per subject.")

@@ -41,6 +41,15 @@ def open(data_config: Options, split: Split, needs: Collection[str] = ()) -> Vid
     Raises:
         RelightError: nothing recognised, no complete scene, too few scenes to hold out, or lights that the
             pairing or the mirroring needs are not in this data, or no shadow-free pictures.
+
+    Example:
+        >>> import tempfile
+        >>> from tf_relight.rendering.scenes.write import render_scenes
+        >>> root = Path(tempfile.mkdtemp())
+        >>> _ = render_scenes(root, scenes=2, validation_scenes=1, size=16, layout="one2one", progress=False)
+        >>> source = open(Options(name="vidit", root=root, size=16), "validation")
+        >>> len(source), source.read(0)["target"].shape
+        (1, (16, 16, 3))
     """
     data_config = data_config.giving(needs)
     if data_config.root is None:
