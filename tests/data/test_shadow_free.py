@@ -16,7 +16,7 @@ from tf_relight.errors import RelightError
 from tf_relight.light.vidit import ViditLight
 from tf_relight.rendering.scenes.scene import Scene
 from tf_relight.rendering.scenes.write import scene_seed
-from tf_relight.training.run import _ready_source
+from tf_relight.training.run import Run, _ready_source
 
 SIZE = 16
 
@@ -160,7 +160,7 @@ def test_training_switches_it_on_where_the_method_learns_from_it(tmp_path):
             "data: {name: scenes, size: 16, scenes: 1, validation_scenes: 1}\n"
         )
         config = load_config(path)
-        assert ("shadow_free" in _ready_source(config, "train", False).fields) is wanted
+        assert ("shadow_free" in _ready_source(Run.of(config), "train", False).fields) is wanted
     (tmp_path / "input").mkdir()
     (tmp_path / "target").mkdir()
     picture = np.zeros((16, 16, 3), np.uint8)
@@ -171,7 +171,7 @@ def test_training_switches_it_on_where_the_method_learns_from_it(tmp_path):
         ["data={name: folder, size: 16, validation_scenes: 1}", f"data.root={tmp_path}"],
     )
     with pytest.raises(RelightError, match="'folder' have no shadow_free.*Data that can: vidit, scenes"):
-        _ready_source(folder, "train", False)
+        _ready_source(Run.of(folder), "train", False)
 
 
 def test_validation_of_pairs_is_enough_for_a_method_that_learns_from_it(fused, tmp_path):
@@ -182,5 +182,5 @@ def test_validation_of_pairs_is_enough_for_a_method_that_learns_from_it(fused, t
     path = tmp_path / "drn.yaml"
     path.write_text(f"method: drn\ndata: {{root: {fused.root}, size: 16}}\ntrain: {{steps: 3}}\n")
     config = load_config(path)
-    assert "shadow_free" in _ready_source(config, "train", False).fields
-    assert "shadow_free" not in _ready_source(config, "validation", False).fields
+    assert "shadow_free" in _ready_source(Run.of(config), "train", False).fields
+    assert "shadow_free" not in _ready_source(Run.of(config), "validation", False).fields

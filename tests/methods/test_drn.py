@@ -209,17 +209,17 @@ def test_pictures_too_small_for_a_discriminator_are_refused():
     from dataclasses import replace
 
     from tf_relight.config.run import load_config
-    from tf_relight.training.run import _check_side
+    from tf_relight.training.run import Run, _check_side
 
-    config = load_config(CONFIGS / "drn_smoke.yaml", ["data.size=16"])
+    run = Run.of(load_config(CONFIGS / "drn_smoke.yaml", ["data.size=16"]))
     method = methods.get("drn")
     stage = stages_of(discriminator_layers=3)[0]
     (judge,) = stage.adversaries
     model = method.build_model(method.config(SMALL))
-    _check_side(model, [stage], config)
+    _check_side(model, replace(run, stages=[stage]))
     small = replace(judge, network=replace(judge.network, padding=1))
     with pytest.raises(RelightError, match="16 is too small for the discriminator 'scene_reconversion_disc"):
-        _check_side(model, [replace(stage, adversaries=(small,))], config)
+        _check_side(model, replace(run, stages=[replace(stage, adversaries=(small,))]))
 
 
 @pytest.mark.long

@@ -203,7 +203,7 @@ def test_a_resumed_run_keeps_the_ranges_it_began_with(tmp_path, monkeypatch):
 @pytest.mark.parametrize("share,kept", [("1", True), ("0.5", False)])
 def test_ranges_of_weights_that_round_serve_only_until_they_are_trained_without(share, kept, tmp_path):
     from tf_relight.methods.trained import save_weights
-    from tf_relight.training.run import _initialise
+    from tf_relight.training.run import Run, _initialise
 
     model = network(quantised=True)
     model.calibrate([pictures()])
@@ -214,7 +214,7 @@ def test_ranges_of_weights_that_round_serve_only_until_they_are_trained_without(
     config = smoke(tmp_path, f"train.init_from={start}", f"train.quantise={share}")
     config = config.model_copy(update={"model": settings})
     other = network(quantised=True)
-    _initialise(other, config, start)
+    _initialise(other, Run.of(config), start)
     assert other.int8.started == kept
     if kept:
         np.testing.assert_array_equal(np.asarray(other.int8.limits), np.asarray(model.int8.limits))

@@ -104,12 +104,11 @@ class RunConfig(FrozenModel):
 
     @check_model(mode="after")
     def _method_rounds(self) -> RunConfig:
-        able = [
-            name for name in methods.names() if "quantised" in methods.get(name).config_class.model_fields
-        ]
-        if self.train.quantise is not None and self.method not in able:
+        rounding = methods.get(self.method).info.rounding
+        if self.train.quantise is not None and rounding is None:
+            able = [name for name in methods.names() if methods.get(name).info.rounding is not None]
             raise ValueError(f"train.quantise: method '{self.method}' cannot; {', '.join(able)} can")
-        asked = [name for name in ("quantised", "dynamic_tail") if self.model.get(name)]
+        asked = [name for name in (() if rounding is None else rounding.options) if self.model.get(name)]
         if asked and self.train.quantise is None:
             raise ValueError(f"model.{asked[0]} needs train.quantise, or no range would ever be set")
         return self

@@ -79,6 +79,26 @@ class Port:
 
 
 @dataclass(frozen=True)
+class Rounding:
+    """How a family's networks are trained with the rounding of 8-bit inference; see `train.quantise`.
+
+    Attributes:
+        on: Config values of a network that rounds. off: those of the same network without.
+        options: Config values that mean something only where it rounds.
+        ranges: tensor of the weights that holds the ranges.
+    """
+
+    on: Mapping[str, Any]
+    off: Mapping[str, Any]
+    options: tuple[str, ...]
+    ranges: str
+
+    def is_on(self, config: Mapping[str, Any]) -> bool:
+        """Whether a network of this Config, as weights store it, rounds."""
+        return all(config.get(name) == value for name, value in self.on.items())
+
+
+@dataclass(frozen=True)
 class PublishedScore:
     """One row of a paper's table.
 
@@ -108,6 +128,7 @@ class MethodInfo:
         parameters: trainable and fixed weights of the default Config, checked by the contract test.
         inputs: what the networks take; one of them is the picture, of kind "srgb" or "lightness".
         outputs: what they give; "relit", of kind "srgb" or "lightness", is the relit picture.
+        rounding: how it is trained for 8 bits, or None.
         defaults: Config values that make this variant of the family.
         small: Config values beside the defaults that make a network for tests, quick on one core.
         starts_from: other methods whose weights may start its training, because the tensors are the same.
@@ -128,6 +149,7 @@ class MethodInfo:
     parameters: int
     inputs: tuple[Port, ...] = (Port("image", "srgb"),)
     outputs: tuple[Port, ...] = (Port("relit", "srgb"),)
+    rounding: Rounding | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
     small: Mapping[str, Any] = field(default_factory=dict)
     starts_from: tuple[str, ...] = ()

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from tf_relight.contract.stage import FOLLOWED, LossTerm, Stage
 
-WITHOUT_ROUNDING = {"quantised": False, "dynamic_tail": 0}
 FOLLOWING = 1000.0
 """Weight of the losses of a stage with rounding: 45 dB are 3e-5, so small that Adam's epsilon would count."""
 

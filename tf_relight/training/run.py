@@ -5,8 +5,11 @@ from __future__ import annotations
 import functools
 import os
 import platform
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel
 
 from tf_relight import methods
 from tf_relight.config.run import RunConfig, dump_config
@@ -15,11 +18,38 @@ from tf_relight.data.fields import network_fields
 from tf_relight.data.source import FormedSource, Source, Split
 from tf_relight.errors import RelightError
 from tf_relight.files import write_text
-from tf_relight.rounding.stage import WITHOUT_ROUNDING, with_rounding
+from tf_relight.methods.method import Method
+from tf_relight.rounding.stage import with_rounding
 from tf_relight.terminal import note
 
 if TYPE_CHECKING:
     from tf_relight.training.loop import Trainer
+
+
+@dataclass(frozen=True)
+class Run:
+    """A config and what it names, looked up once.
+
+    Attributes:
+        network, recipe: the method's own Config and Recipe.
+        stages: of the recipe, and the one with rounding where the config asks for it.
+    """
+
+    config: RunConfig
+    method: Method
+    network: BaseModel
+    recipe: BaseModel
+    stages: list[Stage]
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Run:
+        """Look up what a config names."""
+        method = methods.get(config.method)
+        network, recipe = method.config(config.model), method.recipe(config.recipe)
+        stages = method.stages(network, recipe)
+        if config.train.quantise is not None:
+            stages = with_rounding(stages, config.train.quantise)
+        return cls(config, method, network, recipe, stages)
 
 
 def train(config: RunConfig, *, resume: bool = False, progress: bool = True) -> Path:
@@ -36,8 +66,9 @@ def train(config: RunConfig, *, resume: bool = False, progress: bool = True) -> 
 
     from tf_relight.training.strategy import make_strategy, read_cluster
 
-    if config.train.quantise is not None:
-        config = config.model_copy(update={"model": {**config.model, "quantised": True}})
+    rounding = methods.get(config.method).info.rounding
+    if config.train.quantise is not None and rounding is not None:
+        config = config.model_copy(update={"model": {**config.model, **rounding.on}})
     cluster = read_cluster()
     strategy = make_strategy(config.train.strategy, config.train.devices, cluster)
     config = _with_precision(config, strategy, resume=resume, told=progress and cluster.chief)
@@ -46,11 +77,12 @@ def train(config: RunConfig, *, resume: bool = False, progress: bool = True) -> 
     try:
         if cluster.chief:
             _open_folder(config, resume=resume)
-        trainer = _make_trainer(config, strategy, cluster, progress)
+        run = Run.of(config)
+        trainer = _make_trainer(run, strategy, cluster, progress)
         trainer.run(resume=resume, progress=progress)
         path = config.output / "weights.safetensors"
         if cluster.chief:
-            _save_result(config, trainer, path)
+            _save_result(run, trainer, path)
         return path
     finally:
         keras.config.set_dtype_policy("float32")
@@ -66,32 +98,28 @@ def _with_precision(config: RunConfig, strategy: Any, *, resume: bool, told: boo
     return config.model_copy(update={"train": config.train.model_copy(update={"precision": precision})})
 
 
-def _make_trainer(config: RunConfig, strategy: Any, cluster: Any, progress: bool) -> Trainer:
+def _make_trainer(run: Run, strategy: Any, cluster: Any, progress: bool) -> Trainer:
     from tf_relight.training.loop import Trainer
 
-    method = methods.get(config.method)
-    network, recipe = method.config(config.model), method.recipe(config.recipe)
-    stages = method.stages(network, recipe)
-    if config.train.quantise is not None:
-        stages = with_rounding(stages, config.train.quantise)
-    _check_start(stages, config)
+    config, method = run.config, run.method
+    _check_start(run)
     shown = progress and cluster.chief
     with strategy.scope():
-        model = method.build_model(network)
-        _check_side(model, stages, config)
+        model = method.build_model(run.network)
+        _check_side(model, run)
         method.check_networks(model)
-        resources = _loss_resources(stages)
+        resources = _loss_resources(run.stages)
         if config.train.init_from is not None:
-            _initialise(model, config, config.train.init_from)
+            _initialise(model, run, config.train.init_from)
     return Trainer(
         model=model,
-        stages=stages,
+        stages=run.stages,
         config=config.train,
         strategy=strategy,
         cluster=cluster,
-        train_source=_ready_source(config, "train", shown),
-        validation_source=_ready_source(config, "validation", shown),
-        streams=_streams(config, shown),
+        train_source=_ready_source(run, "train", shown),
+        validation_source=_ready_source(run, "validation", shown),
+        streams=_streams(run, shown),
         folder=config.output,
         crop=config.data.crop,
         resources=resources,
@@ -99,12 +127,12 @@ def _make_trainer(config: RunConfig, strategy: Any, cluster: Any, progress: bool
     )
 
 
-def _check_start(stages: list[Stage], config: RunConfig) -> None:
+def _check_start(run: Run) -> None:
     """Refuse a stage whose parts nobody has trained."""
     trained: set[str] = set()
-    for stage in stages:
+    for stage in run.stages:
         missing = [part for part in stage.builds_on if part not in trained]
-        if missing and config.train.init_from is None:
+        if missing and run.config.train.init_from is None:
             raise RelightError(
                 f"The stage '{stage.name}' builds on trained {' and '.join(missing)}. Train them first and "
                 "set train.init_from to the weights."
@@ -112,8 +140,9 @@ def _check_start(stages: list[Stage], config: RunConfig) -> None:
         trained |= set(stage.trains)
 
 
-def _check_side(model: Any, stages: list[Stage], config: RunConfig) -> None:
+def _check_side(model: Any, run: Run) -> None:
     """Refuse pictures that are too small for the network or a discriminator, before the data are read."""
+    config = run.config
     name = "data.size" if config.data.crop is None else "data.crop"
     side = config.data.size if config.data.crop is None else config.data.crop
     if side is None:
@@ -122,7 +151,7 @@ def _check_side(model: Any, stages: list[Stage], config: RunConfig) -> None:
         raise RelightError(
             f"{name} {side} is too small for this network, which needs at least {model.smallest} pixels."
         )
-    for adversary in (adversary for stage in stages for adversary in stage.adversaries):
+    for adversary in (adversary for stage in run.stages for adversary in stage.adversaries):
         if adversary.network.scores(side) < 1:
             raise RelightError(
                 f"{name} {side} is too small for the discriminator '{adversary.discriminator}': take larger "
@@ -130,41 +159,38 @@ def _check_side(model: Any, stages: list[Stage], config: RunConfig) -> None:
             )
 
 
-def _needs(config: RunConfig) -> dict[str, list[str]]:
+def _needs(run: Run) -> dict[str, list[str]]:
     """The fields of the training batches by the stream that they come from; "" is the run's data.
 
     Raises:
         RelightError: a stage names a stream that the config does not have.
     """
-    method = methods.get(config.method)
-    stages = method.stages(method.config(config.model), method.recipe(config.recipe))
-    found: dict[str, list[str]] = {"": [], **{name: [] for name in config.streams}}
-    for name in method.needs(stages):
+    streams = run.config.streams
+    found: dict[str, list[str]] = {"": [], **{name: [] for name in streams}}
+    for name in run.method.needs(run.stages):
         stream, dot, field = name.partition(".")
-        if dot and stream not in config.streams:
+        if dot and stream not in streams:
             raise RelightError(
-                f"Method '{config.method}' learns from '{name}', but the config has no stream '{stream}': "
+                f"Method '{run.method.name}' learns from '{name}', but the config has no stream '{stream}': "
                 f"add one in the section streams, for example streams.{stream}.name=heads."
             )
         found[stream if dot else ""].append(field if dot else name)
     return found
 
 
-def _ready_source(config: RunConfig, split: Split, progress: bool) -> Source:
+def _ready_source(run: Run, split: Split, progress: bool) -> Source:
     """Open a split and do its slow work once: decode the pictures, or render the scenes' layers."""
     from tf_relight.data import open_source
 
-    method, needs = methods.get(config.method), _needs(config)[""]
-    inputs = [port.batch_field for port in method.info.inputs if port.in_batches]
-    stages = method.stages(method.config(config.model), method.recipe(config.recipe))
-    checked = {name for stage in stages for check in stage.checks for name in check.names}
+    data, needs = run.config.data, _needs(run)[""]
+    inputs = [port.batch_field for port in run.method.info.inputs if port.in_batches]
+    checked = {name for stage in run.stages for check in stage.checks for name in check.names}
     # A validation also does with less: a stage whose target is missing there is trained, and not validated.
     wanted = {"needs": needs} if split == "train" else {"needs": inputs, "wishes": {*needs, *checked}}
-    source = open_source(config.data, split, _channels(config), **wanted)
-    return _prepared(source, config.data.cache, split, progress)
+    return _prepared(open_source(data, split, _channels(run), **wanted), data.cache, split, progress)
 
 
-def _streams(config: RunConfig, progress: bool) -> dict[str, Source]:
+def _streams(run: Run, progress: bool) -> dict[str, Source]:
     """Open the second streams of the training batches.
 
     Raises:
@@ -172,20 +198,20 @@ def _streams(config: RunConfig, progress: bool) -> dict[str, Source]:
     """
     from tf_relight.data import open_source
 
-    needs, streams = _needs(config), {}
-    for name, options in config.streams.items():
-        source = open_source(options, "train", _channels(config), needs=needs[name])
-        if len(source) < config.train.batch_size:
+    needs, batch, streams = _needs(run), run.config.train.batch_size, {}
+    for name, options in run.config.streams.items():
+        source = open_source(options, "train", _channels(run), needs=needs[name])
+        if len(source) < batch:
             raise RelightError(
-                f"The stream '{name}' has {len(source)} samples, fewer than a batch of "
-                f"{config.train.batch_size}: give it more, or lower train.batch_size."
+                f"The stream '{name}' has {len(source)} samples, fewer than a batch of {batch}: give it "
+                "more, or lower train.batch_size."
             )
         streams[name] = _prepared(source, options.cache, f"stream-{name}", progress)
     return streams
 
 
-def _channels(config: RunConfig) -> Literal["rgb", "luminance"]:
-    return "luminance" if methods.get(config.method).info.picture.kind == "lightness" else "rgb"
+def _channels(run: Run) -> Literal["rgb", "luminance"]:
+    return "luminance" if run.method.info.picture.kind == "lightness" else "rgb"
 
 
 def _prepared(source: Source, cache: Path | None, name: str, progress: bool) -> Source:
@@ -197,21 +223,24 @@ def _prepared(source: Source, cache: Path | None, name: str, progress: bool) -> 
     return cached(source, cache / name if cache else None, progress=progress)
 
 
-def _initialise(model: Any, config: RunConfig, start: Path) -> None:
+def _initialise(model: Any, run: Run, start: Path) -> None:
     import numpy as np
 
     from tf_relight.methods.trained import assign_weights, check_made_for, tensor_variables
     from tf_relight.weights.file import read_weights, resolve
 
-    stored, method = read_weights(resolve(start)), methods.get(config.method)
+    config, method, rounding = run.config, run.method, run.method.info.rounding
+    stored = read_weights(resolve(start))
     asked, tensors, share = config.model, dict(stored.tensors), config.train.quantise
-    if share is not None and not stored.config.get("quantised"):
-        asked = {**asked, **WITHOUT_ROUNDING}
-    if share is not None and (share < 1 or not stored.config.get("quantised")):
-        # There are no ranges, or steps without rounding come first, after which they no longer fit.
-        tensors["ranges"] = np.zeros_like(tensor_variables(model)["ranges"])
+    if share is not None and rounding is not None:
+        rounds = rounding.is_on(stored.config)
+        if not rounds:
+            asked = {**asked, **rounding.off}
+        if share < 1 or not rounds:
+            # There are no ranges, or steps without rounding come first, after which they no longer fit.
+            tensors[rounding.ranges] = np.zeros_like(tensor_variables(model)[rounding.ranges])
     if stored.method not in method.info.starts_from:
-        check_made_for(stored, config.method, method.config(asked))
+        check_made_for(stored, method.name, method.config(asked))
     assign_weights(model, tensors, source=str(stored.path))
 
 
@@ -241,15 +270,15 @@ def _open_folder(config: RunConfig, *, resume: bool) -> None:
     write_text(folder / "config.yaml", dump_config(config))
 
 
-def _save_result(config: RunConfig, trainer: Trainer, path: Path) -> None:
+def _save_result(run: Run, trainer: Trainer, path: Path) -> None:
     from tf_relight.methods.trained import save_weights
     from tf_relight.weights.fetch import sha256_of
     from tf_relight.weights.file import FOLLOWED_WEIGHTS, read_weights, resolve
 
-    method, start = methods.get(config.method), config.train.init_from
+    config, method, start = run.config, run.method, run.config.train.init_from
     followed = trainer.model.attached.get(FOLLOWED)
     known: dict[str, Any] = {
-        "recipe": method.recipe(config.recipe).model_dump(mode="json"),
+        "recipe": run.recipe.model_dump(mode="json"),
         "data": config.data.model_dump(mode="json", exclude={"root", "cache"}),
         "train": config.train.model_dump(mode="json", exclude={"init_from", "devices"}),
         "size": config.data.size,
@@ -258,11 +287,9 @@ def _save_result(config: RunConfig, trainer: Trainer, path: Path) -> None:
         "starts_from": None if start is None else read_weights(resolve(start)).metadata,
     }
     scores = trainer.last_scores()
-    if followed is not None:
-        plain = method.config({**config.model, **WITHOUT_ROUNDING})
+    if followed is not None and method.info.rounding is not None:
+        plain = method.config({**config.model, **method.info.rounding.off})
         place = path.with_name(FOLLOWED_WEIGHTS)
-        save_weights(followed, place, method=config.method, config=plain, **known)
+        save_weights(followed, place, method=method.name, config=plain, **known)
         known["follows"] = sha256_of(place)
-    save_weights(
-        trainer.model, path, method=config.method, config=method.config(config.model), scores=scores, **known
-    )
+    save_weights(trainer.model, path, method=method.name, config=run.network, scores=scores, **known)

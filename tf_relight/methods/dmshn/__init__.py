@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from tf_relight.contract.card import MethodInfo, PublishedScore
+from tf_relight.contract.card import MethodInfo, PublishedScore, Rounding
 from tf_relight.contract.stage import Check, LossTerm, Schedule, Stage
 from tf_relight.contract.values import FrozenModel
 
@@ -29,6 +29,12 @@ _DMSHN = MethodInfo(
     native_size=1024,
     size_multiple=16,
     parameters=5_424_393,
+    rounding=Rounding(
+        on={"quantised": True},
+        off={"quantised": False, "dynamic_tail": 0},
+        options=("quantised", "dynamic_tail"),
+        ranges="ranges",
+    ),
     small={"width": 4},
     default_weights="dmshn-scenes-256-v2",
     weights_licence="no official relighting weights exist; ours are Apache-2.0",
