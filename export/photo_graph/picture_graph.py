@@ -15,12 +15,11 @@ import tensorflow as tf
 from export.photo_graph.light_graph import Colours, check_light, colours, network_light
 from export.photo_graph.transfer_graph import STRIP_PIXELS, blur, in_strips, resize, transfer
 from tf_relight.photo.colour import LUMINANCE_WEIGHTS, RGB_TO_XYZ, XYZ_TO_RGB
-from tf_relight.photo.lightness import CEILING, KNEE
+from tf_relight.photo.lightness import BLACK, CEILING, KNEE
 from tf_relight.photo.transfer import LIGHTNESS_FOOT, SRGB_FOOT
+from tf_relight.relighting.portraits import EVENNESS, WEAVE
 
 NOT_FINITE = "The network's result holds values that are not numbers. Use other weights."
-_BLACK = 2e-3  # as in tf_relight.photo.lightness
-_WEAVE, _EVENNESS = 1 / 128, 1e-3  # as in tf_relight.relighting.portraits
 
 Network = Callable[..., Any]
 """(image (1, h, w, C)) -> relit (1, h, w, C), of any h and w. Of portraits (image, light (1, 9)) -> (relit,
@@ -121,12 +120,12 @@ def without_weave(before: Any, after: Any, side: int) -> Any:
     Args:
         before, after: (h, w, 1) lightness 0..1 whose long side is `side`.
     """
-    window = 2 * max(1, round(_WEAVE * side)) + 1
+    window = 2 * max(1, round(WEAVE * side)) + 1
     even = tf.fill([window], 1 / window)
     ratio = (after + LIGHTNESS_FOOT) / (before + LIGHTNESS_FOOT)
     together = tf.concat([before, ratio, before * ratio, before * before], axis=-1)
     mean_before, mean_ratio, mean_product, mean_square = tf.split(blur(together, even), 4, axis=-1)
-    slope = (mean_product - mean_before * mean_ratio) / (mean_square - mean_before**2 + _EVENNESS)
+    slope = (mean_product - mean_before * mean_ratio) / (mean_square - mean_before**2 + EVENNESS)
     model = blur(tf.concat([slope, mean_ratio - slope * mean_before], axis=-1), even)
     smooth = model[..., :1] * before + model[..., 1:]
     return tf.clip_by_value(smooth * (before + LIGHTNESS_FOOT) - LIGHTNESS_FOOT, 0.0, 1.0)
@@ -173,7 +172,7 @@ def lightness(pixels: Any) -> Any:
 
 def luminance_ratio(before: Any, after: Any) -> Any:
     """Return by what linear light is multiplied when lightness `before` (...) 0..1 becomes `after`."""
-    return (_luminance_of(after) + _BLACK) / (_luminance_of(before) + _BLACK)
+    return (_luminance_of(after) + BLACK) / (_luminance_of(before) + BLACK)
 
 
 def change_lightness(pixels: Any, before: Any, after: Any, lamp: Colours | None = None) -> Any:

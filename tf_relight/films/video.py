@@ -20,11 +20,11 @@ from tf_relight.films.light_path import LightPath
 from tf_relight.films.said import tags_for_copy
 from tf_relight.photo.picture import Picture, to_u8
 from tf_relight.progress import track
-from tf_relight.relighting.photos import load_for, relight_picture, with_light
+from tf_relight.relighting.photos import Job, load_for
 from tf_relight.relighting.request import RelightOptions
 
 if TYPE_CHECKING:
-    from tf_relight.methods.trained import LoadedModel
+    pass
 
 
 def relight_video(
@@ -69,11 +69,12 @@ def relight_video(
     loaded = load_for(method, weights)
     if path is not None:
         options = replace(options, light=path.lights[0])
-    options = with_light(options, loaded, light_from)
+    job = Job.of(loaded, options, light_from)
+    options, relit = job.options, loaded.method.info.output("relit")
     notes: list[str] = list(source.notes)
     relighter: FilmRelighter | _FrameByFrame
-    if not loaded.method.info.takes_light:
-        relighter = _FrameByFrame(loaded, options)
+    if not loaded.method.info.takes_light or (relit is not None and relit.kind == "srgb"):
+        relighter = _FrameByFrame(job)
     else:
         shots = find_shots(source, progress=progress)
         if not any(shot.tracks for shot in shots):
@@ -112,11 +113,11 @@ def find_shots(film: Film, *, progress: bool = True) -> list[Shot]:
 
 
 class _FrameByFrame:
-    """For methods that take no light and know no faces."""
+    """For methods that do not relight the lightness of faces."""
 
-    def __init__(self, loaded: LoadedModel, options: RelightOptions) -> None:
-        self._loaded, self._options = loaded, options
+    def __init__(self, job: Job) -> None:
+        self._job = job
 
     def relight(self, frame: Frame) -> np.ndarray:
         picture = Picture(frame.pixels.astype(np.float32) / 255)
-        return to_u8(relight_picture(picture, self._loaded, self._options).pixels)
+        return to_u8(self._job.relight(picture).pixels)

@@ -18,7 +18,7 @@ from tf_relight.photo.light_tables import from_linear, to_linear
 from tf_relight.photo.strips import by_strips
 
 # Light added to both sides of a ratio: what a camera calls black carries no colour worth raising.
-_BLACK = 2e-3
+BLACK = 2e-3
 # Linear light from which highlights bend, and what they come near but never reach; in sRGB 217 and 252.
 KNEE, CEILING = 0.7, 0.974
 
@@ -69,7 +69,7 @@ def luminance_of(light: np.ndarray) -> np.ndarray:
 
 def luminance_ratio(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Return by what linear light is multiplied when lightness `before` (...) 0..1 becomes `after`."""
-    return (to_luminance(after) + _BLACK) / (to_luminance(before) + _BLACK)
+    return (to_luminance(after) + BLACK) / (to_luminance(before) + BLACK)
 
 
 def change_lightness(
@@ -122,8 +122,8 @@ def relit_strip(
         colour, reach: as in `change_lightness`.
     """
     ratio = to_luminance(after)
-    ratio += np.float32(_BLACK)
-    ratio /= brightness + np.float32(_BLACK)
+    ratio += np.float32(BLACK)
+    ratio /= brightness + np.float32(BLACK)
     planes = list(cv2.split(old))
     if colour is None:
         factors = [ratio] * 3

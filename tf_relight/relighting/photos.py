@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ def relight(
     check_light(method, wanted, light_from)
     picture = _from_array(photo) if isinstance(photo, np.ndarray) else read_picture(photo)
     loaded = load_for(method, weights)
-    return relight_picture(picture, loaded, with_light(wanted, loaded, light_from)).pixels
+    return Job.of(loaded, wanted, light_from).relight(picture).pixels
 
 
 def relight_photos(
@@ -114,12 +114,12 @@ def relight_photos(
         return report
     make_folder(plan, out)
     loaded = load_for(method, weights)
-    wanted = with_light(wanted, loaded, light_from)
+    job = Job.of(loaded, wanted, light_from)
     is_one = raise_for_one and len(plan.jobs) == len(paths) == 1 and not Path(paths[0]).is_dir()
     started = time.monotonic()
-    for source, target in track(plan.jobs, lambda job: f"Relighting {job[0].name}", show=progress):
+    for source, target in track(plan.jobs, lambda pair: f"Relighting {pair[0].name}", show=progress):
         try:
-            report.notes += _relight_file(source, target, loaded, wanted)
+            report.notes += _relight_file(source, target, job)
             report.written.append(target)
             report.sources.append(source)
         except RelightError as error:
@@ -149,24 +149,49 @@ def relight_picture(picture: Picture, loaded: LoadedModel, options: RelightOptio
         RelightError: a light for a method that takes none, or none for one that needs it; the network
             returned values that are not finite, or ran out of memory.
     """
-    options = options or RelightOptions()
-    options.check_method(loaded.method.name, loaded.method.info)
-    loaded.method.check_mode(options.mode)
-    if loaded.method.info.takes_light:
-        given = loaded.method.info.output("relit")
-        if given is not None and given.kind == "srgb" and not options.paper:
-            from tf_relight.relighting.coloured import relight_in_colour
+    return Job.of(loaded, options or RelightOptions()).relight(picture)
 
-            return relight_in_colour(picture, loaded, options)
-        from tf_relight.relighting.portraits import relight_portrait
 
-        return relight_portrait(picture, loaded, options)
-    pixels, strength = picture.pixels, options.strength
-    small = resize(pixels, working_size(picture.size, options.size or training_size(loaded)))
-    relit = run_network(lambda: loaded.method.relight(loaded.model, small, mode=options.mode))
-    if small.shape == pixels.shape:
-        return picture.with_pixels(np.clip(pixels + np.float32(strength) * (relit - pixels), 0, 1))
-    return picture.with_pixels(transfer(pixels, small, relit, strength))
+@dataclass(frozen=True)
+class Job:
+    """A loaded network and what is asked of it; made once, it relights any number of pictures."""
+
+    loaded: LoadedModel
+    options: RelightOptions
+
+    @classmethod
+    def of(cls, loaded: LoadedModel, options: RelightOptions, light_from: Path | str | None = None) -> Job:
+        """Return the job with the light of another photo, if one is given.
+
+        Raises:
+            RelightError: light or mode do not fit the method, or the other photo cannot be read.
+        """
+        if light_from is not None:
+            from tf_relight.relighting.portraits import light_of_photo
+
+            options = replace(options, light=light_of_photo(light_from, loaded))
+        options.check_method(loaded.method.name, loaded.method.info)
+        loaded.method.check_mode(options.mode)
+        return cls(loaded, options)
+
+    def relight(self, picture: Picture) -> Picture:
+        """Return the picture relit; see `relight_picture`."""
+        loaded, options = self.loaded, self.options
+        if loaded.method.info.takes_light:
+            given = loaded.method.info.output("relit")
+            if given is not None and given.kind == "srgb" and not options.paper:
+                from tf_relight.relighting.coloured import relight_in_colour
+
+                return relight_in_colour(picture, loaded, options)
+            from tf_relight.relighting.portraits import relight_portrait
+
+            return relight_portrait(picture, loaded, options)
+        pixels, strength = picture.pixels, options.strength
+        small = resize(pixels, working_size(picture.size, options.size or training_size(loaded)))
+        relit = run_network(lambda: loaded.method.relight(loaded.model, small, mode=options.mode))
+        if small.shape == pixels.shape:
+            return picture.with_pixels(np.clip(pixels + np.float32(strength) * (relit - pixels), 0, 1))
+        return picture.with_pixels(transfer(pixels, small, relit, strength))
 
 
 def _from_array(pixels: np.ndarray) -> Picture:
@@ -196,17 +221,6 @@ def check_light(method: str | None, options: RelightOptions, light_from: Path | 
             options.check_method(method, info)
 
 
-def with_light(options: RelightOptions, loaded: LoadedModel, light_from: Path | str | None) -> RelightOptions:
-    """Return the options with the light of another photo, if there is one; check them again."""
-    if light_from is not None:
-        from tf_relight.relighting.portraits import light_of_photo
-
-        options = replace(options, light=light_of_photo(light_from, loaded))
-    options.check_method(loaded.method.name, loaded.method.info)
-    loaded.method.check_mode(options.mode)
-    return options
-
-
 def load_for(method: str | None, weights: Path | str | None) -> LoadedModel:
     """Return the model of `--method` and `--weights`; either may be None.
 
@@ -229,12 +243,11 @@ def load_for(method: str | None, weights: Path | str | None) -> LoadedModel:
     return load_model(weights, method=method)
 
 
-def _relight_file(
-    source: Path, target: Path, loaded: LoadedModel, options: RelightOptions
-) -> tuple[str, ...]:
+def _relight_file(source: Path, target: Path, job: Job) -> tuple[str, ...]:
+    options = job.options
     try:
         picture = read_picture(source)
-        relit = relight_picture(replace(picture, notes=()), loaded, options)
+        relit = job.relight(replace(picture, notes=()))
         notes = picture.notes + tuple(f"{source.name}: {note}" for note in relit.notes)
         if options.paper and check_can_write(target) == "JPEG":
             from tf_relight.relighting.portraits import write_as_paper

@@ -48,9 +48,9 @@ if TYPE_CHECKING:
     from tf_relight.light.light import Light
     from tf_relight.methods.trained import LoadedModel
 
-_WEAVE = 1 / 128  # of the side: half the window in which the network's fine patterns are averaged out
+WEAVE = 1 / 128  # of the side: half the window in which the network's fine patterns are averaged out
 _LOOKED_AT = 512  # pixels along the long side that are looked at to tell how bright the lit side became
-_EVENNESS = 1e-3  # variance of lightness; windows with more of it hold edges of the photo
+EVENNESS = 1e-3  # variance of lightness; windows with more of it hold edges of the photo
 DEMO_FACTOR = 0.7  # by which the official demo multiplies the light of a file
 NEUTRAL_KELVIN = 6500.0
 SPHERE_SHARE = 0.16  # side of the ball in the corner, of the picture's short side
@@ -278,7 +278,7 @@ def without_weave(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
     Source: the guided filter of He et al., "Guided Image Filtering", ECCV 2010.
     """
-    side = 2 * max(1, round(_WEAVE * max(before.shape))) + 1
+    side = 2 * max(1, round(WEAVE * max(before.shape))) + 1
 
     def mean(values: np.ndarray) -> np.ndarray:
         return cv2.blur(values, (side, side), borderType=cv2.BORDER_REPLICATE)
@@ -286,7 +286,7 @@ def without_weave(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     ratio = (after + LIGHTNESS_FOOT) / (before + LIGHTNESS_FOOT)
     mean_before, mean_ratio = mean(before), mean(ratio)
     slope = (mean(before * ratio) - mean_before * mean_ratio) / (
-        mean(before * before) - mean_before**2 + _EVENNESS
+        mean(before * before) - mean_before**2 + EVENNESS
     )
     smooth = mean(slope) * before + mean(mean_ratio - slope * mean_before)
     return np.clip(smooth * (before + LIGHTNESS_FOOT) - LIGHTNESS_FOOT, 0, 1).astype(np.float32)

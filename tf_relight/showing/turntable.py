@@ -12,7 +12,7 @@ from tf_relight.photo.picture import to_u8
 from tf_relight.photo.reading import read_picture
 from tf_relight.progress import track
 from tf_relight.relighting.light_series import Axis, at_most, on_white, once_around, prepare
-from tf_relight.relighting.photos import check_light, load_for, with_light
+from tf_relight.relighting.photos import Job, check_light, load_for
 from tf_relight.relighting.request import RelightOptions
 from tf_relight.showing.animation import check_animation_name, write_animation
 
@@ -61,7 +61,7 @@ def turntable(
     check_light(method, options, light_from)
     picture = on_white(at_most(read_picture(photo), side))
     loaded = load_for(method, weights)
-    options = with_light(options, loaded, light_from)
+    options = Job.of(loaded, options, light_from).options
     if options.light is None:
         raise RelightError(f"Method '{loaded.method.name}' takes no light, so there is nothing to turn.")
     relight, notes = prepare(picture, loaded, options)

@@ -56,57 +56,42 @@ def add(commands: Any) -> None:
     )
 
 
+LIGHT_OPTIONS = ("direction", "up", "azimuth", "elevation", "light")
+"""What `add_light` adds beside the photo to copy a light from."""
+
+
 def relight_images(
     *,
     paths: Sequence[str],
     out: str,
-    method: str | None,
-    weights: str | None,
-    strength: float,
-    size: int | None,
-    mode: str | None,
-    temperature: float | None,
-    keep_background: bool,
-    sphere: bool,
-    paper: bool,
-    strip: bool,
     light_from: str | None,
     recursive: bool,
     overwrite: bool,
     skip_existing: bool,
     dry_run: bool,
     json: bool,
-    **direction: Any,
+    **options: Any,
 ) -> int:
     """Relight photos and folders; broken ones are listed at the end.
 
     Args:
-        direction: the other options of `add_light`.
+        options: those of `LIGHT_OPTIONS`, and what goes to `relight_photos` as it is.
     """
     from tf_relight.relighting.photos import relight_photos
 
-    light = chosen_light(light_from=light_from, **direction)
+    described = {name: options.pop(name) for name in LIGHT_OPTIONS}
+    options["light"] = chosen_light(light_from=light_from, **described)
     existing: Existing = "overwrite" if overwrite else "skip" if skip_existing else "refuse"
     if dry_run:
         return _say_plan(paths, out, recursive, existing, json)
     report = relight_photos(
         paths,
         out,
-        method=method,
-        weights=weights,
         light_from=light_from,
         recursive=recursive,
         existing=existing,
         raise_for_one=not json,
-        light=light,
-        strength=strength,
-        size=size,
-        mode=mode,
-        temperature=temperature,
-        keep_background=keep_background,
-        sphere=sphere,
-        paper=paper,
-        strip=strip,
+        **options,
     )
     if json:
         print_json({**report.as_json(), "exit_code": report.exit_code})
