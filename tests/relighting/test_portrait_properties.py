@@ -32,7 +32,8 @@ class KnowsTheHead(portrait_stand_in.Shader):
 
     def __init__(self, head: Head, own: np.ndarray):
         super().__init__(native_size=SIZE)
-        self.normals, self.own = to_dpr(head.normal.astype(np.float64)), own.astype(np.float32)
+        object.__setattr__(self, "normals", to_dpr(head.normal.astype(np.float64)))
+        object.__setattr__(self, "own", own.astype(np.float32))
 
     def predict(self, model, *, mode=None, image, light):
         seen, old = (np.maximum(shading(self.normals, each), 0.02) for each in (light[:, 0], self.own))
