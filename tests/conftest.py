@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "reference_data" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.reference)
+
+
+@pytest.fixture
+def leave_half(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """A function that leaves what `kill -9` leaves behind while a file is written, an old while ago."""
+    from tf_relight import files
+
+    def leave(path: Path) -> None:
+        half = path.with_name(f"{files.PREFIX}abcdefgh-{path.name}")
+        half.write_bytes(b"half")
+        os.utime(half, (0, 0))
+        monkeypatch.setattr(files, "_swept", set())
+
+    return leave

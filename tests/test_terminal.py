@@ -112,11 +112,11 @@ def test_the_same_sentence_of_many_photos_is_counted(capsys):
 
 
 def test_a_page_of_a_photo_with_such_a_name(tmp_path):
-    from tf_relight.showing.before_after import After, Comparison, write_page
+    from tf_relight.showing.before_after import After, BeforeAfter, write_page
 
     pixels = np.zeros((4, 4, 3), np.uint8)
     name = os.fsdecode(LATIN)
-    comparison = Comparison(name, pixels, (After(name, pixels),))
+    comparison = BeforeAfter(name, pixels, (After(name, pixels),))
     page = write_page([comparison], tmp_path / "page.html", title=name).read_text(encoding="utf-8")
     assert "caf\\xe9" in page and "\x1b" not in page
 

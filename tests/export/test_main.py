@@ -67,7 +67,7 @@ def refuse(capsys, out: Path, *words: str) -> str:
         (["--method", "dmshn", "--sizes", ","], "No sizes"),
         (["--method", "dmshn", "--quantisation", "fp32,int8"], "no quantisation 'int8'"),
         (["--method", "dmshn", "--quantisation", "fp32,fp32"], "fp32 is given twice"),
-        (["--method", "dmshn", "--quantisation", ""], "No quantisations"),
+        (["--method", "dmshn", "--quantisation", ","], "No quantisations"),
         (["--method", "dmshn", "--weights", "nowhere.safetensors"], "nowhere.safetensors"),
         (["--method", "dmshn", "--calibration", "nowhere"], "no folder nowhere"),
     ],

@@ -4,52 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.toys import TOYS, sfsnet_like, siamese
-from tf_relight import methods
+from tests.toys import sfsnet_like, siamese
+from tests.toys.runs import config_file, trained
 from tf_relight.cli.main import main
 from tf_relight.contract.card import MethodInfo, Port
 from tf_relight.contract.stage import Check, LossTerm
 from tf_relight.errors import RelightError
-
-CONFIG = """
-method: {method}
-model: {{width: 4}}
-data: {{name: heads, size: 32, scenes: 2, validation_scenes: 1, light_pairs: 20, coloured_light: {coloured}}}
-train: {{steps: {steps}, batch_size: 2, log_every: 4, validate_every: 4, checkpoint_every: 7}}
-output: {output}
-"""
-
-
-def config_file(folder: Path, method: str, steps: int = 12) -> Path:
-    path = folder / f"{method}.yaml"
-    coloured = str(method == "toy_sfsnet").lower()
-    path.write_text(CONFIG.format(method=method, coloured=coloured, steps=steps, output=folder / method))
-    return path
-
-
-def trained(folder: Path, method: str, *, resume: bool = False) -> dict[str, np.ndarray]:
-    from tf_relight.config.run import load_config
-    from tf_relight.training.run import train
-    from tf_relight.weights.file import read_weights
-
-    config = load_config(config_file(folder, method))
-    return read_weights(train(config, resume=resume, progress=False)).tensors
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a finished run of each toy."""
-    folder = tmp_path_factory.mktemp("toys")
-    with pytest.MonkeyPatch.context() as patch:
-        for name, module in TOYS.items():
-            patch.setitem(methods.METHODS, name, module)
-            trained(folder, name)
-    return folder
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ def test_what_a_gpu_has(monkeypatch, processor, capability, able):
     assert found == able and reason.startswith("Some GPU")
 
 
+@pytest.mark.long
 def test_a_run_records_what_it_came_to_and_resumes_in_it(tmp_path, processor, capsys):
     from tf_relight.training.run import train
     from tf_relight.weights.file import read_weights

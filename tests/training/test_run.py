@@ -68,6 +68,7 @@ def test_finished_run_resumes_to_itself(finished):
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
+@pytest.mark.long
 def test_init_from_starts_at_those_weights(finished, tmp_path):
     from tf_relight.training.run import train
     from tf_relight.training.summaries import read_curve

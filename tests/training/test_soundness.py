@@ -131,6 +131,7 @@ def test_what_counts_as_divergence(losses, wrong):
     assert found[-1] is None if wrong is None else re.search(wrong, found[-1])
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_the_command_ends_with_a_sentence_and_goes_on_as_advised(tmp_path):
     weights = tmp_path / "run" / "weights.safetensors"

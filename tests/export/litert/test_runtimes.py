@@ -72,6 +72,7 @@ def test_wrong_inputs_are_named(
         opened.run(signature, inputs)
 
 
+@pytest.mark.long
 def test_only_the_sizes_asked_for_are_prepared(tmp_path: Path) -> None:
     from export.litert.runtimes import InterpreterRuntime
 

@@ -159,6 +159,7 @@ def test_network_inputs_are_in_range() -> None:
 # -- Folders -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_folder_through_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = exported_copy("dmshn", tmp_path)
     code = main(["check", str(folder), "--truth", "2", "--threads", "1"])

@@ -45,6 +45,7 @@ def interpreter(content: bytes, **options: bool):  # type: ignore[no-untyped-def
     return made
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["fp32", "dynamic_int8"])
 def test_an_operation_alone_computes_what_it_does_in_the_whole(name: str, tmp_path: Path) -> None:
     path = exported_copy("dmshn", tmp_path) / f"dmshn_{name}.tflite"

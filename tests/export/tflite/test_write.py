@@ -189,6 +189,9 @@ def test_other_methods_files_stay(quick, tmp_path):
 class Bicubic(keras.Model):
     """A network with an operation that LiteRT does not have."""
 
+    def infer(self, inputs, training=False):
+        return {"relit": self(inputs["image"])}
+
     def call(self, image, training=None):
         import tensorflow as tf
 

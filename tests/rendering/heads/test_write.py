@@ -123,12 +123,12 @@ def test_workers_write_the_same_bytes(dpr, tmp_path):
     assert files(tmp_path) == files(dpr)
 
 
-def test_only_missing_heads_are_rendered(tmp_path):
+def test_only_missing_heads_are_rendered(tmp_path, leave_half):
     render(tmp_path, size=16)
     before = files(tmp_path)
     assert render(tmp_path, size=16) == 0
     (tmp_path / SUBJECT / f"{SUBJECT}_light_03.txt").unlink()
-    (tmp_path / SUBJECT / f".{SUBJECT}_03-abcdefgh.png").write_bytes(b"half")  # left by `kill -9`
+    leave_half(tmp_path / SUBJECT / f"{SUBJECT}_03.png")
     assert render(tmp_path, size=16) == 1
     assert files(tmp_path) == before
 

@@ -113,13 +113,12 @@ def test_a_set_can_be_rendered_in_parts(tmp_path):
     assert files(tmp_path / "whole")[name] == files(tmp_path / "part")[name]
 
 
-def test_only_missing_scenes_are_rendered(tmp_path):
+def test_only_missing_scenes_are_rendered(tmp_path, leave_half):
     render(tmp_path, scenes=3)
     before = files(tmp_path)
     assert render(tmp_path, scenes=3) == 0
     (tmp_path / "train" / "target" / "Image001.png").unlink()
-    # What `kill -9` leaves behind while a file is written.
-    (tmp_path / "train" / "input" / ".Image002-abcdefgh.png").write_bytes(b"half")
+    leave_half(tmp_path / "train" / "input" / "Image002.png")
     kept = (tmp_path / "train" / "input" / "Image002.png").stat().st_mtime_ns
     assert render(tmp_path, scenes=3) == 1
     assert files(tmp_path) == before

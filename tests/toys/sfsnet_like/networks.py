@@ -9,7 +9,7 @@ from keras import ops
 
 from tests.toys.sfsnet_like import Config
 from tf_relight.light.spherical_harmonics import shading_ops
-from tf_relight.networks.layers import crop_like, pad_to_multiple
+from tf_relight.networks.layers import Upsample2x, crop_like, pad_to_multiple
 from tf_relight.networks.relight_model import RelightModel
 
 
@@ -43,7 +43,7 @@ class ToySfSNet(RelightModel):
         self.normal_head = keras.layers.Conv2D(3, 3, padding="same", name="normal_head")
         self.albedo_head = keras.layers.Conv2D(3, 3, padding="same", name="albedo_head")
         self.light_head = keras.layers.Dense(27, bias_initializer="ones", name="light_head")
-        self.up = keras.layers.UpSampling2D(2, interpolation="bilinear", name="up")
+        self.up = Upsample2x(name="up")
 
     def build(self, input_shape: Any = None) -> None:
         self.trunk.build()
