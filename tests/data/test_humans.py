@@ -32,7 +32,7 @@ def maps(folder) -> HumanMaps:
     return HumanMaps(GBuffers.load(folder / "00001.npz"), colours=True)
 
 
-def source(folder, split="train", channels="luminance", **options):
+def source(folder, split="train", channels="lightness", **options):
     values = {"name": "humans", "root": str(folder), "size": 32, "light_pairs": 200, **options}
     return open_source(make_data_config(values), split, channels)
 

@@ -39,7 +39,7 @@ def test_pictures_become_lightness_and_the_rest_stays():
 
 def test_formed_sources_stay_formed():
     config = DataConfig(name="heads", size=32, scenes=1, validation_scenes=1)
-    source = open_source(config, "validation", "luminance")
+    source = open_source(config, "validation", "lightness")
     assert isinstance(source, FormedSource) and source.on_the_fly
     source.prepare(progress=False)
     rgb = open_source(config, "validation")
@@ -51,7 +51,7 @@ def test_formed_sources_stay_formed():
 
 def test_coloured_lights_become_their_luminance():
     config = DataConfig(name="heads", size=32, scenes=1, validation_scenes=1, coloured_light=True)
-    coloured, plain = open_source(config, "validation"), open_source(config, "validation", "luminance")
+    coloured, plain = open_source(config, "validation"), open_source(config, "validation", "lightness")
     for field in ("light", "target_light"):
         before, after = coloured.read(2)[field], plain.read(2)[field]
         assert (before.shape, after.shape, after.dtype) == ((9, 3), (9,), np.float32)
@@ -61,7 +61,7 @@ def test_coloured_lights_become_their_luminance():
 def test_pooled_sources_cache_luminance(vidit):
     vidit.pairs("input", "target", range(3))
     config = vidit.config(name="folder")
-    source = open_source(config, "train", "luminance")
+    source = open_source(config, "train", "lightness")
     assert isinstance(source, PooledSource)
     kept = cached(source, None, progress=False)
     assert kept.read(0)["image"].shape == (16, 16, 1)

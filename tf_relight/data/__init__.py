@@ -31,7 +31,7 @@ DATASETS = {
 def open_source(
     data_config: DataConfig,
     split: Literal["train", "validation"],
-    channels: Literal["rgb", "luminance"] = "rgb",
+    channels: Literal["rgb", "lightness"] = "rgb",
     *,
     needs: Collection[str] = (),
     wishes: Collection[str] = (),
@@ -39,7 +39,7 @@ def open_source(
     """Open the dataset that `data_config.name` names.
 
     Args:
-        channels: "luminance" gives pictures as L of Lab, (H, W, 1), for methods that see nothing else.
+        channels: "lightness" gives pictures as L of Lab, (H, W, 1), for methods that see nothing else.
         needs: the fields that samples must have. Nothing is read or rendered that nobody needs.
         wishes: fields that are given where the data have them.
 

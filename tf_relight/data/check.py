@@ -22,7 +22,7 @@ from tf_relight.data.portraits.dataset import (
 )
 from tf_relight.data.shards import SHARDS, SPLITS
 from tf_relight.data.vidit.depth import read_depth
-from tf_relight.data.vidit.layout import SHADOW_FREE, FoundFile, Scene, collect, find_files
+from tf_relight.data.vidit.layout import SHADOW_FREE, FoundFile, ViditScene, collect, find_files
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import ALL_LIGHTS, ViditLight
 from tf_relight.rendering.tfrecord import StoredScene, stored_scenes
@@ -206,7 +206,7 @@ def _sections(files: Sequence[FoundFile], prefix: str, decode: bool) -> list[Sec
     return sections
 
 
-def _lit_section(name: str, scenes: dict[str, Scene], decode: bool) -> Section:
+def _lit_section(name: str, scenes: dict[str, ViditScene], decode: bool) -> Section:
     lights = _expected_lights(scenes.values())
     layout = f"{len(lights)} named lights"
     section = Section(name, layout, len(scenes), len(lights), lights)
@@ -217,7 +217,7 @@ def _lit_section(name: str, scenes: dict[str, Scene], decode: bool) -> Section:
     return section
 
 
-def _paired_section(name: str, scenes: dict[str, Scene], test: bool, decode: bool) -> Section:
+def _paired_section(name: str, scenes: dict[str, ViditScene], test: bool, decode: bool) -> Section:
     seen = {role for scene in scenes.values() for role in scene.roles}
     # Test pictures come without targets; everywhere else a picture without one is of no use.
     roles = [role for role in ("input", "guide", "target") if role in seen or (role != "guide" and not test)]
@@ -295,7 +295,7 @@ def _portrait_section(root: Path, subjects: dict[str, dict[str, Portrait]], deco
     return section
 
 
-def _expected_lights(scenes: Iterable[Scene | StoredScene]) -> tuple[ViditLight, ...]:
+def _expected_lights(scenes: Iterable[ViditScene | StoredScene]) -> tuple[ViditLight, ...]:
     """The lights each scene should have: a few where most scenes agree on these few, else all forty."""
     sets = Counter(frozenset(scene.lights) for scene in scenes)
     common, count = sets.most_common(1)[0]
@@ -332,7 +332,7 @@ def _look_at(section: Section, scenes: Mapping[str, Sequence[Path | None]], deco
             section.missing[name] = len(wanted) - good
 
 
-def _read_depths(section: Section, scenes: dict[str, Scene]) -> None:
+def _read_depths(section: Section, scenes: dict[str, ViditScene]) -> None:
     """Fill in depths, no_depth and broken depth files."""
     paths = [path for scene in scenes.values() for path in scene.depth.values()]
     if not paths:

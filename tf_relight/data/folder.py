@@ -19,7 +19,7 @@ from tf_relight.errors import RelightError
 _LOG = logging.getLogger("tf_relight.data")
 
 
-class Pair(NamedTuple):
+class FolderPair(NamedTuple):
     """Two pictures of equal name."""
 
     name: str
@@ -75,7 +75,7 @@ def open(data_config: Options, split: Split, needs: Collection[str] = ()) -> Fol
     return FolderSource(root, chosen, data_config.size)
 
 
-def find_pairs(root: Path) -> tuple[dict[str | None, dict[str, Pair]], int]:
+def find_pairs(root: Path) -> tuple[dict[str | None, dict[str, FolderPair]], int]:
     """Pairs by split ("train", "validation", None) and name, and the number of pictures without a partner."""
     found: dict[tuple[str | None, str], dict[str, Path]] = {}
     for folder, names in walk(root):
@@ -89,10 +89,10 @@ def find_pairs(root: Path) -> tuple[dict[str | None, dict[str, Pair]], int]:
             if path.suffix.lower() in PICTURE_SUFFIXES and not name.startswith("."):
                 key = "/".join([*inside[place + 1 :], path.stem])
                 found.setdefault((meaning.get("split"), key), {}).setdefault(meaning["role"], path)
-    pairs: dict[str | None, dict[str, Pair]] = {}
+    pairs: dict[str | None, dict[str, FolderPair]] = {}
     for (split, key), roles in found.items():
         if len(roles) == 2:
-            pairs.setdefault(split, {})[key] = Pair(key, roles["input"], roles["target"])
+            pairs.setdefault(split, {})[key] = FolderPair(key, roles["input"], roles["target"])
     return pairs, sum(len(roles) == 1 for roles in found.values())
 
 
@@ -101,7 +101,7 @@ class FolderSource:
 
     fields = ("image", "target")
 
-    def __init__(self, root: Path, pairs: list[Pair], size: int | None) -> None:
+    def __init__(self, root: Path, pairs: list[FolderPair], size: int | None) -> None:
         self._root, self._size = root, size
         self._names = [pair.name for pair in pairs]
         self._paths = [path for pair in pairs for path in (pair.image, pair.target)]

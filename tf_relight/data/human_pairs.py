@@ -26,7 +26,7 @@ _FLIP = np.diag(image_map("hflip")).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
+class HumanPair:
     """A pair.
 
     Attributes:
@@ -44,7 +44,7 @@ class Pair:
     mirror: bool
 
 
-def draw_pair(maps: HumanMaps, size: int, rng: np.random.Generator) -> Pair:
+def draw_pair(maps: HumanMaps, size: int, rng: np.random.Generator) -> HumanPair:
     """Draw a pair of `size` x `size` pictures of a head."""
     directions = maps.directions
     window = draw_window(maps, rng)
@@ -68,7 +68,9 @@ def draw_pair(maps: HumanMaps, size: int, rng: np.random.Generator) -> Pair:
     if mirror:
         resized, light, target_light = resized[:, ::-1], light * _FLIP, target_light * _FLIP
     image, target = photographed(resized[..., 0].copy(), resized[..., 1].copy(), same, rng)
-    return Pair(image, target, np.ascontiguousarray(resized[..., 2]), light, target_light, window, mirror)
+    return HumanPair(
+        image, target, np.ascontiguousarray(resized[..., 2]), light, target_light, window, mirror
+    )
 
 
 def draw_window(maps: HumanMaps, rng: np.random.Generator) -> tuple[slice, slice]:

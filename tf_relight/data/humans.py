@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from tf_relight.contract.values import Whole
-from tf_relight.data.human_pairs import Pair, draw_pair, resize
+from tf_relight.data.human_pairs import HumanPair, draw_pair, resize
 from tf_relight.data.options import DataConfig
 from tf_relight.data.source import Split
 from tf_relight.data.store import ItemStore
@@ -115,7 +115,7 @@ class HumanSource:
         if config.ground_truth:
             self.fields += ("normal", "mask")
 
-    def luminance(self) -> HumanSource:
+    def lightness(self) -> HumanSource:
         """Return the source with pictures as lightness, (H,W,1) uint8, 255 = white."""
         return HumanSource(self._config, self._paths, self._fixed, colours=False)
 
@@ -190,12 +190,12 @@ class HumanSource:
         key = np.array([self._config.seed & _WORD, number * 2**32 + pair], np.uint64)
         return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, stream]))
 
-    def _picture(self, maps: HumanMaps, drawn: Pair, lightness: np.ndarray) -> np.ndarray:
+    def _picture(self, maps: HumanMaps, drawn: HumanPair, lightness: np.ndarray) -> np.ndarray:
         if not self._colours:
             return np.round(lightness[..., None] * 255).astype(np.uint8)
         return maps.coloured_at(lightness, drawn.window, self._size, drawn.mirror)
 
-    def _truth(self, maps: HumanMaps, drawn: Pair) -> dict[str, np.ndarray]:
+    def _truth(self, maps: HumanMaps, drawn: HumanPair) -> dict[str, np.ndarray]:
         truth = maps.truth(drawn.window)
         stacked = resize(np.dstack([(truth["normal"] + 1) / 2, truth["mask"]]), self._size)
         normal, mask = stacked[..., :3] * 2 - 1, stacked[..., 3:]

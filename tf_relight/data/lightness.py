@@ -23,7 +23,7 @@ def as_luminance(source: Source) -> Source:
 
     Source: DPR's demo takes 8-bit L of OpenCV's Lab over 255.
     """
-    own = getattr(source, "luminance", None)
+    own = getattr(source, "lightness", None)
     if own is not None:  # it forms its pictures as lightness anyway
         return own()
     if isinstance(source, PooledSource):

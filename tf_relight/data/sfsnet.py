@@ -47,7 +47,7 @@ FIELDS = ("image", "albedo", "normal", "mask", "light")
 
 
 @dataclass(frozen=True)
-class Face:
+class LabelledFace:
     """The files of one face by kind; a predicted one has no mask."""
 
     name: str
@@ -95,7 +95,7 @@ def open(data_config: Options, split: Split, needs: Collection[str] = ()) -> Fac
     return FaceSource(root, chosen, data_config.size)
 
 
-def find_faces(root: Path) -> tuple[dict[str | None, dict[str, Face]], dict[str, int]]:
+def find_faces(root: Path) -> tuple[dict[str | None, dict[str, LabelledFace]], dict[str, int]]:
     """Return the whole faces below a folder by split and name, and how many lack which kind first."""
     found: dict[tuple[str | None, str], tuple[tuple[str, ...], dict[str, Path]]] = {}
     for path in sorted(root.rglob("*")):
@@ -113,12 +113,12 @@ def find_faces(root: Path) -> tuple[dict[str | None, dict[str, Face]], dict[str,
         else:
             continue
         found.setdefault((split, name), (kinds, {}))[1][kind] = path
-    faces: dict[str | None, dict[str, Face]] = {}
+    faces: dict[str | None, dict[str, LabelledFace]] = {}
     missing: dict[str, int] = {}
     for (split, name), (kinds, files) in found.items():
         lacking = next((kind for kind in kinds if kind not in files), None)
         if lacking is None:
-            faces.setdefault(split, {})[name] = Face(name, files)
+            faces.setdefault(split, {})[name] = LabelledFace(name, files)
         else:
             missing[lacking] = missing.get(lacking, 0) + 1
     return faces, missing
@@ -138,7 +138,7 @@ class FaceSource:
 
     fields = FIELDS
 
-    def __init__(self, root: Path, faces: list[Face], size: int) -> None:
+    def __init__(self, root: Path, faces: list[LabelledFace], size: int) -> None:
         self._root, self._faces, self._size = root, faces, size
 
     def __len__(self) -> int:

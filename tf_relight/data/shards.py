@@ -10,7 +10,7 @@ import numpy as np
 from tf_relight.data.pictures import resized
 from tf_relight.data.source import Split, files_fingerprint
 from tf_relight.data.splits import choose_split
-from tf_relight.data.vidit.layout import Scene
+from tf_relight.data.vidit.layout import ViditScene
 from tf_relight.data.vidit.options import PairedOptions
 from tf_relight.data.vidit.samples import ViditSource
 from tf_relight.data.vidit.scenes import Completeness, needed_lights
@@ -97,7 +97,7 @@ class ShardSource(ViditSource):
         found = Completeness("lights", len(scenes[0].lights), "lights")
         for scene in scenes:
             lights = dict.fromkeys(scene.lights, scene.path)
-            found.complete.append(Scene(scene.name, scene.name, lights, depth={"input": scene.path}))
+            found.complete.append(ViditScene(scene.name, scene.name, lights, depth={"input": scene.path}))
             found.sizes[scene.width, scene.height] = found.sizes.get((scene.width, scene.height), 0) + 1
         super().__init__(root, found, config, mirror)
 

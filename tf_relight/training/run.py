@@ -210,8 +210,8 @@ def _streams(run: Run, progress: bool) -> dict[str, Source]:
     return streams
 
 
-def _channels(run: Run) -> Literal["rgb", "luminance"]:
-    return "luminance" if run.method.info.picture.kind == "lightness" else "rgb"
+def _channels(run: Run) -> Literal["rgb", "lightness"]:
+    return "lightness" if run.method.info.picture.kind == "lightness" else "rgb"
 
 
 def _prepared(source: Source, cache: Path | None, name: str, progress: bool) -> Source:

@@ -89,7 +89,7 @@ class Board:
                     tf.summary.scalar(name, value)
 
     def pictures(self, step: int, name: str, rows: list[list[np.ndarray]]) -> None:
-        """Write a sheet of pictures (H, W, 3) sRGB or (H, W, 1) luminance, 0..1, all of one size."""
+        """Write a sheet of pictures (H, W, 3) sRGB or (H, W, 1) lightness, 0..1, all of one size."""
         if self._writer is not None:
             sheet = np.concatenate([np.concatenate(row, axis=1) for row in rows], axis=0)
             with self._writer.as_default(step=step):

@@ -146,9 +146,9 @@ def test_without_embreex_one_sentence_names_the_extra(tiny_assets, monkeypatch):
 def test_the_folders_of_dpr_read_as_a_dataset_whose_lights_fit(tiny_assets, tmp_path):
     render_humans(tiny_assets, tmp_path, heads=3, size=48, layout="dpr", progress=False)
     config = {"name": "portraits", "root": str(tmp_path), "size": 48}
-    train = open_source(make_data_config(config), "train", "luminance")
+    train = open_source(make_data_config(config), "train", "lightness")
     assert (
-        len(train) == 2 * 10 and len(open_source(make_data_config(config), "validation", "luminance")) == 10
+        len(train) == 2 * 10 and len(open_source(make_data_config(config), "validation", "lightness")) == 10
     )
     sample = train.read(3)
     assert sample["image"].shape == (48, 48, 1) and 0.3 < sample["light"][0] < 1

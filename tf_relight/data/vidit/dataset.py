@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tf_relight.data.source import Split
 from tf_relight.data.splits import choose_split
-from tf_relight.data.vidit.layout import SHADOW_FREE, FoundFile, Scene, collect, find_files
+from tf_relight.data.vidit.layout import SHADOW_FREE, FoundFile, ViditScene, collect, find_files
 from tf_relight.data.vidit.options import Options
 from tf_relight.data.vidit.samples import ViditSource
 from tf_relight.data.vidit.scenes import Completeness, complete_scenes, needed_lights
@@ -90,7 +90,7 @@ def open(data_config: Options, split: Split, needs: Collection[str] = ()) -> Vid
     return ViditSource(root, found, data_config, mirror)
 
 
-def _pictured(scenes: dict[str, Scene]) -> dict[str, Scene]:
+def _pictured(scenes: dict[str, ViditScene]) -> dict[str, ViditScene]:
     """The scenes that have more than a shadow-free picture."""
     return {
         name: scene
@@ -99,7 +99,7 @@ def _pictured(scenes: dict[str, Scene]) -> dict[str, Scene]:
     }
 
 
-def _has_shadow_free(root: Path, split: str, scenes: Sequence[Scene]) -> bool:
+def _has_shadow_free(root: Path, split: str, scenes: Sequence[ViditScene]) -> bool:
     """Whether to read shadow-free pictures; False for validation scenes from which none can be made.
 
     Raises:

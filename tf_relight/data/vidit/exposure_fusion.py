@@ -22,7 +22,7 @@ from PIL import Image, PngImagePlugin
 
 from tf_relight.data.pictures import look, read_rgb
 from tf_relight.data.vidit.dataset import choose_files
-from tf_relight.data.vidit.layout import SHADOW_FREE, Scene, collect, find_files, shadow_free_path
+from tf_relight.data.vidit.layout import SHADOW_FREE, ViditScene, collect, find_files, shadow_free_path
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path, write_text
 from tf_relight.light.vidit import ALL_LIGHTS, LIGHT_COUNT, ViditLight
@@ -222,7 +222,7 @@ def fuse_folder(
     return FusionResult(len(missing) - len(failed), len(jobs) - len(missing), tuple(failures), done)
 
 
-def _lit_scenes(root: Path, track: str) -> list[tuple[str | None, Scene]]:
+def _lit_scenes(root: Path, track: str) -> list[tuple[str | None, ViditScene]]:
     """The scenes whose pictures name their lights, with their splits, in order."""
     files = [found for found in find_files(root) if found.light is not None]
     challenges = {found.challenge for found in files} - {None}

@@ -73,7 +73,7 @@ class FoundFile:
 
 
 @dataclass
-class Scene:
+class ViditScene:
     """The files of one scene within one split."""
 
     name: str
@@ -135,14 +135,16 @@ def folder_meaning(parts: Iterable[str]) -> dict[str, str]:
     return meaning
 
 
-def collect(files: Iterable[FoundFile]) -> dict[str | None, dict[str, Scene]]:
+def collect(files: Iterable[FoundFile]) -> dict[str | None, dict[str, ViditScene]]:
     """Gather files into scenes: split ("train", "validation", "test" or None) to name to scene.
 
     The first file wins where two claim the same place.
     """
-    splits: dict[str | None, dict[str, Scene]] = {}
+    splits: dict[str | None, dict[str, ViditScene]] = {}
     for found in files:
-        scene = splits.setdefault(found.split, {}).setdefault(found.scene, Scene(found.scene, found.group))
+        scene = splits.setdefault(found.split, {}).setdefault(
+            found.scene, ViditScene(found.scene, found.group)
+        )
         if found.path.suffix.lower() == ".npy":
             scene.depth.setdefault("guide" if found.role == "guide" else "input", found.path)
         elif found.light is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from tf_relight.data.pictures import read_rgb, resized
 from tf_relight.data.source import Part, assemble, files_fingerprint
 from tf_relight.data.vidit.depth import read_depth
-from tf_relight.data.vidit.layout import SHADOW_FREE, Scene
+from tf_relight.data.vidit.layout import SHADOW_FREE, ViditScene
 from tf_relight.data.vidit.options import PairedOptions
 from tf_relight.data.vidit.scenes import Completeness, needed_lights
 from tf_relight.errors import RelightError
@@ -183,5 +183,5 @@ class ViditSource:
         return [self._scenes[place].lights[light] for place, light in named], named
 
 
-def _sorted(scene: Scene) -> list[ViditLight]:
+def _sorted(scene: ViditScene) -> list[ViditLight]:
     return sorted(scene.lights, key=lambda light: light.index)

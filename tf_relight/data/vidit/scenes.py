@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from tf_relight.data.pictures import look
-from tf_relight.data.vidit.layout import SHADOW_FREE, Scene
+from tf_relight.data.vidit.layout import SHADOW_FREE, ViditScene
 from tf_relight.errors import RelightError
 from tf_relight.light.vidit import ALL_LIGHTS, ViditLight
 
@@ -25,7 +25,7 @@ class Completeness:
     """Files that each scene must have."""
     what: str
     """What these files are, such as "lights"."""
-    complete: list[Scene] = field(default_factory=list)
+    complete: list[ViditScene] = field(default_factory=list)
     missing: dict[str, int] = field(default_factory=dict)
     """Scene name to the number of needed files that are not there or unusable."""
     broken: dict[Path, str] = field(default_factory=dict)
@@ -62,7 +62,7 @@ def needed_lights(
 
 
 def complete_scenes(
-    scenes: Sequence[Scene],
+    scenes: Sequence[ViditScene],
     lights: tuple[ViditLight, ...],
     depth: bool,
     estimation: bool = False,
@@ -109,9 +109,9 @@ def usable(path: Path, found: Completeness) -> bool:
 
 
 def _examine(
-    scenes: Sequence[Scene],
+    scenes: Sequence[ViditScene],
     kind: Kind,
-    pictures: Callable[[Scene], Sequence[Path | None]],
+    pictures: Callable[[ViditScene], Sequence[Path | None]],
     needed: int,
     what: str,
     extras: Sequence[str],
@@ -133,11 +133,11 @@ def _examine(
     return found
 
 
-def _pair(scene: Scene) -> list[Path | None]:
+def _pair(scene: ViditScene) -> list[Path | None]:
     return [scene.roles.get("input"), scene.roles.get("target")]
 
 
-def _named_pictures(scene: Scene) -> list[Path | None]:
+def _named_pictures(scene: ViditScene) -> list[Path | None]:
     return list(scene.lights.values())
 
 
