@@ -135,6 +135,14 @@ KNOWN: dict[str, WeightsRecord] = {
             "Das et al., MSR-Net, 2021",
             "embedded scenes, N 6500 K to E 4500 K",
         ),
+        _shipped(
+            "dpr-humans-128-v0",
+            "dpr512",
+            "f7f94c5976bf63e118fa8e1cc288514c829c4bbf638c5f0edb8d94e45248fe9a",
+            1_383_312,
+            "Zhou et al., DPR, ICCV 2019",
+            "rendered humans, lights told in lightness; a beginning, not a default",
+        ),
         _dpr(
             512,
             "trained_model_03.t7",
