@@ -13,18 +13,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from tf_relight.contract.card import COEFFICIENTS, MethodInfo, Port
 from tf_relight.errors import RelightError
+from tf_relight.light.lamps import light_as
 
 IMAGE, LIGHT = "image", "light"
 RELIT, ESTIMATED_LIGHT = "relit", "source_light"
 
 SRGB, LIGHTNESS = "sRGB", "L of CIE Lab / 100"
-LIGHT_LAYOUT = (
+_GREY_LAYOUT = (
     "nine coefficients in the order 1, y, z, x, xy, yz, 3z^2-1, xz, x^2-y^2; frame dpr: x to the picture's "
     "right, y into the picture, z up; raw, as in DPR's light files"
 )
-COLOUR_LIGHT_LAYOUT = f"three times {LIGHT_LAYOUT}: red, green, blue"
+_COLOUR_LAYOUT = f"three times {_GREY_LAYOUT}: red, green, blue"
 _MEANING = {
     "srgb": SRGB,
     "lightness": LIGHTNESS,
@@ -109,12 +112,23 @@ def check_sizes(method: str, info: MethodInfo, sizes: tuple[int, ...]) -> None:
         raise RelightError(f"Size {twice} is given twice. Give it once.")
 
 
+def light_layout(port: Port) -> str:
+    """Return what the numbers of a light are, for the readers of manifests."""
+    return _GREY_LAYOUT if port.channels == 1 else _COLOUR_LAYOUT
+
+
+def light_tensor(port: Port, light: np.ndarray) -> np.ndarray:
+    """Return a light (9,), (9, 1) or (9, 3) as files take it, (1, 1, 1, 9 C) float32: colour by colour."""
+    laid_out = light_as(np.asarray(light, np.float32), port.channels).T
+    return np.ascontiguousarray(laid_out, np.float32).reshape(1, 1, 1, -1)
+
+
 def _spec(port: Port, size: int | None) -> TensorSpec:
     batch = None if size is None else 1
     if port.kind == "light":
         own = "the picture's own light: " if port.name == ESTIMATED_LIGHT else ""
-        layout = LIGHT_LAYOUT if port.channels == 1 else COLOUR_LIGHT_LAYOUT
-        return TensorSpec(port.name, (batch, 1, 1, COEFFICIENTS * port.channels), f"{own}{layout}")
+        shape = (batch, 1, 1, COEFFICIENTS * port.channels)
+        return TensorSpec(port.name, shape, f"{own}{light_layout(port)}")
     return TensorSpec(
         port.name, (batch, size, size, port.channels), f"{_MEANING[port.kind]}{_RANGE[port.kind]}"
     )

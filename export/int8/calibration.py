@@ -7,7 +7,7 @@ pictures should look like those of the app. Without any, rendered ones are taken
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from export.litert.manifest import CalibrationRecord
-from export.signatures import IMAGE, LIGHT
-from tf_relight.contract.card import COEFFICIENTS
+from export.signatures import IMAGE, LIGHT, light_tensor
 from tf_relight.errors import RelightError
 from tf_relight.rounding.ranges import brightened
 
@@ -48,13 +47,13 @@ class Calibration:
     seed: int
 
     def samples(self, size: int) -> Iterator[dict[str, np.ndarray]]:
-        """Yield the inputs of the signature for `size`: image (1, size, size, C), light (1, 1, 1, 9)."""
+        """Yield the inputs of the signature for `size`: image (1, size, size, C), light (1, 1, 1, 9 C)."""
         from tf_relight.photo.picture import resize
 
         for index, picture in enumerate(self.pictures):
             sample = {IMAGE: resize(picture, (size, size))[None]}
             if self.lights is not None:
-                sample[LIGHT] = self.lights[index].reshape(1, 1, 1, COEFFICIENTS)
+                sample[LIGHT] = self.lights[index].reshape(1, 1, 1, -1)
             yield sample
 
     def record(self, sides: tuple[int, ...]) -> CalibrationRecord:
@@ -97,7 +96,8 @@ def rendered(info: MethodInfo, size: int, *, count: int = COUNT, seed: int = SEE
         return Calibration("embedded scenes", tuple(_input(info, each) for each in changed), None, seed)
     # Lights of the training, and between them those that users give by angles.
     around = _lights(count)
-    lights = tuple(around[i] if i % 2 else shown[i]["target_light"] for i in range(count))
+    mixed = [around[i] if i % 2 else shown[i]["target_light"] for i in range(count)]
+    lights = _as_taken(info, mixed)
     return Calibration("embedded heads", tuple(_input(info, each) for each in pictures), lights, seed)
 
 
@@ -125,7 +125,7 @@ def from_folder(info: MethodInfo, folder: Path | str, size: int, *, most: int = 
         _input(info, resized(_middle(read_rgb(path)), size).astype(np.float32) / np.float32(255))
         for path in paths
     )
-    lights = tuple(_lights(len(pictures))) if info.takes_light else None
+    lights = _as_taken(info, _lights(len(pictures)))
     return Calibration("folder", pictures, lights, SEED)
 
 
@@ -142,6 +142,11 @@ def _middle(picture: np.ndarray) -> np.ndarray:
     side = min(picture.shape[:2])
     top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
     return picture[top : top + side, left : left + side]
+
+
+def _as_taken(info: MethodInfo, lights: Sequence[np.ndarray]) -> tuple[np.ndarray, ...] | None:
+    """Return lights as the network's files take them; None where it takes none."""
+    return None if info.light is None else tuple(light_tensor(info.light, light) for light in lights)
 
 
 def _lights(count: int) -> list[np.ndarray]:

@@ -11,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from export.photo_graph.picture_codec import claim
+from tf_relight.contract.card import COEFFICIENTS
 from tf_relight.light import spherical_harmonics as sh
-from tf_relight.light.lamps import AMBIENT_SHARE, NEUTRAL_KELVIN, SOURCE_RADIUS, USUAL_AMBIENT
+from tf_relight.light.lamps import AMBIENT_SHARE, LUMINANCE, NEUTRAL_KELVIN, SOURCE_RADIUS, USUAL_AMBIENT
 from tf_relight.photo.colour import LUMINANCE_WEIGHTS, XYZ_TO_RGB
 from tf_relight.relighting import light_range
 from tf_relight.relighting.request import COLDEST, WARMEST
@@ -67,6 +68,27 @@ def network_light(light: Any) -> Any:
     brightest = tf.reduce_max(tf.linalg.matvec(_visible_basis(), light))
     # A light that leaves every visible surface dark is not made brighter.
     return light * tf.where(brightest > light_range.BRIGHTEST, light_range.BRIGHTEST / brightest, 1.0)
+
+
+def network_numbers(light: Any, channels: int, index: Any) -> Any:
+    """Return a light (9,), or (27,) colour by colour, as (9 channels,) as bright as the network's training.
+
+    Raises:
+        InvalidArgumentError: when run, as `check_light`, of the light's luminance.
+    """
+    if light.shape[0] == COEFFICIENTS:
+        return tf.tile(network_light(check_light(light, index)), [channels])
+    colours_of_light = tf.reshape(light, (3, COEFFICIENTS))
+    weights = tf.constant(LUMINANCE, tf.float32)
+    grey = check_light(tf.linalg.matvec(colours_of_light, weights, transpose_a=True), index)
+    numbers = network_light(grey)
+    return numbers if channels == 1 else light * (numbers[0] / grey[0])
+
+
+def colour_of(light: Any) -> Any:
+    """Return the linear RGB (3,) of luminance 1 of a light (27,), that of its mean from all around."""
+    colour = tf.maximum(light[::COEFFICIENTS], 0.0)
+    return colour / tf.maximum(_luminance(colour), 1e-6)
 
 
 def from_angles(azimuth: Any, elevation: Any, index: Any) -> Any:

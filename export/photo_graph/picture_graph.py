@@ -12,8 +12,16 @@ from typing import Any
 
 import tensorflow as tf
 
-from export.photo_graph.light_graph import Colours, check_light, colours, network_light
+from export.photo_graph.light_graph import (
+    Colours,
+    check_light,
+    colour_of,
+    colours,
+    network_light,
+    network_numbers,
+)
 from export.photo_graph.transfer_graph import STRIP_PIXELS, blur, in_strips, resize, transfer
+from tf_relight.contract.card import COEFFICIENTS
 from tf_relight.photo.colour import LUMINANCE_WEIGHTS, RGB_TO_XYZ, XYZ_TO_RGB
 from tf_relight.photo.lightness import BLACK, CEILING, KNEE
 from tf_relight.photo.transfer import LIGHTNESS_FOOT, SRGB_FOOT
@@ -78,6 +86,29 @@ def relight_portrait(
     if lamp_tint is not None:
         lamp = colours(light, lamp_tint, luminance_ratio(before, after)[..., 0])
     return change_lightness(pixels, before, after, lamp)
+
+
+def relight_in_colour(pixels: Any, network: Network, side: int, light: Any, channels: int, index: Any) -> Any:
+    """Return a photo under another light by a network that gives pictures in colour.
+
+    Args:
+        pixels: (H, W, 3) float32 sRGB 0..1.
+        side: long side at which the network works; smaller photos grow to it.
+        light: (9,) coefficients, or (27,) colour by colour, frame "dpr"; brought into the network's range.
+        channels: of the light that the network takes; a network of grey lights lends the picture the colour.
+        index: of the picture in its batch, for messages.
+
+    Returns:
+        (H, W, 3) float32 sRGB 0..1.
+    """
+    numbers = network_numbers(light, channels, index)
+    height, width = portrait_size(tf.shape(pixels), side)
+    small = resize(pixels, height, width)
+    relit = tf.clip_by_value(network(small[None], numbers[None])[0][0], 0.0, 1.0)
+    relit = tf.debugging.check_numerics(relit, NOT_FINITE)
+    if light.shape[0] > COEFFICIENTS and channels == 1:
+        relit = tf.clip_by_value(linear_to_srgb(srgb_to_linear(relit) * colour_of(light)), 0.0, 1.0)
+    return tf.clip_by_value(transfer(pixels, small, relit, SRGB_FOOT), 0.0, 1.0)
 
 
 def _drawn(before: Any, network: Network, light: Any) -> Any:

@@ -24,7 +24,6 @@ from export.proof.reference import Tensors, bench_inputs, bench_photo, weights_p
 from export.signatures import IMAGE, LIGHT, signature_name
 from export.timing import ratios
 from tf_relight import methods
-from tf_relight.contract.card import COEFFICIENTS
 from tf_relight.errors import RelightError
 from tf_relight.progress import track
 
@@ -191,10 +190,10 @@ def _bench_setting(sides: dict[str, Prepare], size: int, threads: int, options: 
 
 
 def _for_savedmodel(inputs: Tensors, size: int) -> Tensors:
-    """Return the inputs of the SavedModel's signature "relight": always sRGB, the light as (1, 9)."""
+    """Return the inputs of the SavedModel's signature "relight": always sRGB, the light as (1, 9 C)."""
     given = {IMAGE: np.ascontiguousarray(bench_photo(size)[None])}
     if LIGHT in inputs:
-        given[LIGHT] = inputs[LIGHT].reshape(1, COEFFICIENTS)
+        given[LIGHT] = inputs[LIGHT].reshape(1, -1)
     return given
 
 

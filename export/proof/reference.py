@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from export.litert.manifest import FileRecord
-from export.signatures import IMAGE, LIGHT, RELIT
-from tf_relight.contract.card import COEFFICIENTS, MethodInfo
+from export.signatures import IMAGE, LIGHT, RELIT, light_tensor
+from tf_relight.contract.card import MethodInfo
 from tf_relight.errors import RelightError
 from tf_relight.photo.colour import lab_to_rgb, rgb_to_lab
 from tf_relight.photo.listing import list_pictures
@@ -147,14 +147,14 @@ def network_inputs(info: MethodInfo, image: np.ndarray, light: np.ndarray | None
 
     Args:
         image: (H, W, 3) float32 sRGB 0..1.
-        light: (9,) coefficients, frame dpr, for methods that take one.
+        light: (9,) or (9, C) coefficients, frame dpr, for methods that take one.
     """
     if info.picture.kind == "lightness":
         image = np.clip(rgb_to_lab(image)[..., :1] / np.float32(100.0), 0.0, 1.0)
     inputs = {IMAGE: np.ascontiguousarray(image[None], np.float32)}
-    if info.takes_light:
+    if info.light is not None:
         assert light is not None
-        inputs[LIGHT] = np.asarray(light, np.float32).reshape(1, 1, 1, COEFFICIENTS)
+        inputs[LIGHT] = light_tensor(info.light, light)
     return inputs
 
 

@@ -33,9 +33,10 @@ SERVING_DEFAULT = JPEG
 _PICTURES_AT_ONCE = 2  # bounds the memory of a batch; each picture keeps several cores busy already
 _ONE_PICTURE = tf.TensorSpec((None, None, 3), tf.float32), tf.TensorSpec((), tf.int32)
 
+_COUNTED = {9: "nine", 27: "27"}
 MEANINGS = {
     IMAGE: "sRGB pixels, 0..1, of one size for the whole batch",
-    LIGHT: "nine spherical harmonics coefficients, frame dpr",
+    LIGHT: "spherical harmonics coefficients, frame dpr: nine, or nine each for red, green and blue",
     RELIT: "sRGB pixels, 0..1",
     IMAGE_BYTES: "whole JPEG, PNG or WebP files",
     RELIT_BYTES: "whole picture files of the size of the originals",
@@ -81,31 +82,37 @@ def signatures_for(loaded: LoadedModel, side: int, limits: PictureLimits) -> lis
     Args:
         side: long side in pixels at which the network works on picture files.
     """
-    network = _network(loaded)
-    if not loaded.method.info.takes_light:
+    network, info = _network(loaded), loaded.method.info
+    if info.light is None:
         return _scene_signatures(network, side, limits)
-    return _portrait_signatures(network, side, limits)
+    if info.picture.kind == "lightness":
+        return _portrait_signatures(network, side, limits)
+    return _coloured_signatures(network, info.light.channels, side, limits)
 
 
 def _network(loaded: LoadedModel) -> Callable[..., Any]:
     """Return the bare network as one graph that all share.
 
     Returns:
-        picture -> relit picture, or (picture, light (B, 9)) -> (relit picture, the picture's own light (B, 9)
-        or None where the method does not read it).
+        picture -> relit picture, or (picture, light (B, 9 C)) -> (relit picture, the picture's own light, or
+        None where the method does not read it). A light in colour is laid out colour by colour.
     """
     function, inputs, _ = relight_function(loaded)
     specs = {spec.name: tf.TensorSpec(spec.shape, spec.dtype, name=spec.name) for spec in inputs}
     if LIGHT not in specs:
         return _traced(lambda image: function(image=image)[RELIT], specs[IMAGE])
 
-    own = loaded.method.info.source_light
+    port, own = loaded.method.info.light, loaded.method.info.source_light
+    assert port is not None
+    count = COEFFICIENTS * port.channels
 
     def with_light(image: Any, light: Any) -> Any:
-        made = function(image=image, light=tf.reshape(light, (-1, 1, 1, COEFFICIENTS)))
-        return made[RELIT], None if own is None else tf.reshape(made[own.name], (-1, COEFFICIENTS))
+        made = function(image=image, light=tf.reshape(light, (-1, 1, 1, count)))
+        if own is None:
+            return made[RELIT], None
+        return made[RELIT], tf.reshape(made[own.name], (-1, COEFFICIENTS * own.channels))
 
-    return _traced(with_light, specs[IMAGE], tf.TensorSpec((None, COEFFICIENTS), tf.float32))
+    return _traced(with_light, specs[IMAGE], tf.TensorSpec((None, count), tf.float32))
 
 
 def _traced(function: Callable[..., Any], *specs: tf.TensorSpec) -> Callable[..., Any]:
@@ -144,19 +151,9 @@ def _scene_signatures(network: Any, side: int, limits: PictureLimits) -> list[Si
 
 
 def _portrait_signatures(network: Any, side: int, limits: PictureLimits) -> list[Signature]:
-    light_spec = tf.TensorSpec((None, COEFFICIENTS), tf.float32, name=LIGHT)
-    numbers = tuple(
-        tf.TensorSpec((None,), tf.float32, name=name) for name in (AZIMUTH, ELEVATION, TEMPERATURE)
-    )
-
     def relight(image: Any, light: Any) -> dict[str, Any]:
         """As the method's own `relight`: L of Lab goes through the network, a and b stay."""
-        with tf.control_dependencies(_same_batch(image, {LIGHT: light})):
-            finite = tf.reduce_all(tf.math.is_finite(light))
-        with tf.control_dependencies(
-            [claim(finite, "light holds NaN or infinity. Send nine finite numbers.")]
-        ):
-            lab = picture_graph.rgb_to_lab(tf.clip_by_value(_checked_pixels(image, limits), 0.0, 1.0))
+        lab = picture_graph.rgb_to_lab(_checked_pixels_and_light(image, light, limits))
         drawn, _ = network(lab[..., :1] / 100, light)
         relit = picture_graph.lab_to_rgb(tf.concat([100 * drawn, lab[..., 1:]], axis=-1))
         return {RELIT: _finished(tf.clip_by_value(relit, 0.0, 1.0))}
@@ -170,8 +167,45 @@ def _portrait_signatures(network: Any, side: int, limits: PictureLimits) -> list
             pixels, network, side, light, index, light_graph.tint(temperature)
         )
 
+    return _lit_signatures(with_light, with_angles, relight, COEFFICIENTS, limits)
+
+
+# -- Pictures in colour with a light -------------------------------------------------------------------------
+
+
+def _coloured_signatures(network: Any, channels: int, side: int, limits: PictureLimits) -> list[Signature]:
+    def relight(image: Any, light: Any) -> dict[str, Any]:
+        drawn, _ = network(_checked_pixels_and_light(image, light, limits), light)
+        return {RELIT: _finished(tf.clip_by_value(drawn, 0.0, 1.0))}
+
+    def with_light(pixels: Any, index: Any, light: Any) -> Any:
+        return picture_graph.relight_in_colour(pixels, network, side, light, channels, index)
+
+    def with_angles(pixels: Any, index: Any, azimuth: Any, elevation: Any, temperature: Any) -> Any:
+        light, tint = light_graph.from_angles(azimuth, elevation, index), light_graph.tint(temperature)
+        coloured = tf.reshape(tint[:, None] * light[None], (3 * COEFFICIENTS,))
+        return picture_graph.relight_in_colour(pixels, network, side, coloured, channels, index)
+
+    return _lit_signatures(with_light, with_angles, relight, COEFFICIENTS * channels, limits)
+
+
+# -- Parts ---------------------------------------------------------------------------------------------------
+
+
+def _lit_signatures(
+    with_light: Callable[..., Any],
+    with_angles: Callable[..., Any],
+    relight: Callable[..., dict[str, Any]],
+    count: int,
+    limits: PictureLimits,
+) -> list[Signature]:
+    """Return the signatures of a network that takes a light of `count` numbers."""
+    light_spec = tf.TensorSpec((None, count), tf.float32, name=LIGHT)
+    numbers = tuple(
+        tf.TensorSpec((None,), tf.float32, name=name) for name in (AZIMUTH, ELEVATION, TEMPERATURE)
+    )
     decode_one, number = _decoder(limits), tf.TensorSpec((), tf.float32)
-    lit_by_light = _traced(with_light, *_ONE_PICTURE, tf.TensorSpec((COEFFICIENTS,), tf.float32))
+    lit_by_light = _traced(with_light, *_ONE_PICTURE, tf.TensorSpec((count,), tf.float32))
     lit_by_angles = _traced(with_angles, *_ONE_PICTURE, number, number, number)
 
     def files(encode: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
@@ -190,9 +224,6 @@ def _portrait_signatures(network: Any, side: int, limits: PictureLimits) -> list
         _file_signature(ANGLES, numbers, angles),
         _float_signature((light_spec,), relight),
     ]
-
-
-# -- Parts ---------------------------------------------------------------------------------------------------
 
 
 def _file_signature(
@@ -256,6 +287,15 @@ def _same_batch(first: Any, others: dict[str, Any]) -> list[Any]:
         )
         for name, values in others.items()
     ]
+
+
+def _checked_pixels_and_light(image: Any, light: Any, limits: PictureLimits) -> Any:
+    """Return the float pictures, within 0..1, or fail with a message when run."""
+    with tf.control_dependencies(_same_batch(image, {LIGHT: light})):
+        finite = tf.reduce_all(tf.math.is_finite(light))
+    message = f"light holds NaN or infinity. Send {_COUNTED[light.shape[1]]} finite numbers."
+    with tf.control_dependencies([claim(finite, message)]):
+        return tf.clip_by_value(_checked_pixels(image, limits), 0.0, 1.0)
 
 
 def _checked_pixels(image: Any, limits: PictureLimits) -> Any:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.signatures import LARGEST_SIZE, LIGHT_LAYOUT
+from export.signatures import LARGEST_SIZE, light_layout
 from tf_relight import __version__
 from tf_relight.errors import RelightError
 from tf_relight.files import cannot_write, scratch_folder, unlock
@@ -246,6 +246,6 @@ def _record(
         },
         "versions": {"tf_relight": __version__, "tensorflow": tf.__version__, "keras": keras.__version__},
     }
-    if info.takes_light:
-        record["light"] = {"layout": LIGHT_LAYOUT, "use": LIGHT_USE}
+    if info.light is not None:
+        record["light"] = {"layout": light_layout(info.light), "use": LIGHT_USE}
     return record

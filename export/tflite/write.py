@@ -29,11 +29,11 @@ from export.litert.manifest import (
     write_manifest,
 )
 from export.signatures import (
-    LIGHT_LAYOUT,
     TensorSpec,
     check_sizes,
     colour_space,
     inputs_of,
+    light_layout,
     outputs_of,
     signature_name,
 )
@@ -201,7 +201,7 @@ class _Writer:
                 for size in self._sizes
             },
             colour_space=colour_space(info),
-            light_layout=LIGHT_LAYOUT if info.takes_light else None,
+            light_layout=None if info.light is None else light_layout(info.light),
             versions=_versions(),
             **details,
         )
