@@ -118,3 +118,16 @@ def test_an_out_that_is_a_file_is_refused(runs, photos, tmp_path, capsys):
     (tmp_path / "out").write_text("")
     assert predict(runs, photos, tmp_path / "out", "--outputs", "albedo") == 2
     assert "Cannot make the folder" in capsys.readouterr().err
+
+
+def test_no_file_is_ever_replaced(runs, photos, tmp_path, capsys):
+    out = tmp_path / "out"
+    write_picture(photos / "a.tif", read_picture(photos / "a.png"))
+    assert predict(runs, photos, out, "--outputs", "albedo") == 2
+    assert "would both become" in capsys.readouterr().err and not list(out.iterdir())
+    (photos / "a.tif").unlink()
+    (photos / "a_albedo.png").write_bytes((photos / "a.png").read_bytes())
+    before = (photos / "a_albedo.png").read_bytes()
+    assert predict(runs, photos, photos, "--outputs", "albedo") == 2
+    assert "exists already" in capsys.readouterr().err
+    assert (photos / "a_albedo.png").read_bytes() == before

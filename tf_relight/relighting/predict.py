@@ -52,7 +52,7 @@ def predict_photos(
 
     "plain" writes NAME_OUTPUT.png for each photo and output, in the network's size, and lights as text:
     nine numbers in DPR's frame, or 27 in SfSNet's for coloured ones. "sfsnet" writes squares as
-    pseudo-labels, 0_1_face.png and so on, in the photos' order.
+    pseudo-labels, 0_0_face.png and so on, in the photos' order.
 
     Args:
         paths: files and folders.
@@ -66,8 +66,8 @@ def predict_photos(
 
     Raises:
         RelightError: an output that the method does not give, a layout that needs more than it gives, a
-            network whose input light nobody can tell, a size below `SMALLEST_SIZE`, no photos, or a folder
-            that cannot be made.
+            file that would be replaced, a network whose input light nobody can tell, a size below
+            `SMALLEST_SIZE`, no photos, or a folder that cannot be made.
     """
     if size is not None and size < SMALLEST_SIZE:
         raise RelightError(f"--size {size} is too small for a network. Give at least {SMALLEST_SIZE}.")
@@ -81,6 +81,10 @@ def predict_photos(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RelightError(f"Cannot make the folder {folder}: {error.strerror}. Choose another.") from error
+    if layout == "plain":
+        _check_targets(folder, found.pictures, wanted)
+    elif folder.is_dir() and any(folder.glob("0_*")):
+        raise RelightError(f"{folder} holds labels already. Choose another folder, so that none is replaced.")
     report = Report(left_out=found.left_out)
     started = time.monotonic()
     listed = list(found.pictures.items())
@@ -139,7 +143,7 @@ def _checked(method: str, outputs: Sequence[str], layout: Layout) -> dict[str, P
         known[LIGHT] = info.source_light
     if layout == "sfsnet":
         light = info.source_light
-        lacking = [name for name in ("normal", "albedo") if name not in known]
+        lacking = [name for name in ("normal", "albedo", "shading") if name not in known]
         lacking += [] if light is not None and light.channels == 3 else ["light in colour"]
         if lacking:
             raise RelightError(
@@ -155,6 +159,20 @@ def _checked(method: str, outputs: Sequence[str], layout: Layout) -> dict[str, P
             hint = suggest(name, known)
             raise RelightError(f"Method '{method}' gives no '{name}'.{hint} It gives {', '.join(known)}.")
     return {name: known[name] for name in outputs}
+
+
+def _check_targets(folder: Path, pictures: Mapping[Path, Path], wanted: Mapping[str, Port]) -> None:
+    """Refuse to begin where a file would be replaced, be it there already or one of this run."""
+    by: dict[Path, Path] = {}
+    for source, place in pictures.items():
+        for word, port in wanted.items():
+            ending = "txt" if port.kind == "light" else "png"
+            target = folder / place.parent / f"{place.stem}_{word}.{ending}"
+            if target in by:
+                raise RelightError(f"{by[target]} and {source} would both become {target}. Rename one.")
+            if target.exists():
+                raise RelightError(f"{target} exists already. Choose another folder, or move it away.")
+            by[target] = source
 
 
 def _check_light(method: str, info: MethodInfo) -> None:
@@ -212,7 +230,7 @@ def _write_sfsnet(folder: Path, number: int, image: np.ndarray, loaded: LoadedMo
     assert light is not None
     ports = {port.name: port for port in info.outputs}
     albedo = np.clip(found["albedo"], 0, 1)
-    shading = found["shading"] if "shading" in found else np.ones_like(albedo)
+    shading = found["shading"]
     pictures = {
         "face": np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8),
         "albedo": _shown(ports["albedo"], albedo),
