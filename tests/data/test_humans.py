@@ -13,7 +13,7 @@ from tf_relight.errors import RelightError
 from tf_relight.light.spherical_harmonics import basis
 from tf_relight.rendering.humans.gbuffers import GBuffers
 from tf_relight.rendering.humans.lamps import Lamps, draw_flash, draw_lamps, told_in_lightness
-from tf_relight.rendering.humans.maps import HumanMaps, Sheen, roll_off
+from tf_relight.rendering.humans.maps import HumanMaps, Surface, roll_off
 from tf_relight.rendering.humans.render import spread_directions
 from tf_relight.rendering.humans.write import render_humans
 
@@ -163,7 +163,7 @@ def test_sheen_brightens_and_shadows_darken(maps):
     lamps = Lamps((lobe / lobe.sum()).astype(np.float32), 0.0, np.zeros(3))
     whole = (slice(0, maps.size), slice(0, maps.size))
     matt = maps.lightness(lamps, 0.8, whole, None, 0.0)
-    shiny = maps.lightness(lamps, 0.8, whole, Sheen(0.5, 20.0), 0.0)
+    shiny = maps.lightness(lamps, 0.8, whole, Surface(0.5, 20.0), 0.0)
     bounced = maps.lightness(lamps, 0.8, whole, None, 0.5)
     assert (shiny >= matt - 1e-6).all() and shiny.sum() > matt.sum() * 1.001
     assert (bounced >= matt - 1e-6).all() and bounced.sum() > matt.sum()

@@ -9,11 +9,11 @@ import numpy as np
 
 from tf_relight.light.spherical_harmonics import image_map
 from tf_relight.rendering.humans.lamps import FLASH, draw_flash, draw_lamps, told_in_lightness
-from tf_relight.rendering.humans.maps import HumanMaps, Sheen
+from tf_relight.rendering.humans.maps import HumanMaps, Surface
 
-TIGHT = 0.55
+TIGHT = 0.6
 """Share of pictures cut tightly around the face, with no hair and no background to go by."""
-TIGHT_SIDES = (0.5, 1.15)
+TIGHT_SIDES = (0.55, 1.15)
 """Side of those over the height of the face, chin to hairline."""
 IDENTITY = 0.15
 """Share of pairs whose target is the source itself."""
@@ -22,6 +22,8 @@ SAME_LEVEL = 0.4
 SOURCE_LEVELS, TARGET_LEVELS = (0.6, 0.95), (0.62, 0.92)
 TONE_CURVES = (0.36, 0.5)
 """Exponents of the source's tone curve; the light is told as if it had the usual one."""
+ROUGHEST = 0.6
+"""Most roughness of the matt part, radians."""
 _FLIP = np.diag(image_map("hflip")).astype(np.float32)
 
 
@@ -48,12 +50,12 @@ def draw_pair(maps: HumanMaps, size: int, rng: np.random.Generator) -> HumanPair
     """Draw a pair of `size` x `size` pictures of a head."""
     directions = maps.directions
     window = draw_window(maps, rng)
-    sheen = Sheen(float(rng.uniform(0, 0.5)), float(np.exp(rng.uniform(np.log(8), np.log(60)))))
+    surface = draw_surface(rng)
     bounce = float(rng.uniform(0, 0.5))
     lamps = (draw_flash if rng.random() < FLASH else draw_lamps)(rng, directions)
     light, exposure = told_in_lightness(lamps, directions, float(rng.uniform(*SOURCE_LEVELS)))
     tone = float(rng.uniform(*TONE_CURVES)) if rng.random() < 0.6 else 0.42
-    image = maps.lightness(lamps, exposure * rng.uniform(0.9, 1.1), window, sheen, bounce, tone)
+    image = maps.lightness(lamps, exposure * rng.uniform(0.8, 1.15), window, surface, bounce, tone)
     same = rng.random() < IDENTITY
     if same:
         target, target_light = image, light
@@ -61,7 +63,7 @@ def draw_pair(maps: HumanMaps, size: int, rng: np.random.Generator) -> HumanPair
         lamps = draw_lamps(rng, directions)
         level = float(light[0]) if rng.random() < SAME_LEVEL else float(rng.uniform(*TARGET_LEVELS))
         target_light, exposure = told_in_lightness(lamps, directions, level)
-        target = maps.lightness(lamps, exposure, window, sheen, bounce)
+        target = maps.lightness(lamps, exposure, window, surface, bounce)
     overcast = maps.overcast[window].astype(np.float32) / 255
     resized = resize(np.dstack([image, target, overcast]), size)
     mirror = bool(rng.random() < 0.5)
@@ -71,6 +73,12 @@ def draw_pair(maps: HumanMaps, size: int, rng: np.random.Generator) -> HumanPair
     return HumanPair(
         image, target, np.ascontiguousarray(resized[..., 2]), light, target_light, window, mirror
     )
+
+
+def draw_surface(rng: np.random.Generator) -> Surface:
+    """Draw how skin and cloth answer light: from dry to wet, from smooth to rough."""
+    exponent = float(np.exp(rng.uniform(np.log(8), np.log(60))))
+    return Surface(float(rng.uniform(0, 0.5)), exponent, float(rng.uniform(0, ROUGHEST)))
 
 
 def draw_window(maps: HumanMaps, rng: np.random.Generator) -> tuple[slice, slice]:
@@ -83,7 +91,7 @@ def draw_window(maps: HumanMaps, rng: np.random.Generator) -> tuple[slice, slice
         int
     )
     if tight:
-        middle = np.array([row, column]) + rng.normal(0, 0.06, 2) * sides
+        middle = np.array([row, column]) + rng.normal(0, 0.08, 2) * sides
     else:
         middle = rng.uniform(sides / 2, maps.size - sides / 2)
     first = np.clip(np.round(middle - sides / 2).astype(int), 0, maps.size - sides)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from tf_relight.rendering.humans import chromophores
@@ -47,7 +48,7 @@ def _iris_paint(library: Library, person: Person, rng: np.random.Generator) -> P
     pale = rng.random() < 0.65 * person.ancestry[ANCESTRIES.index("caucasian")] and person.tone > 45
     pool = names if pale or not brown else brown
     texture = library.texture(pool[int(rng.integers(len(pool)))], 1024)
-    melanin = float(rng.uniform(0, 0.3)) if pale else float(rng.uniform(0.5, 2.2))
+    melanin = float(rng.uniform(0.35, 1.1)) if pale else float(rng.uniform(0.5, 2.2))
     white = float(rng.uniform(0.65, 0.9))
 
     def paint(uv: np.ndarray, rest: np.ndarray) -> np.ndarray:
@@ -79,7 +80,7 @@ def teeth_part(library: Library, body: np.ndarray, rng: np.random.Generator) -> 
     corners, uv = triangles(proxy.mesh.quads, proxy.mesh.uv)
     vertices = proxy.fit(body)
     return Part(
-        "teeth", vertices, corners, uv, vertices.copy(), lambda at, rest: texture.at(at) * stain, gloss=0.6
+        "teeth", vertices, corners, uv, vertices.copy(), lambda at, rest: texture.at(at) * stain, gloss=0.25
     )
 
 
@@ -92,11 +93,12 @@ def brow_parts(
         AssetError: they are damaged.
     """
     parts = []
-    shade = np.minimum(hair * rng.uniform(0.35, 0.8), 0.25)
+    shade = np.minimum(hair * rng.uniform(0.15, 0.7), 0.2)
     women = person.gender == "female"
     brows = _cards(library, "eyebrows/*", body + _FORWARD, rng)
-    if brows is not None:
-        brows.paint, brows.thinness = one_colour(shade), float(rng.uniform(0.5, 1.0))
+    if brows is not None and brows.alpha is not None:
+        brows.paint, brows.thinness = one_colour(shade), float(rng.uniform(0.6, 2.5))
+        brows.alpha = cv2.GaussianBlur(brows.alpha, (0, 0), float(rng.uniform(1, 7)))
         parts.append(brows)
     lashes = _cards(library, "eyelashes/*", body, rng) if rng.random() < 0.9 else None
     if lashes is not None:

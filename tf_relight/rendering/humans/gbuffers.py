@@ -14,7 +14,7 @@ from tf_relight.files import atomic_path
 from tf_relight.guarded.arrays import read_npz
 from tf_relight.guarded.structured import parse_json
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 DIRECTIONS = 64
 _ADVICE = "delete it and render again"
 

@@ -21,6 +21,8 @@ from tf_relight.rendering.humans.textures import TO_LINEAR, look_up
 TEXTURE_SIDE = 1024
 LONG_STYLES = ("bob", "braid", "long", "ponytail")
 """Beginnings of the styles that more women than men wear."""
+_STUBBLE_REPEATS = 3
+"""How often the pattern of stubble repeats over the skin's texture."""
 _TEMPLES = 7.2
 """Height on the neutral head from which the opening that hair leaves for the face closes in an arch."""
 
@@ -210,18 +212,32 @@ def beard_parts(
         return [], "none"
     kind = str(rng.choice(["full", "goatee", "moustache", "chin"], p=[0.68, 0.16, 0.1, 0.06]))
     stubble = rng.random() < 0.5
-    long = (
-        float(rng.uniform(0.004, 0.012)) if stubble else float(np.exp(rng.uniform(np.log(0.03), np.log(0.3))))
-    )
-    thick = float(rng.uniform(0.25, 0.6)) if stubble else float(rng.uniform(0.75, 1.0))
     darker = HairColour(colour.eumelanin * 1.3 + 0.1, colour.pheomelanin, min(1.0, colour.grey * 1.1))
 
     def grows(place: np.ndarray) -> np.ndarray:
         return regions.beard(place, kind)
 
-    parts = fuzz_parts(library, skin, darker.linear, Fuzz(long, 2 if stubble else 6, thick, grows), rng)
+    if stubble:
+        skin.paint = _stubbled(library, skin.paint, grows, darker.linear, rng)
+        return [], f"{kind} stubble"
+    long = float(np.exp(rng.uniform(np.log(0.03), np.log(0.3))))
+    fuzz = Fuzz(long, 6, float(rng.uniform(0.75, 1.0)), grows)
+    parts = fuzz_parts(library, skin, darker.linear, fuzz, rng)
     for part in parts:
         part.kind = "beard"
-        if stubble:  # strands finer than any texture: an even veil
-            part.alpha, part.thinness = None, 0.5 * thick
-    return parts, f"{kind} stubble" if stubble else kind
+    return parts, kind
+
+
+def _stubbled(
+    library: Library, bare: Paint, grows: Keep, linear: np.ndarray, rng: np.random.Generator
+) -> Paint:
+    """Return skin with strands too short to stand off it: a veil of the hair's linear RGB (3,)."""
+    thick, uneven = np.float32(rng.uniform(0.15, 0.7)), np.float32(rng.uniform(0.2, 0.9))
+    mottle = fuzz_texture(library, 1 + int(rng.integers(4)))
+
+    def paint(uv: np.ndarray, rest: np.ndarray) -> np.ndarray:
+        noise = look_up(mottle, uv * _STUBBLE_REPEATS).astype(np.float32) / 128 - 1
+        veil = np.clip(thick * grows(rest) * (1 + uneven * noise), 0, 1)[:, None].astype(np.float32)
+        return bare(uv, rest) * (1 - veil) + linear.astype(np.float32) * veil
+
+    return paint

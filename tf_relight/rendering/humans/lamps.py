@@ -15,11 +15,11 @@ LAMPS = (0.65, 0.25, 0.1)
 """Chances of one, two and three lamps."""
 VERTICAL = 0.4
 """Share of key lamps in the vertical plane through the face, above or below: what networks learn last."""
-FLASH = 0.25
+FLASH = 0.35
 """Share of sources lit by a flash beside the camera."""
 SHARPNESS = (4.0, 60.0)
 """Of a lamp's lobe exp(s (cos - 1)): from a wide window to a bare bulb."""
-AMBIENT = (0.02, 0.4)
+AMBIENT = (0.015, 0.4)
 """Light from everywhere over that of the key lamp."""
 _FAINT = 0.03
 _BRIGHTEST = 1.35

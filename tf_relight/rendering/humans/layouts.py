@@ -20,7 +20,7 @@ from tf_relight.rendering.heads.layouts import (
 )
 from tf_relight.rendering.humans.gbuffers import GBuffers
 from tf_relight.rendering.humans.lamps import Lamps, draw_lamps, told_in_lightness
-from tf_relight.rendering.humans.maps import HumanMaps, Sheen
+from tf_relight.rendering.humans.maps import HumanMaps, Surface
 from tf_relight.rendering.scenes.layouts import write_png
 
 HELD_OUT = 25
@@ -78,13 +78,14 @@ def _write_dpr(out: Path, number: int, buffers: GBuffers) -> None:
     normals, photo, photo_light, *files = _dpr_paths(out, number)
     maps, rng = HumanMaps(buffers, colours=True), _generator(buffers)
     whole = (slice(0, maps.size), slice(0, maps.size))
-    sheen = Sheen(float(rng.uniform(0, 0.4)), float(np.exp(rng.uniform(np.log(8), np.log(60)))))
+    exponent = float(np.exp(rng.uniform(np.log(8), np.log(60))))
+    surface = Surface(float(rng.uniform(0, 0.4)), exponent, float(rng.uniform(0, 0.6)))
     write_png(normals, dpr_normal_picture(maps.truth(whole)["normal"]))
     pairs = [(photo, photo_light), *zip(files[:PICTURES], files[PICTURES:], strict=True)]
     for picture, text in pairs:
         lamps = draw_lamps(rng, maps.directions)
         light, exposure = told_in_lightness(lamps, maps.directions, float(rng.uniform(0.7, 0.9)))
-        lightness = maps.lightness(lamps, exposure, whole, sheen, 0.3)
+        lightness = maps.lightness(lamps, exposure, whole, surface, 0.3)
         write_png(picture, maps.coloured_at(lightness, whole, maps.size, mirror=False))
         write_text(text, "".join(f"{value:.18e}\n" for value in light))
 

@@ -19,14 +19,25 @@ _TO_DPR = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], np.float32)
 """From x right, y up, z toward the camera to frame "dpr", as v @ _TO_DPR."""
 _EYES_TO_CHIN = 1 / 1.65
 _CAMERA = np.array([0, -1, 0], np.float32)
+_BRIGHT = 0.15
+"""Directions with less of the brightest one's light add no highlight of their own."""
+_WET_EXPONENT, _WET_SHEEN = 400.0, 3.0
+"""Of the highlight on eyes: a catchlight, small and bright, whatever the skin is like."""
 
 
 @dataclass(frozen=True, eq=False)
-class Sheen:
-    """The highlight on skin, eyes and hair: strength, and exponent of its lobe."""
+class Surface:
+    """How a head's surfaces answer a lamp.
 
-    strength: float
+    Attributes:
+        sheen: strength of the highlight. exponent: of the highlight's lobe on skin and hair.
+        roughness: of the matt part, radians; 0 is Lambert's. A rough face stays bright to its edges under a
+            flash, as photographed faces do.
+    """
+
+    sheen: float
     exponent: float
+    roughness: float = 0.0
 
 
 class HumanMaps:
@@ -51,6 +62,7 @@ class HumanMaps:
         linear = TO_LINEAR[buffers.albedo]
         self._albedo = (linear @ LUMINANCE).astype(np.float16)
         self._coverage, self._skin, self._gloss = buffers.coverage, buffers.skin, buffers.gloss
+        self._wet = buffers.kind == KINDS.index("eye")
         self._background = _lightness_byte(TO_LINEAR[buffers.background] @ LUMINANCE)
         self._colours = (buffers.albedo, buffers.background) if colours else None
         self._sky = self._sky_moments()
@@ -64,18 +76,18 @@ class HumanMaps:
         lamps: Lamps,
         exposure: float,
         window: tuple[slice, slice],
-        sheen: Sheen | None,
+        surface: Surface | None,
         bounce: float,
         exponent: float = EXPONENT,
     ) -> np.ndarray:
         """Return the lightness (h, w) float32 0..1 of a part of the picture.
 
         Args:
-            exposure: multiplies lightness. window: rows and columns.
+            exposure: multiplies lightness. window: rows and columns. surface: None is matt.
             bounce: share of light that comes back from nearby skin where the sky is hidden.
             exponent: from linear light to lightness; another one is another tone curve.
         """
-        light, shine = self._irradiance(lamps, window, sheen)
+        light, shine = self._irradiance(lamps, window, surface)
         skin = self._skin[window].astype(np.float32) / 255
         if bounce > 0:
             reach = max(3, int(self.face[2] / 5)) | 1
@@ -83,8 +95,8 @@ class HumanMaps:
             hidden = np.clip(1 - self._sky[window][..., 0].astype(np.float32), 0, 1)
             light = light + np.float32(bounce) * hidden * nearby
         linear = self._albedo[window].astype(np.float32) * light
-        if sheen is not None:
-            linear += np.float32(sheen.strength) * (self._gloss[window].astype(np.float32) / 255) * shine
+        if surface is not None:
+            linear += np.float32(surface.sheen) * (self._gloss[window].astype(np.float32) / 255) * shine
         lit = np.float32(exposure) * np.maximum(linear, 1e-4) ** np.float32(exponent)
         covered = self._coverage[window].astype(np.float32) / 255
         behind = self._background[window].astype(np.float32) / 255
@@ -130,7 +142,7 @@ class HumanMaps:
         return np.maximum(normal.astype(np.float32) @ (self.directions[chosen].T / np.float32(127)), 0)
 
     def _irradiance(
-        self, lamps: Lamps, window: tuple[slice, slice], sheen: Sheen | None
+        self, lamps: Lamps, window: tuple[slice, slice], surface: Surface | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return linear irradiance (h, w) and the highlight's (h, w), blurred a little as by skin."""
         normal, sky = self._normal[window], self._sky[window].astype(np.float32)
@@ -141,18 +153,49 @@ class HumanMaps:
             packed, flat = self._visible[window].reshape(-1, self._visible.shape[2]), normal.reshape(-1, 3)
             bits = (packed[:, chosen >> 3] >> (7 - chosen & 7).astype(np.uint8)) & np.uint8(1)
             lit = self._facing(flat, chosen) * bits
-            direct = (lit @ lamps.lamps[chosen]).reshape(shape)
-            light = light + direct
-            if sheen is not None:
-                half = self.directions[chosen] + _CAMERA
+            if surface is not None and surface.roughness > 0:
+                facing = _roughly(lit, flat, self.directions[chosen], surface.roughness)
+            else:
+                facing = lit
+            light = light + (facing @ lamps.lamps[chosen]).reshape(shape)
+            if surface is not None:
+                bright = lamps.lamps[chosen] > _BRIGHT * lamps.lamps.max()
+                lamp = lamps.lamps[chosen[bright]] * (lamps.lamps.sum() / lamps.lamps[chosen[bright]].sum())
+                half = self.directions[chosen[bright]] + _CAMERA
                 half /= np.maximum(np.linalg.norm(half, axis=1, keepdims=True), 1e-6)
                 lobe = np.maximum(flat.astype(np.float32) @ (half.T / np.float32(127)), 1e-3)
-                lobe = np.exp2(np.float32(sheen.exponent) * np.log2(lobe))
-                shine = ((lobe * (lit > 0)) @ lamps.lamps[chosen]).reshape(shape)
+                wet = self._wet[window].ravel()
+                power = np.where(wet, np.float32(_WET_EXPONENT), np.float32(surface.exponent))[:, None]
+                np.log2(lobe, out=lobe)
+                lobe *= power
+                np.exp2(lobe, out=lobe)
+                lobe *= lit[:, bright] > 0
+                shine = (lobe @ lamp * np.where(wet, np.float32(_WET_SHEEN), 1)).reshape(shape)
         mask = (self._coverage[window] > 0).astype(np.float32)
         stacked = cv2.blur(np.dstack([light * mask, shine * mask, mask]), (3, 3))
         share = np.maximum(stacked[..., 2], 1e-3)
         return stacked[..., 0] / share, stacked[..., 1] / share
+
+
+def _roughly(lit: np.ndarray, normal: np.ndarray, toward: np.ndarray, roughness: float) -> np.ndarray:
+    """Return what a rough matt surface sends to the camera instead of max(0, n . d), (N, D) float32.
+
+    Args:
+        lit: (N, D), max(0, n . d), or 0 in shadow. normal: (N, 3) int8 of `toward` (D, 3), unit vectors.
+
+    Source: Fujii, "A tiny improvement of Oren-Nayar reflectance model", the qualitative model; scaled to 1
+    where lamp and camera face the surface.
+    """
+    variance = roughness * roughness
+    plain, more = 1 - 0.5 * variance / (variance + 0.33), 0.45 * variance / (variance + 0.09)
+    seen = np.maximum(normal @ (_CAMERA / np.float32(127)), np.float32(0.05))[:, None]
+    along = toward @ _CAMERA - lit * seen
+    steep = np.maximum(lit, seen)
+    np.divide(along, steep, out=along, where=along > 0)
+    along *= np.float32(more / plain)
+    along += 1
+    along *= lit
+    return np.maximum(along, 0, out=along)
 
 
 def roll_off(lightness: np.ndarray, knee: float = 0.88) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+import cv2
 import numpy as np
 
 from tf_relight.errors import RelightError
@@ -116,8 +117,12 @@ class _Shot:
             name: self._mean((self._kind == number).astype(np.float32)) for number, name in enumerate(KINDS)
         }
         shares["background"] = 1 - covered
+        colour = self._mean(albedo) / share
+        # Four samples see few of the strands of a pixel; light between strands blends them.
+        short = (shares["brow"] + shares["beard"])[..., None]
+        colour += short * (cv2.blur(colour, (3, 3)) - colour)
         return GBuffers(
-            albedo=_to_srgb(self._mean(albedo) / share),
+            albedo=_to_srgb(colour),
             normal=np.round(mean_normal * 127).astype(np.int8),
             coverage=_byte(covered),
             skin=_byte(shares["skin"]),

@@ -12,7 +12,7 @@ from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
 from tf_relight.rendering.humans.gbuffers import GBuffers, read_info
 from tf_relight.rendering.humans.lamps import Lamps, told_in_lightness
-from tf_relight.rendering.humans.maps import HumanMaps, Sheen
+from tf_relight.rendering.humans.maps import HumanMaps, Surface
 
 GENDERS = ("female", "male")
 AGES = ((0, 20), (20, 40), (40, 60), (60, 120))
@@ -87,7 +87,7 @@ def portrait(buffers: GBuffers, side: int | None = None) -> np.ndarray:
     lamps = Lamps((lobe / lobe.sum()).astype(np.float32), _FILL, np.array([0, 0, 0.3]))
     _, exposure = told_in_lightness(lamps, maps.directions, 0.85)
     whole = (slice(0, maps.size), slice(0, maps.size))
-    lightness = maps.lightness(lamps, exposure, whole, Sheen(0.25, 25.0), 0.3)
+    lightness = maps.lightness(lamps, exposure, whole, Surface(0.25, 25.0, 0.3), 0.3)
     picture = maps.coloured_at(lightness, whole, maps.size, mirror=False)
     if side is None or side == maps.size:
         return picture
