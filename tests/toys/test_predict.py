@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tf_relight.cli.main import main
+from tf_relight.contract.card import Port
+from tf_relight.errors import RelightError
 from tf_relight.photo.picture import Picture
 from tf_relight.photo.reading import read_picture
 from tf_relight.photo.writing import write_picture
@@ -58,9 +62,10 @@ def test_labels_are_what_the_dataset_sfsnet_reads(runs, photos, tmp_path):
     from tf_relight.methods.trained import load_model
     from tf_relight.relighting.predict import see
 
-    (photos / "broken.jpg").unlink()
+    (photos / "broken.jpg").rename(photos / "aa_broken.jpg")  # between the two others
     out = tmp_path / "labels"
-    assert predict(runs, photos, out, "--recursive", "--layout", "sfsnet", "--size", "32") == 0
+    assert predict(runs, photos, out, "--recursive", "--layout", "sfsnet", "--size", "32") == 2
+    assert {path.name[:3] for path in out.iterdir()} == {"0_0", "0_1"}
     wishes = {"name": "sfsnet", "root": str(out), "size": 32, "validation_scenes": 1}
     config = make_data_config(wishes)
     samples = [
@@ -131,3 +136,78 @@ def test_no_file_is_ever_replaced(runs, photos, tmp_path, capsys):
     assert predict(runs, photos, photos, "--outputs", "albedo") == 2
     assert "exists already" in capsys.readouterr().err
     assert (photos / "a_albedo.png").read_bytes() == before
+
+
+def test_labels_are_not_written_beside_older_ones(runs, photos, tmp_path, capsys):
+    out = tmp_path / "labels"
+    out.mkdir()
+    (out / "0_0_face.png").write_bytes(b"mine")
+    assert predict(runs, photos, out, "--layout", "sfsnet") == 2
+    assert "holds labels already" in capsys.readouterr().err
+    assert (out / "0_0_face.png").read_bytes() == b"mine"
+
+
+def test_a_grey_light_is_read_back_as_the_network_read_it(tmp_path):
+    from tf_relight.light.files import read_light
+    from tf_relight.relighting.predict import _light_text
+
+    grey = np.random.default_rng(2).normal(size=(9, 1)).astype(np.float32)
+    (tmp_path / "light.txt").write_text(_light_text(grey))
+    light, frame = read_light(tmp_path / "light.txt", "dpr")
+    assert frame == "dpr"
+    np.testing.assert_allclose(
+        np.reshape(light, (9, -1)), np.repeat(grey, light.size // 9, axis=1), rtol=1e-5
+    )
+
+
+def without(card, name):
+    return replace(card, outputs=tuple(port for port in card.outputs if port.name != name))
+
+
+def with_a_grey_light(card):
+    outputs = (replace(port, channels=1) if port.kind == "light" else port for port in card.outputs)
+    return replace(card, inputs=(card.picture,), outputs=tuple(outputs))
+
+
+class _Card:
+    """A method by its card alone: nothing but the card is looked at before the weights are."""
+
+    def __init__(self, info):
+        self.info = info
+
+
+@pytest.mark.parametrize(
+    "change,outputs,layout,said",
+    [
+        (
+            lambda card: without(card, card.source_light.name),
+            ("albedo",),
+            "plain",
+            "it does not read from photos",
+        ),
+        (lambda card: without(card, "shading"), (), "sfsnet", "it gives no shading."),
+        (
+            with_a_grey_light,
+            (),
+            "sfsnet",
+            "it gives no light in colour.",
+        ),
+        (
+            lambda card: replace(card, outputs=(*card.outputs, Port("deep", "features", channels=8))),
+            ("deep",),
+            "plain",
+            "'deep' of method 'carded' is features",
+        ),
+    ],
+)
+def test_a_method_that_lacks_something_is_refused_by_its_card(
+    monkeypatch, tmp_path, change, outputs, layout, said
+):
+    from tf_relight import methods
+    from tf_relight.relighting.predict import predict_photos
+
+    card = methods.get("toy_sfsnet").info
+    monkeypatch.setattr(methods, "get", lambda name: _Card(change(card)))
+    with pytest.raises(RelightError, match=re.escape(said)):
+        predict_photos([tmp_path], tmp_path / "out", method="carded", outputs=outputs, layout=layout)
+    assert not (tmp_path / "out").exists()

@@ -89,14 +89,14 @@ def predict_photos(
     started = time.monotonic()
     listed = list(found.pictures.items())
     side = size or training_size(loaded)
-    for number, (source, place) in enumerate(
-        track(listed, lambda item: f"Looking at {item[0].name}", show=progress)
-    ):
+    labelled = 0  # broken photos leave no gap
+    for source, place in track(listed, lambda item: f"Looking at {item[0].name}", show=progress):
         try:
             picture = read_picture(source)
             report.notes += picture.notes
             if layout == "sfsnet":
-                made = _write_sfsnet(folder, number, _square(picture.pixels, side), loaded)
+                made = _write_sfsnet(folder, labelled, _square(picture.pixels, side), loaded)
+                labelled += 1
             else:
                 made = _write_plain(folder / place.parent / place.stem, picture.pixels, side, wanted, loaded)
             report.written += made
@@ -138,7 +138,7 @@ def _checked(method: str, outputs: Sequence[str], layout: Layout) -> dict[str, P
 
     info = methods.get(method).info
     _check_light(method, info)
-    known = {port.name: port for port in info.outputs}
+    known = {port.name: port for port in info.outputs if port.kind != "features"}
     if info.source_light is not None:
         known[LIGHT] = info.source_light
     if layout == "sfsnet":
@@ -155,6 +155,8 @@ def _checked(method: str, outputs: Sequence[str], layout: Layout) -> dict[str, P
     if not outputs:
         raise RelightError(f"Name at least one output with --outputs: {', '.join(known)}.")
     for name in outputs:
+        if any(port.name == name for port in info.outputs if port.kind == "features"):
+            raise RelightError(f"'{name}' of method '{method}' is features, which no picture can show.")
         if name not in known:
             hint = suggest(name, known)
             raise RelightError(f"Method '{method}' gives no '{name}'.{hint} It gives {', '.join(known)}.")
