@@ -95,7 +95,7 @@ def rendered(info: MethodInfo, size: int, *, count: int = COUNT, seed: int = SEE
         changed = [brightened(picture) if i % 2 else picture for i, picture in enumerate(pictures)]
         return Calibration("embedded scenes", tuple(_input(info, each) for each in changed), None, seed)
     # Lights of the training, and between them those that users give by angles.
-    around = _lights(count)
+    around = _lights(info, count)
     mixed = [around[i] if i % 2 else shown[i]["target_light"] for i in range(count)]
     lights = _as_taken(info, mixed)
     return Calibration("embedded heads", tuple(_input(info, each) for each in pictures), lights, seed)
@@ -125,7 +125,7 @@ def from_folder(info: MethodInfo, folder: Path | str, size: int, *, most: int = 
         _input(info, resized(_middle(read_rgb(path)), size).astype(np.float32) / np.float32(255))
         for path in paths
     )
-    lights = _as_taken(info, _lights(len(pictures)))
+    lights = _as_taken(info, _lights(info, len(pictures)))
     return Calibration("folder", pictures, lights, SEED)
 
 
@@ -149,13 +149,13 @@ def _as_taken(info: MethodInfo, lights: Sequence[np.ndarray]) -> tuple[np.ndarra
     return None if info.light is None else tuple(light_tensor(info.light, light) for light in lights)
 
 
-def _lights(count: int) -> list[np.ndarray]:
+def _lights(info: MethodInfo, count: int) -> list[np.ndarray]:
     """Return lights from all around, (9,) float32 each, as the apps give them to the network."""
+    if info.light is None:
+        return []
     from tf_relight.light.light import Light
     from tf_relight.relighting.light_range import network_light
 
     heights = np.linspace(-60, 75, count) if count > 1 else np.zeros(1)
-    return [
-        network_light(Light.from_direction(_TURN * index % 360, float(heights[index])))
-        for index in range(count)
-    ]
+    lights = (Light.from_direction(_TURN * index % 360, float(heights[index])) for index in range(count))
+    return [network_light(light, info.light.domain) for light in lights]

@@ -1,6 +1,6 @@
 """Lights inside a TensorFlow graph: from angles, into the network's range, and the colour they lend a photo.
 
-The numbers are those of `Light.from_direction`, `light_range.network_light` and `photo.lightness`.
+The numbers are those of `Light.from_direction`, `lightness_light`, `light_range` and `photo.lightness`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from export.photo_graph.picture_codec import claim
-from tf_relight.contract.card import COEFFICIENTS
+from tf_relight.contract.card import COEFFICIENTS, Domain, Port
+from tf_relight.light import lightness_light
 from tf_relight.light import spherical_harmonics as sh
 from tf_relight.light.lamps import AMBIENT_SHARE, LUMINANCE, NEUTRAL_KELVIN, SOURCE_RADIUS, USUAL_AMBIENT
 from tf_relight.photo.colour import LUMINANCE_WEIGHTS, XYZ_TO_RGB
@@ -58,7 +59,32 @@ def check_light(light: Any, index: Any) -> Any:
         return tf.identity(light)
 
 
-def network_light(light: Any) -> Any:
+def in_lightness(light: Any) -> Any:
+    """Return linear lights (..., 9) told in lightness, as `lightness_light.from_linear`."""
+    places = sh.basis(lightness_light.sphere().astype(np.float64))
+    shading = tf.maximum(tf.tensordot(light, tf.constant(places.T, tf.float32), 1), 0.0)
+    inverse = np.linalg.pinv(places)
+    return tf.tensordot(shading**lightness_light.EXPONENT, tf.constant(inverse.T, tf.float32), 1)
+
+
+def network_light(light: Any, told: Domain, domain: Domain, own: Any = None) -> Any:
+    """Return the light (9,) as a network takes it, as `light_range.network_light`.
+
+    Args:
+        told: the domain of `light`; either that of the network or "linear".
+        domain: that of the network. own: (9,) the photo's own light in that domain, or None.
+    """
+    if told == domain:
+        return in_range(light)
+    numbers = in_lightness(light)
+    own = tf.eye(1, COEFFICIENTS)[0] * light_range.USUAL_LEVEL if own is None else own
+    alike = _seen(own) / tf.maximum(_seen(numbers), 1e-6)
+    exposure = tf.minimum(alike, light_range.MOST_MORE * own[0] / numbers[0])
+    brightness = (light[0] / USUAL_AMBIENT) ** lightness_light.EXPONENT
+    return in_range(numbers * (exposure * brightness))
+
+
+def in_range(light: Any) -> Any:
     """Return the light (9,) as bright as those of the network's training; outside its range it levels off."""
     (least, most), (lowest, highest) = light_range.TRAINED_ON, light_range.FARTHEST
     first = tf.maximum(light[0], 1e-6)
@@ -70,19 +96,24 @@ def network_light(light: Any) -> Any:
     return light * tf.where(brightest > light_range.BRIGHTEST, light_range.BRIGHTEST / brightest, 1.0)
 
 
-def network_numbers(light: Any, channels: int, index: Any) -> Any:
-    """Return a light (9,), or (27,) colour by colour, as (9 channels,) as bright as the network's training.
+def network_numbers(light: Any, told: Domain, port: Port, index: Any) -> Any:
+    """Return a light (9,), or (27,) colour by colour, as a port takes it, (9 channels,).
 
     Raises:
         InvalidArgumentError: when run, as `check_light`, of the light's luminance.
     """
     if light.shape[0] == COEFFICIENTS:
-        return tf.tile(network_light(check_light(light, index)), [channels])
+        return tf.tile(network_light(check_light(light, index), told, port.domain), [port.channels])
     colours_of_light = tf.reshape(light, (3, COEFFICIENTS))
     weights = tf.constant(LUMINANCE, tf.float32)
     grey = check_light(tf.linalg.matvec(colours_of_light, weights, transpose_a=True), index)
-    numbers = network_light(grey)
-    return numbers if channels == 1 else light * (numbers[0] / grey[0])
+    numbers = network_light(grey, told, port.domain)
+    if port.channels == 1:
+        return numbers
+    if told != port.domain:
+        colours_of_light = in_lightness(colours_of_light)
+        grey = tf.linalg.matvec(colours_of_light, weights, transpose_a=True)
+    return tf.reshape(colours_of_light, (-1,)) * (numbers[0] / grey[0])
 
 
 def colour_of(light: Any) -> Any:
@@ -155,6 +186,10 @@ def percentile(values: Any, percent: float) -> Any:
 
 def _luminance(linear: Any) -> Any:
     return tf.reduce_sum(linear * tf.constant(LUMINANCE_WEIGHTS, tf.float32), axis=-1)
+
+
+def _seen(light: Any) -> Any:
+    return tf.reduce_mean(tf.linalg.matvec(_visible_basis(), light))
 
 
 def _visible_basis() -> Any:

@@ -17,11 +17,12 @@ from export.photo_graph.light_graph import (
     check_light,
     colour_of,
     colours,
+    in_range,
     network_light,
     network_numbers,
 )
 from export.photo_graph.transfer_graph import STRIP_PIXELS, blur, in_strips, resize, transfer
-from tf_relight.contract.card import COEFFICIENTS
+from tf_relight.contract.card import COEFFICIENTS, Domain, Port
 from tf_relight.photo.colour import LUMINANCE_WEIGHTS, RGB_TO_XYZ, XYZ_TO_RGB
 from tf_relight.photo.lightness import BLACK, CEILING, KNEE
 from tf_relight.photo.transfer import LIGHTNESS_FOOT, SRGB_FOOT
@@ -62,15 +63,22 @@ def relight_scene(pixels: Any, network: Network, side: int) -> Any:
 
 
 def relight_portrait(
-    pixels: Any, network: Network, side: int, light: Any, index: Any, lamp_tint: Any | None = None
+    pixels: Any,
+    network: Network,
+    side: int,
+    light: Any,
+    told: Domain,
+    port: Port,
+    index: Any,
+    lamp_tint: Any | None = None,
 ) -> Any:
     """Return a photo of one person under another light; hue and saturation of the pixels stay.
 
     Args:
         pixels: (H, W, 3) float32 sRGB 0..1.
         side: long side at which the network works; smaller photos grow to it.
-        light: (9,) coefficients, frame "dpr"; brought into the network's range.
-        index: of the picture in its batch, for messages.
+        light: (9,) coefficients, frame "dpr", told in the domain `told`; brought into the network's range.
+        port: the network's input for a light. index: of the picture in its batch, for messages.
         lamp_tint: (3,) colour of the light's directed part from `light_graph.tint`; None is neutral.
 
     Returns:
@@ -80,7 +88,7 @@ def relight_portrait(
     before = lightness(pixels)
     height, width = portrait_size(tf.shape(pixels), side)
     small = resize(before, height, width)
-    drawn = without_weave(small, _drawn(small, network, light), side)
+    drawn = without_weave(small, _drawn(small, network, light, told, port.domain), side)
     after = transfer(before, small, drawn, LIGHTNESS_FOOT)
     lamp = None
     if lamp_tint is not None:
@@ -88,40 +96,44 @@ def relight_portrait(
     return change_lightness(pixels, before, after, lamp)
 
 
-def relight_in_colour(pixels: Any, network: Network, side: int, light: Any, channels: int, index: Any) -> Any:
+def relight_in_colour(
+    pixels: Any, network: Network, side: int, light: Any, told: Domain, port: Port, index: Any
+) -> Any:
     """Return a photo under another light by a network that gives pictures in colour.
 
     Args:
         pixels: (H, W, 3) float32 sRGB 0..1.
         side: long side at which the network works; smaller photos grow to it.
-        light: (9,) coefficients, or (27,) colour by colour, frame "dpr"; brought into the network's range.
-        channels: of the light that the network takes; a network of grey lights lends the picture the colour.
+        light: (9,) coefficients, or (27,) colour by colour, frame "dpr", told in the domain `told`; brought
+            into the network's range.
+        port: the network's input for a light; one of grey lights lends the picture the colour.
         index: of the picture in its batch, for messages.
 
     Returns:
         (H, W, 3) float32 sRGB 0..1.
     """
-    numbers = network_numbers(light, channels, index)
+    numbers = network_numbers(light, told, port, index)
     height, width = portrait_size(tf.shape(pixels), side)
     small = resize(pixels, height, width)
     relit = tf.clip_by_value(network(small[None], numbers[None])[0][0], 0.0, 1.0)
     relit = tf.debugging.check_numerics(relit, NOT_FINITE)
-    if light.shape[0] > COEFFICIENTS and channels == 1:
+    if light.shape[0] > COEFFICIENTS and port.channels == 1:
         relit = tf.clip_by_value(linear_to_srgb(srgb_to_linear(relit) * colour_of(light)), 0.0, 1.0)
     return tf.clip_by_value(transfer(pixels, small, relit, SRGB_FOOT), 0.0, 1.0)
 
 
-def _drawn(before: Any, network: Network, light: Any) -> Any:
+def _drawn(before: Any, network: Network, light: Any, told: Domain, domain: Domain) -> Any:
     """Return lightness (h, w, 1) under a light.
 
     It is what differs between the network's answers to it and to the photo's own, as in `PortraitRelighter`.
     """
-    drawn, own = network(before[None], network_light(light)[None])
-    drawn = tf.debugging.check_numerics(drawn[0], NOT_FINITE)
+    first, own = network(before[None], network_light(light, told, domain)[None])
     if own is None:
-        return drawn
-    unchanged = network(before[None], network_light(own[0])[None])[0][0]
-    unchanged = tf.debugging.check_numerics(unchanged, NOT_FINITE)
+        return tf.debugging.check_numerics(first[0], NOT_FINITE)
+    own_numbers = in_range(own[0])
+    lights = tf.stack([network_light(light, told, domain, own[0]), own_numbers])
+    drawn, unchanged = tf.unstack(network(tf.stack([before, before]), lights)[0])
+    drawn, unchanged = (tf.debugging.check_numerics(each, NOT_FINITE) for each in (drawn, unchanged))
     ratio = (drawn + LIGHTNESS_FOOT) / (unchanged + LIGHTNESS_FOOT)
     return ratio * (before + LIGHTNESS_FOOT) - LIGHTNESS_FOOT
 

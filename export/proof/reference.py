@@ -257,12 +257,15 @@ def truth_cases(loaded: LoadedModel, size: int, count: int) -> Iterator[TruthCas
 
 
 def _lights(info: MethodInfo) -> list[tuple[str, np.ndarray | None]]:
-    if not info.takes_light:
+    if info.light is None:
         return [("", None)]
     from tf_relight.light.light import Light
     from tf_relight.relighting.light_range import network_light
 
     return [
-        (f" at {azimuth:g} {elevation:g}", network_light(Light.from_direction(azimuth, elevation)))
+        (
+            f" at {azimuth:g} {elevation:g}",
+            network_light(Light.from_direction(azimuth, elevation), info.light.domain),
+        )
         for azimuth, elevation in DIRECTIONS
     ]

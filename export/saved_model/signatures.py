@@ -20,7 +20,7 @@ from export.network import relight_function
 from export.photo_graph import light_graph, picture_graph
 from export.photo_graph.picture_codec import Decoded, claim, decode, encode_jpeg, encode_png
 from export.signatures import IMAGE, LIGHT, RELIT
-from tf_relight.contract.card import COEFFICIENTS
+from tf_relight.contract.card import COEFFICIENTS, Port
 from tf_relight.relighting.request import COLDEST, WARMEST
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ def signatures_for(loaded: LoadedModel, side: int, limits: PictureLimits) -> lis
     if info.light is None:
         return _scene_signatures(network, side, limits)
     if info.picture.kind == "lightness":
-        return _portrait_signatures(network, side, limits)
-    return _coloured_signatures(network, info.light.channels, side, limits)
+        return _portrait_signatures(network, info.light, side, limits)
+    return _coloured_signatures(network, info.light, side, limits)
 
 
 def _network(loaded: LoadedModel) -> Callable[..., Any]:
@@ -150,7 +150,7 @@ def _scene_signatures(network: Any, side: int, limits: PictureLimits) -> list[Si
 # -- Portraits -----------------------------------------------------------------------------------------------
 
 
-def _portrait_signatures(network: Any, side: int, limits: PictureLimits) -> list[Signature]:
+def _portrait_signatures(network: Any, port: Port, side: int, limits: PictureLimits) -> list[Signature]:
     def relight(image: Any, light: Any) -> dict[str, Any]:
         """As the method's own `relight`: L of Lab goes through the network, a and b stay."""
         lab = picture_graph.rgb_to_lab(_checked_pixels_and_light(image, light, limits))
@@ -159,13 +159,12 @@ def _portrait_signatures(network: Any, side: int, limits: PictureLimits) -> list
         return {RELIT: _finished(tf.clip_by_value(relit, 0.0, 1.0))}
 
     def with_light(pixels: Any, index: Any, light: Any) -> Any:
-        return picture_graph.relight_portrait(pixels, network, side, light, index)
+        return picture_graph.relight_portrait(pixels, network, side, light, port.domain, port, index)
 
     def with_angles(pixels: Any, index: Any, azimuth: Any, elevation: Any, temperature: Any) -> Any:
         light = light_graph.from_angles(azimuth, elevation, index)
-        return picture_graph.relight_portrait(
-            pixels, network, side, light, index, light_graph.tint(temperature)
-        )
+        tint = light_graph.tint(temperature)
+        return picture_graph.relight_portrait(pixels, network, side, light, "linear", port, index, tint)
 
     return _lit_signatures(with_light, with_angles, relight, COEFFICIENTS, limits)
 
@@ -173,20 +172,20 @@ def _portrait_signatures(network: Any, side: int, limits: PictureLimits) -> list
 # -- Pictures in colour with a light -------------------------------------------------------------------------
 
 
-def _coloured_signatures(network: Any, channels: int, side: int, limits: PictureLimits) -> list[Signature]:
+def _coloured_signatures(network: Any, port: Port, side: int, limits: PictureLimits) -> list[Signature]:
     def relight(image: Any, light: Any) -> dict[str, Any]:
         drawn, _ = network(_checked_pixels_and_light(image, light, limits), light)
         return {RELIT: _finished(tf.clip_by_value(drawn, 0.0, 1.0))}
 
     def with_light(pixels: Any, index: Any, light: Any) -> Any:
-        return picture_graph.relight_in_colour(pixels, network, side, light, channels, index)
+        return picture_graph.relight_in_colour(pixels, network, side, light, port.domain, port, index)
 
     def with_angles(pixels: Any, index: Any, azimuth: Any, elevation: Any, temperature: Any) -> Any:
         light, tint = light_graph.from_angles(azimuth, elevation, index), light_graph.tint(temperature)
         coloured = tf.reshape(tint[:, None] * light[None], (3 * COEFFICIENTS,))
-        return picture_graph.relight_in_colour(pixels, network, side, coloured, channels, index)
+        return picture_graph.relight_in_colour(pixels, network, side, coloured, "linear", port, index)
 
-    return _lit_signatures(with_light, with_angles, relight, COEFFICIENTS * channels, limits)
+    return _lit_signatures(with_light, with_angles, relight, COEFFICIENTS * port.channels, limits)
 
 
 # -- Parts ---------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ def test_keys_of_every_kind(tmp_path):
     expected = [
         DIRECTION(-90, 0),
         Light.from_preset("rembrandt"),
-        DIRECTION(10, 20),
+        DIRECTION(10, 20).told_in("lightness").told_in("linear"),  # a file beside physical lights
         DIRECTION(90, 30),
         DIRECTION(120, 20, temperature=3200, ambient=0.2),
         Light.from_preset("golden_hour"),

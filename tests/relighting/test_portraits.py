@@ -15,7 +15,7 @@ from tf_relight.photo.colour import srgb_to_linear
 from tf_relight.photo.faces import Face
 from tf_relight.photo.lightness import lightness
 from tf_relight.photo.picture import Picture
-from tf_relight.relighting import portraits
+from tf_relight.relighting import light_range, portraits
 from tf_relight.relighting.face_places import regions
 from tf_relight.relighting.light_range import network_light
 from tf_relight.relighting.photos import relight_picture
@@ -79,13 +79,16 @@ def test_the_network_sees_the_size_it_was_trained_at_or_the_one_asked_for(nobody
     ]:
         model = loaded()
         PortraitRelighter(photo(pixels), model, size=size).relight(RelightOptions(light=LEFT))
-        assert model.method.seen == [expected, expected]  # under the light and under the photo's own
+        # Its own light, the photo under that, and the photo under the light.
+        assert model.method.seen == [expected] * 3
 
 
 def test_the_change_is_the_networks_and_colours_are_kept(nobody):
     picture, light = photo((128, 128)), Light.from_direction(60, 20)
     # The stand-in draws every photo at 0.75 of its lightness; that is no change of light.
-    across = np.linspace(-1, 1, 128, dtype=np.float32) * min(1.0, 2 * network_light(light)[3])
+    across = np.linspace(-1, 1, 128, dtype=np.float32) * min(
+        1.0, 2 * network_light(light, "lightness", portrait_stand_in.OWN_LIGHT)[3]
+    )
     expected = lightness(picture.pixels) * (1 + across / 3)
     relit = relight_picture(picture, loaded(), RelightOptions(light=light))
     assert np.abs(lightness(relit.pixels) - expected).mean() < 0.01
@@ -102,7 +105,7 @@ def test_outside_the_crops_nothing_changes_and_several_faces_are_blended(monkeyp
     model = loaded()
     relighter = PortraitRelighter(picture, model, faces=faces)
     relit = relighter.relight(RelightOptions(light=LEFT)).pixels
-    assert len(model.method.seen) == 4 and relighter.notes == ()
+    assert len(model.method.seen) == 6 and relighter.notes == ()
     np.testing.assert_allclose(relit[:, 400:], picture.pixels[:, 400:], atol=1e-6)
     assert np.abs(relit[140, 90] - picture.pixels[140, 90]).max() > 0.02
     # No seam: the photo is a smooth ramp, so the largest step stays small.
@@ -217,7 +220,7 @@ def test_paper_mode_is_the_demo_with_its_factor():
     picture = photo((40, 30))
     relit = relight_picture(picture, model, RelightOptions(light=LEFT, paper=True))
     np.testing.assert_allclose(relit.pixels, 1 - np.rint(picture.pixels * 255) / 255, atol=1e-6)
-    np.testing.assert_allclose(model.method.lights[0], LEFT.luminance * 0.7, rtol=1e-6)
+    np.testing.assert_allclose(model.method.lights[0], LEFT.grey("lightness") * 0.7, rtol=1e-6)
 
 
 def test_paper_mode_writes_jpegs_as_the_demo_does(tmp_path):
@@ -228,20 +231,40 @@ def test_paper_mode_writes_jpegs_as_the_demo_does(tmp_path):
     assert notes == ("a.jpg: the official demo's JPEG has no 16 bits.",)
 
 
-def test_lights_are_brought_into_the_range_of_the_training_without_a_jump():
-    for scale in (0.75, 1.0, 1.4):
-        light = Light.from_array(np.float64([0.7, 0, 0.2, 0.1, 0, 0, 0, 0, 0]) * scale)
-        np.testing.assert_allclose(network_light(light), light.luminance, rtol=1e-6)
-    for scale, wanted in ((1e-3, 0.4), (0.8, 0.56), (2, 1.22), (500, 1.25)):
-        light = Light.from_array(np.float64([0.7, 0, 0.2, 0.1, 0, 0, 0, 0, 0]) * scale)
-        usual = network_light(light)
+def dpr_light(first: float) -> Light:
+    return Light.from_array(np.float64([0.7, 0, 0.2, 0.1, 0, 0, 0, 0, 0]) * (first / 0.7), domain="lightness")
+
+
+def test_lights_of_dpr_are_brought_into_the_range_of_the_training_without_a_jump():
+    for first in (0.525, 0.7, 0.98):
+        light = dpr_light(first)
+        np.testing.assert_allclose(network_light(light, "lightness"), light.luminance, rtol=1e-6)
+    for first, wanted in ((7e-4, 0.4), (0.56, 0.56), (1.4, 1.22), (350, 1.25)):
+        usual = network_light(dpr_light(first), "lightness")
         assert usual[0] <= wanted + 0.01 and usual[2] / usual[0] == pytest.approx(2 / 7)
     brightness = np.geomspace(0.01, 100, 2000)
-    even = [network_light(Light.from_array(np.eye(9)[0] * value))[0] for value in brightness]
+    lights = [Light.from_array(np.eye(9)[0] * value, domain="lightness") for value in brightness]
+    even = [network_light(light, "lightness")[0] for light in lights]
     steps = np.diff(even) / np.diff(np.log(brightness))
     assert steps.min() >= 0 and steps.max() < 1.3
     with pytest.raises(RelightError, match="dark"):
-        network_light(Light.from_array(np.zeros(9)))
+        network_light(Light.from_array(np.zeros(9)), "lightness")
+
+
+@pytest.mark.parametrize("level", [0.55, 0.7, 0.85])
+def test_a_physical_light_keeps_the_exposure_of_the_photo_unless_asked_otherwise(level):
+    own = np.float32([level, -0.1, 0, 0.1, 0, 0, 0, 0, 0])
+    for azimuth in (-60, 0, 30):
+        light = Light.from_direction(azimuth, 20)
+        numbers = network_light(light, "lightness", own)
+        assert light_range.seen(numbers) == pytest.approx(light_range.seen(own), rel=1e-5)
+        dimmer = network_light(light * 0.8, "lightness", own)
+        np.testing.assert_allclose(dimmer, numbers * 0.8**0.42, rtol=2e-3)  # levels off below 0.5
+    behind = network_light(Light.from_direction(180, 20), "lightness", own)
+    assert behind[0] == pytest.approx(1.3 * level, rel=0.15)  # levels off above 1.1
+    assert light_range.seen(behind) < 0.9 * light_range.seen(own)
+    # A light of DPR is told in lightness and stays as it is.
+    np.testing.assert_allclose(network_light(dpr_light(0.8), "lightness", own), dpr_light(0.8).luminance)
 
 
 def test_a_network_that_fails_is_explained(nobody):

@@ -43,7 +43,7 @@ class LightPath:
 
     Attributes:
         times: seconds, growing.
-        lights: one for each time.
+        lights: one for each time; where they are told in two domains, all become linear.
     """
 
     times: tuple[float, ...]
@@ -59,6 +59,8 @@ class LightPath:
             raise RelightError("A light path needs at least one key, each a time with a light.")
         if any(b <= a for a, b in zip(self.times, self.times[1:], strict=False)):
             raise RelightError("The times of a light path must grow.")
+        if len({light.domain for light in self.lights}) > 1:
+            object.__setattr__(self, "lights", tuple(light.told_in("linear") for light in self.lights))
 
     def at(self, time: float) -> Light:
         """Return the light at a time in seconds."""
@@ -71,7 +73,11 @@ class LightPath:
         span = self.times[index + 1] - self.times[index]
         here = _hermite((time - self.times[index]) / span, values[index:], span * slopes[index:])
         azimuth, elevation = here[:2]
-        return Light(here[2:].reshape(9, 3)).rotate(pitch=elevation).rotate(azimuth=azimuth)
+        return (
+            Light(here[2:].reshape(9, 3), self.lights[0].domain)
+            .rotate(pitch=elevation)
+            .rotate(azimuth=azimuth)
+        )
 
     @functools.cached_property
     def _curve(self) -> tuple[np.ndarray, np.ndarray]:

@@ -21,9 +21,9 @@ USUAL_AMBIENT = 0.87
 photos are lit from the front, and light from a side leaves less of it on a face."""
 SOURCE_RADIUS = 45.0
 """Degrees; half the angle under which a directed light is seen, that of a large soft box near the face."""
-AMBIENT_SHARE = 0.6
-"""Share of even light beside a directed one. The first band is then 0.59 times the ambient coefficient; DPR's
-training lights have 0.32 to 0.55, its demo lights 0.76."""
+AMBIENT_SHARE = 0.3
+"""Share of even light beside a directed one. In lightness the first band is then 0.47 times the ambient
+coefficient; DPR's training lights have 0.32 to 0.55, its demo lights 0.76."""
 NEUTRAL_KELVIN = 6500.0
 
 

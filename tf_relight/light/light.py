@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tf_relight.contract.card import Domain
 from tf_relight.errors import RelightError, shortened, suggest
 from tf_relight.files import write_text
 from tf_relight.guarded.reading import is_file
+from tf_relight.light import lightness_light
 from tf_relight.light import spherical_harmonics as sh
 from tf_relight.light.directions import direction, rotation_about, shortest_arc
 from tf_relight.light.files import HDR_SUFFIXES, format_light, read_hdr, read_light
@@ -53,8 +55,13 @@ VIDIT_ELEVATION = 35.0
 class Light:
     """A light from all around, as second-order spherical harmonics.
 
+    A light is physical: its numbers are those of linear irradiance. Lights of DPR, nine numbers in a file or
+    read from a photo, are told in lightness, which is what DPR's network multiplies; they are kept as they
+    are, and `told_in` goes from one to the other.
+
     Attributes:
         coefficients: (9, 3) float64, red, green and blue, frame "dpr" of `spherical_harmonics`; read-only.
+        domain: what they are the harmonics of: "linear" irradiance of a ball, or its "lightness".
 
     Example:
         >>> warm = Light.from_direction(azimuth=-60, elevation=30, temperature=3500)
@@ -70,6 +77,7 @@ class Light:
     """
 
     coefficients: np.ndarray
+    domain: Domain = "linear"
 
     def __post_init__(self) -> None:
         """Check the coefficients and make them read-only.
@@ -90,8 +98,8 @@ class Light:
     # -- ways to make one ------------------------------------------------------------------------------------
 
     @classmethod
-    def from_array(cls, values: Any, frame: sh.Frame = "dpr") -> Light:
-        """Return the light of nine coefficients (9,), or of three times nine (9, 3), in a frame.
+    def from_array(cls, values: Any, frame: sh.Frame = "dpr", domain: Domain = "linear") -> Light:
+        """Return the light of nine coefficients (9,), or of three times nine (9, 3), in a frame and a domain.
 
         Raises:
             RelightError: another shape, or values that are not finite.
@@ -104,7 +112,7 @@ class Light:
             array = np.repeat(array[:, None], 3, axis=1)
         if array.shape != (9, 3):
             raise RelightError(f"A light must have the shape (9,) or (9, 3), not {array.shape}.")
-        return cls(sh.convert(array, frame, "dpr"))
+        return cls(sh.convert(array, frame, "dpr"), domain)
 
     @classmethod
     def from_direction(
@@ -164,7 +172,7 @@ class Light:
 
     @classmethod
     def from_file(cls, path: Path | str, frame: sh.Frame | None = None) -> Light:
-        """Read a text file of 9 numbers (grey) or 27 (red, green, blue).
+        """Read a text file of 9 numbers (grey, told in lightness as DPR's) or 27 (red, green, blue; linear).
 
         Args:
             frame: what the numbers mean. None takes what the file says in a line `# frame: dpr`; without it 9
@@ -174,7 +182,7 @@ class Light:
             RelightError: a missing file, another count of numbers, NaN or infinity, an unknown frame.
         """
         values, found = read_light(Path(path), frame)
-        return cls.from_array(values, found)
+        return cls.from_array(values, found, "lightness" if values.ndim == 1 else "linear")
 
     @classmethod
     def from_hdr(cls, path: Path | str, *, turn: float = 0.0, exposure: float | None = None) -> Light:
@@ -228,7 +236,9 @@ class Light:
             RelightError: the method does not estimate light.
         """
         values = np.asarray(loaded.method.estimate_light(loaded.model, image))
-        return cls.from_array(values[:, 0] if values.shape[1:] == (1,) else values)
+        port = loaded.method.info.source_light
+        assert port is not None, "a method that estimates light has a port for it"
+        return cls.from_array(values[:, 0] if values.shape[1:] == (1,) else values, domain=port.domain)
 
     @classmethod
     def parse(cls, text: str) -> Light:
@@ -257,8 +267,25 @@ class Light:
 
     @property
     def luminance(self) -> np.ndarray:
-        """The grey light (9,) float64 that DPR takes."""
+        """The grey light (9,) float64, in the light's own domain."""
         return self.coefficients @ LUMINANCE
+
+    def told_in(self, domain: Domain) -> Light:
+        """Return the same light told in linear irradiance or in lightness; itself where it is so already.
+
+        The nine numbers are fitted over the whole sphere, so that there and back again is near the light, not
+        equal to it. Source: `lightness_light`.
+        """
+        if domain == self.domain:
+            return self
+        change = lightness_light.from_linear if domain == "lightness" else lightness_light.to_linear
+        return Light(change(self.coefficients), domain)
+
+    def grey(self, domain: Domain) -> np.ndarray:
+        """Return the luminance (9,) float64 told in a domain: "lightness" is what DPR takes."""
+        if domain == self.domain:
+            return self.luminance
+        return Light.from_array(self.luminance, domain=self.domain).told_in(domain).coefficients[:, 0]
 
     @property
     def contrast(self) -> float:
@@ -277,12 +304,15 @@ class Light:
     # -- changing it -----------------------------------------------------------------------------------------
 
     def __add__(self, other: Light) -> Light:
-        """Both lights together."""
-        return Light(self.coefficients + other.coefficients)
+        """Both lights together; light adds up in linear irradiance."""
+        return Light(self.told_in("linear").coefficients + other.told_in("linear").coefficients)
 
     def __mul__(self, factor: float | Sequence[float]) -> Light:
-        """The light made brighter by a factor, or by one for each of red, green and blue."""
-        return Light(self.coefficients * np.asarray(factor, dtype=np.float64))
+        """The light made brighter by a factor above 0, or by one for each of red, green and blue."""
+        factors = np.asarray(factor, dtype=np.float64)
+        if self.domain == "lightness":
+            factors = np.maximum(factors, 0) ** lightness_light.EXPONENT
+        return Light(self.coefficients * factors, self.domain)
 
     __rmul__ = __mul__
 
@@ -299,11 +329,11 @@ class Light:
         angles = np.radians([-pitch, roll, azimuth])
         about_x, about_y, about_z = map(rotation_about, np.eye(3), angles)
         turned = about_z @ about_x @ about_y
-        return Light(sh.rotate(self.coefficients, turned))
+        return Light(sh.rotate(self.coefficients, turned), self.domain)
 
     def mirror(self) -> Light:
         """Return the light of the picture flipped left to right."""
-        return Light(sh.image_map("hflip") @ self.coefficients)
+        return Light(sh.image_map("hflip") @ self.coefficients, self.domain)
 
     def normalised(self) -> Light:
         """Return the light at the usual brightness, which lies in DPR's training range.
@@ -314,20 +344,22 @@ class Light:
         ambient = self.luminance[0]
         if ambient <= 0:
             raise RelightError("The light is dark: its first coefficient is not above 0.")
-        return self * (USUAL_AMBIENT / ambient)
+        return Light(self.coefficients * (USUAL_AMBIENT / ambient), self.domain)
 
     def interpolate(self, other: Light, share: float) -> Light:
         """Return the light on the way to another: 0 is this one, 1 the other.
 
         The main direction goes along the shortest arc, so that a light that walks around the subject stays as
-        strong as it is; the rest is blended.
+        strong as it is; the rest is blended. Lights of two domains are blended in linear irradiance.
         """
+        if self.domain != other.domain:
+            return self.told_in("linear").interpolate(other.told_in("linear"), share)
         axis, angle = np.array([0.0, 0.0, 1.0]), 0.0
         if min(self.contrast, other.contrast) >= EVEN_CONTRAST:
             axis, angle = shortest_arc(direction(*self.angles), direction(*other.angles))
         there = sh.rotate(self.coefficients, rotation_about(axis, share * angle))
         back = sh.rotate(other.coefficients, rotation_about(axis, -(1 - share) * angle))
-        return Light((1 - share) * there + share * back)
+        return Light((1 - share) * there + share * back, self.domain)
 
     # -- showing and keeping it ------------------------------------------------------------------------------
 
@@ -350,20 +382,27 @@ class Light:
         y = -np.sqrt(1 - x**2 - z**2) * inside
         normals = np.stack([x, y, z], axis=-1)
         if paper:
-            return _paper_sphere(sh.shading(normals, self.luminance), inside)
+            return _paper_sphere(sh.shading(normals, self.grey("lightness")), inside)
         from tf_relight.photo.colour import linear_to_srgb
 
-        reflected = BALL_REFLECTANCE * np.maximum(sh.shading(normals, self.coefficients), 0)
+        received = np.maximum(sh.shading(normals, self.coefficients), 0)
+        if self.domain == "lightness":
+            received = received ** (1 / lightness_light.EXPONENT)
+        reflected = BALL_REFLECTANCE * received
         encoded = np.clip(linear_to_srgb(reflected), 0, 1)
         return np.round(encoded * inside[..., None] * 255).astype(np.uint8)
 
     def to_file(self, path: Path | str, frame: sh.Frame = "dpr") -> None:
         """Write a text file: 9 numbers for a grey light in DPR's frame, else 27 with a line naming the frame.
 
+        Nine numbers are told in lightness, as DPR's files are; 27 are linear.
+
         Raises:
             RelightError: a file that cannot be written.
         """
-        write_text(path, format_light(sh.convert(self.coefficients, "dpr", frame), frame))
+        grey = bool(np.allclose(self.coefficients, self.coefficients[:, :1], rtol=1e-9, atol=1e-12))
+        told = self.told_in("lightness" if grey and frame == "dpr" else "linear")
+        write_text(path, format_light(sh.convert(told.coefficients, "dpr", frame), frame))
 
 
 _AROUND = "the camera,the front right,the right,behind right,behind,behind left,the left,the front left"

@@ -31,23 +31,33 @@ def sphere() -> np.ndarray:
 
 
 @functools.cache
-def _basis() -> np.ndarray:
-    return basis(sphere()).astype(np.float32)
+def _basis(dtype: np.dtype) -> np.ndarray:
+    return basis(sphere().astype(np.float64)).astype(dtype)
 
 
 @functools.cache
-def _inverse() -> np.ndarray:
-    return np.linalg.pinv(basis(sphere())).astype(np.float32)
+def _inverse(dtype: np.dtype) -> np.ndarray:
+    return np.linalg.pinv(_basis(np.dtype(np.float64))).astype(dtype)
+
+
+def _floats(values: np.ndarray) -> np.ndarray:
+    values = np.asarray(values)
+    return values if values.dtype == np.float64 else values.astype(np.float32)
 
 
 def fit(shading: np.ndarray) -> np.ndarray:
-    """Return the nine numbers (9,) or (9, C) nearest to a shading (1024,) or (1024, C) at `sphere()`."""
-    return _inverse() @ np.asarray(shading, np.float32)
+    """Return the nine numbers (9,) or (9, C) nearest to a shading (1024,) or (1024, C) at `sphere()`.
+
+    What is float64 stays float64, here and below; anything else becomes float32.
+    """
+    shading = _floats(shading)
+    return _inverse(shading.dtype) @ shading
 
 
 def shading_of(light: np.ndarray) -> np.ndarray:
     """Return the shading (1024,) or (1024, C) at `sphere()` of nine numbers (9,) or (9, C)."""
-    return _basis() @ np.asarray(light, np.float32)
+    light = _floats(light)
+    return _basis(light.dtype) @ light
 
 
 def irradiance(directions: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -69,12 +79,14 @@ def from_irradiance(linear: np.ndarray) -> np.ndarray:
     Args:
         linear: (1024,) or (1024, C); negative values count as none.
     """
-    return fit(np.maximum(linear, 0) ** np.float32(EXPONENT))
+    linear = np.maximum(_floats(linear), 0)
+    return fit(linear ** linear.dtype.type(EXPONENT))
 
 
 def to_irradiance(light: np.ndarray) -> np.ndarray:
     """Return the ball's linear irradiance at `sphere()` of nine numbers told in lightness, the inverse."""
-    return np.maximum(shading_of(light), 0) ** np.float32(1 / EXPONENT)
+    shading = np.maximum(shading_of(light), 0)
+    return shading ** shading.dtype.type(1 / EXPONENT)
 
 
 def from_lamps(directions: np.ndarray, weights: np.ndarray) -> np.ndarray:

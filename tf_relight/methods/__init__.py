@@ -22,6 +22,7 @@ METHODS: dict[str, str] = {
     "retinexnet": "tf_relight.methods.retinexnet",
     "srn": "tf_relight.methods.srn",
     "dense_gridnet": "tf_relight.methods.dense_gridnet",
+    "lit_unet": "tf_relight.methods.lit_unet",
 }
 
 

@@ -22,6 +22,7 @@ from tf_relight.photo.transfer import transfer
 from tf_relight.relighting.portraits import coloured, network_light, regions, size_for_network, with_sphere
 
 if TYPE_CHECKING:
+    from tf_relight.contract.card import Port
     from tf_relight.light.light import Light
     from tf_relight.methods.trained import LoadedModel
     from tf_relight.relighting.request import RelightOptions
@@ -60,12 +61,13 @@ def relight_in_colour(picture: Picture, loaded: LoadedModel, options: RelightOpt
     return replace(shown, notes=shown.notes + note)
 
 
-def network_numbers(light: Light, channels: int) -> np.ndarray:
-    """Return a light (9, channels) float32, as bright as those of the networks' training."""
-    grey = network_light(light)
-    if channels == 1:
+def network_numbers(light: Light, port: Port) -> np.ndarray:
+    """Return a light (9, C) float32 for a port, as bright as those of the networks' training."""
+    grey = network_light(light, port.domain)
+    if port.channels == 1:
         return grey[:, None]
-    return (light.coefficients * (grey[0] / light.luminance[0])).astype(np.float32)
+    told = light.told_in(port.domain)
+    return (told.coefficients * (grey[0] / told.luminance[0])).astype(np.float32)
 
 
 def _relit(small: np.ndarray, loaded: LoadedModel, light: Light) -> np.ndarray:
@@ -73,11 +75,11 @@ def _relit(small: np.ndarray, loaded: LoadedModel, light: Light) -> np.ndarray:
     assert port is not None
     inputs: dict[str, Any] = {
         method.info.picture.name: method.picture_input(small),
-        port.name: light_input(port, network_numbers(light, port.channels)),
+        port.name: light_input(port, network_numbers(light, port)),
     }
     relit = run_network(lambda: np.clip(method.predict(loaded.model, **inputs)["relit"], 0, 1))
     if port.channels == 3:
         return relit
-    tint = np.maximum(light.coefficients[0], 0)
+    tint = np.maximum(light.told_in("linear").coefficients[0], 0)
     tint = (tint / max(float(luminance(tint)), 1e-6)).astype(np.float32)
     return np.clip(linear_to_srgb(srgb_to_linear(relit) * tint), 0, 1).astype(np.float32)

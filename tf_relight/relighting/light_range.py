@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tf_relight.errors import RelightError
-from tf_relight.light.lamps import LUMINANCE
+from tf_relight.light.lamps import LUMINANCE, USUAL_AMBIENT
+from tf_relight.light.lightness_light import EXPONENT
 from tf_relight.light.spherical_harmonics import shading
 
 if TYPE_CHECKING:
+    from tf_relight.contract.card import Domain
     from tf_relight.light.light import Light
 
 TRAINED_ON = (0.5, 1.1)  # first coefficients that reach the network as they are
@@ -19,15 +21,32 @@ FARTHEST = (0.4, 1.25)  # what those of ever dimmer and ever brighter lights com
 BRIGHTEST = 1.35  # largest shading of a visible surface; 0.74 to 1.29 in the network's training lights
 
 
-def network_light(light: Light) -> np.ndarray:
-    """Return the (9,) float32 luminance coefficients of a light, brought into the network's range.
+MOST_MORE = 1.3
+USUAL_LEVEL = 0.8
+"""First coefficient, in lightness, of a light of usual brightness where the photo's own is not known."""
+
+
+def network_light(light: Light, domain: Domain, own: np.ndarray | None = None) -> np.ndarray:
+    """Return the (9,) float32 luminance coefficients of a light, told in a domain and in the network's range.
+
+    A light told in lightness, as in DPR's files, reaches a network of lightness as it is. A physical one has
+    no exposure of its own: at usual brightness what the camera sees of a ball is as bright under it as under
+    the photo's own light, so that the photo keeps its exposure. Light from behind may give the whole ball
+    `MOST_MORE` times as much as the photo's own light, and no more: what it leaves dark stays dark.
+
+    Args:
+        own: (9,) the photo's own light in that domain, or None.
 
     Raises:
         RelightError: the light is dark.
     """
-    values = np.asarray(light.luminance, np.float64)
-    if values[0] <= 1e-6:
+    if light.luminance[0] <= 1e-6:
         raise RelightError("The light is dark: its first coefficient is not above 0. Give another light.")
+    values = light.grey(domain)
+    if domain == "lightness" and light.domain == "linear":
+        own = np.eye(1, len(values))[0] * USUAL_LEVEL if own is None else own
+        exposure = min(seen(own) / max(seen(values), 1e-6), MOST_MORE * float(own[0]) / values[0])
+        values = values * (exposure * (light.luminance[0] / USUAL_AMBIENT) ** EXPONENT)
     return in_range(values)
 
 
@@ -48,6 +67,11 @@ def in_range(values: np.ndarray) -> np.ndarray:
     scaled = np.asarray(values, np.float64) * (wanted / first)
     brightest = float(shading(visible_normals(), scaled).max())
     return (scaled * min(1.0, BRIGHTEST / max(brightest, 1e-6))).astype(np.float32)
+
+
+def seen(values: np.ndarray) -> float:
+    """Return the mean shading of the half of a ball that the camera sees, under a light (9,)."""
+    return float(shading(visible_normals(), np.asarray(values, np.float64)).mean())
 
 
 def luminance_of_light(light: np.ndarray) -> np.ndarray:

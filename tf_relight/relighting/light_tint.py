@@ -36,6 +36,6 @@ def has_colour(options: RelightOptions) -> bool:
 def _sides(options: RelightOptions) -> tuple[np.ndarray, np.ndarray]:
     """Return what the darkest and the brightest visible surface receive, linear RGB (3,) each."""
     assert options.light is not None
-    received = np.maximum(shading(visible_normals(), options.light.coefficients), 0)
+    received = np.maximum(shading(visible_normals(), options.light.told_in("linear").coefficients), 0)
     brightness = received.mean(axis=1)
     return received[brightness.argmin()] + 1e-3, received[brightness.argmax()] + 1e-3

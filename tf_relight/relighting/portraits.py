@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from tf_relight.contract.card import COEFFICIENTS
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
 from tf_relight.methods.method import light_input
@@ -53,6 +54,7 @@ _LOOKED_AT = 512  # pixels along the long side that are looked at to tell how br
 EVENNESS = 1e-3  # variance of lightness; windows with more of it hold edges of the photo
 DEMO_FACTOR = 0.7  # by which the official demo multiplies the light of a file
 NEUTRAL_KELVIN = 6500.0
+NO_LIGHT = np.zeros(COEFFICIENTS, np.float32)
 SPHERE_SHARE = 0.16  # side of the ball in the corner, of the picture's short side
 
 
@@ -107,7 +109,7 @@ class PortraitRelighter:
         if not self.faces:
             self.notes = ("No face was found; the whole picture was relit, which may look wrong.",)
         self._side, self._settle = size or training_size(loaded), settle
-        self._in_own_light: dict[int, np.ndarray] = {}
+        self._own: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # light of each part, and it drawn in that
         if places is None:
             places = [self._of_people(*place) for place in regions(picture.size, self.faces)]
         self._regions = [self._region(*place) for place in places]
@@ -144,11 +146,10 @@ class PortraitRelighter:
 
     def _changes(self, light: Light) -> list[Change]:
         """Return for each part how its lightness changes under another light."""
-        coefficients = network_light(light)
         changes = []
         for index, region in enumerate(self._regions):
             before = region.before
-            after = self._drawn(index, before, coefficients)
+            after = self._drawn(index, before, light)
             if self._settle is not None:
                 after = self._settle(index, before, after)
             changes.append(fit_change(before[..., None], after[..., None], foot=LIGHTNESS_FOOT))
@@ -218,23 +219,26 @@ class PortraitRelighter:
             return person_mask(self.picture.stored, self.faces)
         return np.ones(self.picture.size, np.float32)  # the crops leave the background out already
 
-    def _drawn(self, index: int, before: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    def _drawn(self, index: int, before: np.ndarray, light: Light) -> np.ndarray:
         """Return part `index` under a light: what differs between the network's answers to it and to its own.
 
         The network draws no photo exactly as it is, not even under the photo's own light: it is a little too
         dark, too soft, and has a weave. What both answers have in common is not the light's doing. Of a
         network that does not read light, the answer counts as it is.
         """
-        after = self._run(before, coefficients)
-        source = self.loaded.method.info.source_light
+        port, source = self.loaded.method.info.light, self.loaded.method.info.source_light
+        assert port is not None
         if source is None:
-            return without_weave(before, after["relit"][..., 0])
-        if index not in self._in_own_light:
-            own = in_range(luminance_of_light(after[source.name]))
-            self._in_own_light[index] = self._run(before, own)["relit"][..., 0]
+            return without_weave(
+                before, self._run(before, network_light(light, port.domain))["relit"][..., 0]
+            )
+        if index not in self._own:
+            own = luminance_of_light(self._run(before, NO_LIGHT)[source.name])
+            self._own[index] = own, self._run(before, in_range(own))["relit"][..., 0]
+        own, in_own_light = self._own[index]
+        after = self._run(before, network_light(light, port.domain, own))["relit"][..., 0]
         foot = np.float32(LIGHTNESS_FOOT)
-        ratio = (after["relit"][..., 0] + foot) / (self._in_own_light[index] + foot)
-        return without_weave(before, ratio * (before + foot) - foot)
+        return without_weave(before, (after + foot) / (in_own_light + foot) * (before + foot) - foot)
 
     def _run(self, before: np.ndarray, coefficients: np.ndarray) -> dict[str, np.ndarray]:
         method, model = self.loaded.method, self.loaded.model
@@ -306,7 +310,7 @@ def relight_as_paper(pixels: np.ndarray, loaded: LoadedModel, light: Light) -> n
 
     Differs from `PortraitRelighter`: whole picture squeezed to a square, 8-bit Lab, no transfer to full size.
     """
-    coefficients = np.asarray(light.luminance * DEMO_FACTOR, np.float32)
+    coefficients = np.asarray(light.grey("lightness") * DEMO_FACTOR, np.float32)
     image, method = to_u8(pixels), loaded.method
     relit = run_network(lambda: method.relight_paper(loaded.model, image, coefficients))
     return relit.astype(np.float32) / 255
@@ -340,7 +344,7 @@ def coloured(light: Light, temperature: float | None) -> Light:
     if temperature is None:
         return light
     tint = planckian_rgb(temperature) / planckian_rgb(NEUTRAL_KELVIN)
-    return type(light).from_array(light.luminance[:, None] * tint)
+    return type(light).from_array(light.grey("linear")[:, None] * tint)
 
 
 def write_as_paper(path: Path, picture: Picture, *, strip: bool = False) -> tuple[str, ...]:
@@ -379,4 +383,5 @@ def light_of_photo(path: Path | str, loaded: LoadedModel) -> Light:
     rows, columns, _ = regions(picture.size, faces[:1])[0]
     crop = np.ascontiguousarray(picture.stored[rows, columns])
     small = resize(crop, size_for_network(crop.shape, training_size(loaded)))
-    return Light.from_photo(loaded, as_float(small))
+    # How bright the other photo was is not copied: a physical light follows the exposure of the relit photo.
+    return Light.from_photo(loaded, as_float(small)).told_in("linear").normalised()

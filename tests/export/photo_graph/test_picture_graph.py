@@ -14,11 +14,12 @@ import tensorflow as tf
 from export.photo_graph import light_graph, picture_graph, transfer_graph
 from tests.portrait_stand_in import OWN_LIGHT, Shader
 from tf_relight import methods
+from tf_relight.contract.card import Port
 from tf_relight.light.light import Light
 from tf_relight.photo import colour, lightness, transfer
 from tf_relight.photo.picture import Picture, resize
 from tf_relight.photo.reading import read_picture
-from tf_relight.relighting import light_range, portraits
+from tf_relight.relighting import coloured, light_range, portraits
 from tf_relight.relighting.photos import relight_picture
 from tf_relight.relighting.request import RelightOptions
 
@@ -85,14 +86,29 @@ def test_angles_and_brightness(azimuth, elevation):
     light = Light.from_direction(azimuth, elevation)
     found = light_graph.from_angles(tf.constant(float(azimuth)), tf.constant(float(elevation)), 0)
     np.testing.assert_allclose(found, light.luminance, atol=1e-6)
-    np.testing.assert_allclose(light_graph.network_light(found), light_range.network_light(light), atol=1e-6)
+    own = np.float32([0.7, 0, 0.1, 0, 0, 0, 0, 0, 0])
+    for near in (None, own):
+        taken = light_graph.network_light(found, "linear", "lightness", near)
+        expected = light_range.network_light(light, "lightness", near)
+        # The root is steep near black, where float32 and float64 differ.
+        np.testing.assert_allclose(taken, expected, atol=2e-4)
 
 
 @pytest.mark.parametrize("first", [0.2, 0.6, 3.0])
 def test_lights_of_any_brightness_come_into_range(first):
     values = np.array([first, 0.3, 0.4, -0.5, 0, 0, 0.2, 0, 0.1], np.float32)
-    expected = light_range.network_light(Light.from_array(values))
-    np.testing.assert_allclose(light_graph.network_light(tf.constant(values)), expected, atol=1e-6)
+    for domain in ("lightness", "linear"):
+        expected = light_range.network_light(Light.from_array(values, domain=domain), domain)
+        taken = light_graph.network_light(tf.constant(values), domain, domain)
+        np.testing.assert_allclose(taken, expected, atol=1e-6)
+
+
+def test_coloured_lights_are_told_in_lightness_as_there():
+    light = Light.from_direction(-50, 20, temperature=3000)
+    port = Port("light", "light", 3, domain="lightness")
+    flat = tf.constant(light.coefficients.T.ravel(), tf.float32)
+    found = light_graph.network_numbers(flat, "linear", port, 0)
+    np.testing.assert_allclose(np.reshape(found, (3, 9)).T, coloured.network_numbers(light, port), atol=1e-3)
 
 
 @pytest.mark.parametrize("kelvin", [2500.0, 6500.0, 15000.0])
@@ -177,7 +193,7 @@ def test_resize_is_the_toolkits(size):
 def shader_network(luminance, light):
     """`portrait_stand_in.Shader` in TensorFlow."""
     across = tf.linspace(-1.0, 1.0, tf.shape(luminance)[2])[:, None]
-    relit = luminance * (0.75 + 0.25 * across * tf.clip_by_value(2 * light[:, 3], -1, 1))
+    relit = luminance * (0.75 + 0.25 * across * tf.clip_by_value(2 * light[:, 3, None, None, None], -1, 1))
     return relit, tf.constant(OWN_LIGHT)[None]
 
 
@@ -188,9 +204,9 @@ def test_portrait_is_the_toolkits_without_faces(size, kelvin):
     loaded = SimpleNamespace(model="the model", method=Shader(), metadata={})
     relighter = portraits.PortraitRelighter(Picture(pixels), loaded, size=64, faces=())
     expected = relighter.relight(RelightOptions(light=light, temperature=kelvin)).pixels
-    values = tf.constant(light.luminance, tf.float32)
+    values, port = tf.constant(light.luminance, tf.float32), methods.get("dpr512").info.light
     lamp = None if kelvin is None else light_graph.tint(tf.constant(kelvin))
-    found = picture_graph.relight_portrait(pixels, shader_network, 64, values, 0, lamp)
+    found = picture_graph.relight_portrait(pixels, shader_network, 64, values, "linear", port, 0, lamp)
     assert psnr(expected, pixels) < 30
     assert psnr(found, expected) > 80
 

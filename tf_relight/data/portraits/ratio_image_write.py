@@ -253,7 +253,7 @@ def load_portrait(inputs: Inputs, seed: int = 0) -> tuple[np.ndarray, RatioPortr
     elif has_holes(normals):
         normals = refine_normals(normals)
     skin = None if inputs.mask is None else read_rgb(inputs.mask)[..., 0] > _WHITE
-    light = None if inputs.source_light is None else Light.from_file(inputs.source_light).luminance
+    light = None if inputs.source_light is None else Light.from_file(inputs.source_light).grey("lightness")
     return photo, prepare(photo, normals, skin=skin, source_light=light, seed=seed)
 
 

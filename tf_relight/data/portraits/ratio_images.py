@@ -171,7 +171,7 @@ def read_lights(folder: Path) -> np.ndarray:
     lights = []
     for path in paths:
         read = Light.from_file if path.suffix.lower() == ".txt" else Light.from_hdr
-        lights.append(read(path).luminance)
+        lights.append(read(path).grey("lightness"))
         if lights[-1][0] <= 0:
             raise RelightError(f"{path} is a dark light: its first coefficient is not above 0.")
     return np.stack(lights)
