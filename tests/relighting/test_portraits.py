@@ -251,7 +251,7 @@ def test_lights_of_dpr_are_brought_into_the_range_of_the_training_without_a_jump
         network_light(Light.from_array(np.zeros(9)), "lightness")
 
 
-@pytest.mark.parametrize("level", [0.55, 0.7, 0.85])
+@pytest.mark.parametrize("level", [0.65, 0.75, 0.85])
 def test_a_physical_light_keeps_the_exposure_of_the_photo_unless_asked_otherwise(level):
     own = np.float32([level, -0.1, 0, 0.1, 0, 0, 0, 0, 0])
     for azimuth in (-60, 0, 30):
