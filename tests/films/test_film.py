@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from fractions import Fraction
 
@@ -150,6 +151,7 @@ def unknown_codec(path):
     [
         (None, "There is no film"),
         (lambda path: path.mkdir(), "is a folder"),
+        (lambda path: os.mkfifo(path), "is no regular file"),  # opening it would wait for ever
         (lambda path: path.write_bytes(b""), "is empty"),
         (lambda path: path.write_bytes(b"hello " * 100), "not a film that can be read"),
         (only_sound, "holds no pictures"),

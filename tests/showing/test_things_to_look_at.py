@@ -214,6 +214,18 @@ def test_strange_names_stay_text(tmp_path):
     assert page.all("input", type="radio")[0]["data-name"] == name
 
 
+def test_a_broken_photo_is_named_and_the_page_shows_the_others(tmp_path, capsys):
+    good, out = grey_photo(tmp_path / "a.png"), tmp_path / "page.html"
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8 no photo")
+    words = ["page", str(good), str(tmp_path / "broken.jpg"), "-o", str(out), "--lights", "left"]
+    assert main(words) == 2
+    assert "broken.jpg" in capsys.readouterr().err
+    assert len(Page(out.read_text(encoding="utf-8")).all("section")) == 1
+    out.unlink()
+    assert main(["page", str(tmp_path / "broken.jpg"), "-o", str(out), "--lights", "left"]) == 2
+    assert "broken.jpg" in capsys.readouterr().err and not out.exists()
+
+
 def test_a_page_for_a_method_without_light(tmp_path, capsys):
     photo, out = grey_photo(tmp_path / "a.png"), tmp_path / "page.html"
     assert main(["page", str(photo), "-o", str(out), "--method", "dmshn"]) == 0

@@ -305,8 +305,10 @@ def check_film_name(path: Path | str) -> Path:
 def _check_file(path: Path) -> None:
     if path.is_dir():
         raise RelightError(f"{path} is a folder, not a film.")
-    if not path.is_file():
+    if not path.exists():
         raise RelightError(f"There is no film {path}. Check the name.")
+    if not path.is_file():
+        raise RelightError(f"{path} is no regular file, and a film is read twice. Save it to a file first.")
     if path.stat().st_size == 0:
         raise RelightError(f"{path} is empty (0 bytes). Copy or export it again.")
     if not os.access(path, os.R_OK):

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from tf_relight.errors import RelightError, suggest
+from tf_relight.guarded.reading import foreign
 from tf_relight.light import text as light_text
 from tf_relight.light.spherical_harmonics import FRAMES, Frame
 from tf_relight.photo.colour import XYZ_TO_RGB
@@ -201,7 +202,7 @@ def _read_exr(path: Path) -> np.ndarray:
         raise RelightError(
             "Reading .exr needs the package OpenEXR: pip install 'tf_relight[exr]', or convert it to .hdr."
         ) from error
-    try:
+    with foreign(f"{path} is not a readable .exr map: {{reason}}."):
         with _quiet_openexr(), OpenEXR.File(str(path), separate_channels=True, header_only=True) as file:
             width, height = _window(file.header(), "dataWindow")
         if not 0 < width * height <= LARGEST_MAP:
@@ -214,11 +215,6 @@ def _read_exr(path: Path) -> np.ndarray:
                 raise RelightError(_other_channels(path, channels, len(file.parts)))
             pixels = np.stack([np.asarray(channels[name].pixels, np.float32) for name in "RGB"], axis=-1)
             return _on_display(pixels, header)
-    except RelightError:
-        raise
-    except Exception as error:  # the package raises many kinds for damaged files
-        reason = " ".join(str(error).split())[:200]
-        raise RelightError(f"{path} is not a readable .exr map: {reason}.") from error
 
 
 @contextmanager
