@@ -14,7 +14,14 @@ from export.photo_graph.picture_codec import claim
 from tf_relight.contract.card import COEFFICIENTS, Domain, Port
 from tf_relight.light import lightness_light
 from tf_relight.light import spherical_harmonics as sh
-from tf_relight.light.lamps import AMBIENT_SHARE, LUMINANCE, NEUTRAL_KELVIN, SOURCE_RADIUS, USUAL_AMBIENT
+from tf_relight.light.lamps import (
+    AMBIENT_SHARE,
+    LUMINANCE,
+    NEUTRAL_KELVIN,
+    USUAL_AMBIENT,
+    USUAL_SOFTNESS,
+    source_bands,
+)
 from tf_relight.photo.colour import LUMINANCE_WEIGHTS, XYZ_TO_RGB
 from tf_relight.relighting import light_range
 from tf_relight.relighting.request import COLDEST, WARMEST
@@ -140,8 +147,7 @@ def from_angles(azimuth: Any, elevation: Any, index: Any) -> Any:
         [tf.sin(across) * tf.cos(up), -tf.cos(across) * tf.cos(up), tf.sin(up)],
     )
     point = sh.basis_ops(toward) / sh.ATTENUATION
-    cosine = np.cos(np.radians(SOURCE_RADIUS))
-    bands = np.array([1.0, (1 + cosine) / 2, cosine * (1 + cosine) / 2])[sh.BAND]
+    bands = source_bands(USUAL_SOFTNESS)
     even = np.eye(1, 9)[0]
     light = USUAL_AMBIENT * ((1 - AMBIENT_SHARE) * bands * point / point[0] + AMBIENT_SHARE * even)
     return tf.cast(light, tf.float32)

@@ -68,6 +68,9 @@ def test_presets_files_and_no_light(tmp_path):
         ({"up": 30.0}, "--up goes with --from"),
         ({"azimuth": 3.0, "up": 30.0}, "--up goes with --from"),
         ({"direction": "above", "up": 30.0}, "--from above says already"),
+        ({"light": "loop", "soft": 0.2}, "--soft goes with --from or --azimuth"),
+        ({"soft": 0.2}, "--soft goes with --from or --azimuth"),
+        ({"direction": "left", "soft": 1.5}, "Softness 1.5 is outside 0..1"),
     ],
 )
 def test_contradictions(given, words):

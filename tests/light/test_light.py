@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tf_relight.contract.card import Port
 from tf_relight.errors import RelightError
+from tf_relight.light import spherical_harmonics as sh
 from tf_relight.light.lamps import USUAL_AMBIENT
 from tf_relight.light.light import Light, describe
 from tf_relight.light.presets import PRESETS
@@ -217,6 +218,16 @@ def test_light_changes_alike_in_both_domains(azimuth, elevation, factor):
         expected = change(lamp).told_in("lightness").coefficients
         # A turned light is fitted at other places of the sphere.
         np.testing.assert_allclose(change(told).coefficients, expected, atol=2e-3 * max(1, factor))
+
+
+def test_softness_goes_from_the_sun_to_half_of_the_sky():
+    contrasts = [Light.from_direction(-60, 20, softness=soft).contrast for soft in (0, 0.3, 0.5, 0.8, 1)]
+    assert contrasts == sorted(contrasts, reverse=True)
+    normals = np.array([[0.0, -1, 0], [0, 0, 1], [1, 0, 0]])
+    sky = Light.from_direction(0, 90, ambient=0, softness=1)
+    # Half of a sphere of light: full from above, half from the sides.
+    received = sh.shading(normals, sky.luminance)
+    np.testing.assert_allclose(received / received[1], [0.5, 1, 0.5], atol=1e-6)
 
 
 def test_lights_of_two_domains_are_added_and_blended_as_irradiance():

@@ -27,7 +27,7 @@ from tf_relight.light.directions import angles_from
 from tf_relight.light.light import EVEN_CONTRAST, Light
 from tf_relight.relighting.light_series import named_light
 
-_WORDS = ("from", "up", "azimuth", "elevation", "light", "temperature", "ambient")
+_WORDS = ("from", "up", "azimuth", "elevation", "light", "temperature", "ambient", "soft")
 _NEARLY_UPRIGHT = 89.0
 """Degrees of elevation above which a light has no azimuth worth naming."""
 
@@ -186,7 +186,8 @@ def _light(value: Any, folder: Path) -> Light:
         if numbers:
             raise RelightError(f"'{next(iter(numbers))}' goes with 'from' or 'azimuth', not with 'light'.")
         return named_light(str(value["light"]), folder=folder)
-    options: dict[str, Any] = {word: numbers[word] for word in ("temperature", "ambient") if word in numbers}
+    known = {"temperature": "temperature", "ambient": "ambient", "soft": "softness"}
+    options: dict[str, Any] = {name: numbers[word] for word, name in known.items() if word in numbers}
     if "from" in value:
         return Light.from_direction(*angles_from(str(value["from"]), numbers.get("up")), **options)
     if "up" in numbers:

@@ -19,8 +19,10 @@ LUMINANCE = np.array([0.299, 0.587, 0.114])
 USUAL_AMBIENT = 0.87
 """First coefficient of the lights made here: the bright end of DPR's training range 0.7..0.9, because most
 photos are lit from the front, and light from a side leaves less of it on a face."""
-SOURCE_RADIUS = 45.0
-"""Degrees; half the angle under which a directed light is seen, that of a large soft box near the face."""
+USUAL_SOFTNESS = 0.5
+"""Of a directed light: 0 is the sun, 1 half of the sky, and 0.5 a large soft box near the face."""
+WIDEST = 90.0
+"""Degrees; half the angle under which a light of softness 1 is seen."""
 AMBIENT_SHARE = 0.3
 """Share of even light beside a directed one. In lightness the first band is then 0.47 times the ambient
 coefficient; DPR's training lights have 0.32 to 0.55, its demo lights 0.76."""
@@ -34,6 +36,7 @@ class Lamp:
     Attributes:
         azimuth, elevation: degrees, as in `light.Light`.
         weight: its share beside other lamps.
+        softness: 0..1, from the sun to half of the sky.
         temperature: kelvin; None is neutral.
         colour: linear RGB in place of a temperature; only its hue counts.
     """
@@ -43,6 +46,7 @@ class Lamp:
     weight: float = 1.0
     temperature: float | None = None
     colour: tuple[float, float, float] | None = None
+    softness: float = USUAL_SOFTNESS
 
     @property
     def tint(self) -> np.ndarray:
@@ -60,7 +64,11 @@ def mixed(lamps: Sequence[Lamp], ambient: float, ambient_tint: np.ndarray) -> np
     """
     total = np.zeros((9, 3))
     for lamp in lamps:
-        total += lamp.weight * directed(direction(lamp.azimuth, lamp.elevation))[:, None] * lamp.tint
+        total += (
+            lamp.weight
+            * directed(direction(lamp.azimuth, lamp.elevation), lamp.softness)[:, None]
+            * lamp.tint
+        )
     even = np.zeros((9, 3))
     even[0] = ambient_tint
     if not lamps:
@@ -69,16 +77,19 @@ def mixed(lamps: Sequence[Lamp], ambient: float, ambient_tint: np.ndarray) -> np
     return USUAL_AMBIENT * ((1 - ambient) * directed_light + ambient * even)
 
 
-def directed(toward: np.ndarray) -> np.ndarray:
-    """Return a round source around a direction, (9,) with first coefficient 1.
-
-    The higher bands of a cap of angular radius r are those of a point times (1 + cos r) / 2 and
-    cos r (1 + cos r) / 2.
-    """
-    cosine = math.cos(math.radians(SOURCE_RADIUS))
-    bands = np.array([1.0, (1 + cosine) / 2, cosine * (1 + cosine) / 2])[sh.BAND]
+def directed(toward: np.ndarray, softness: float) -> np.ndarray:
+    """Return a round source around a direction, (9,) with first coefficient 1."""
     point = sh.basis(toward, attenuated=False)
-    return bands * point / point[0]
+    return source_bands(softness) * point / point[0]
+
+
+def source_bands(softness: float) -> np.ndarray:
+    """Return what a round source has of a point's coefficients, (9,).
+
+    Those of a cap of angular radius r are 1, (1 + cos r) / 2 and cos r (1 + cos r) / 2 in the three bands.
+    """
+    cosine = math.cos(math.radians(WIDEST * softness))
+    return np.array([1.0, (1 + cosine) / 2, cosine * (1 + cosine) / 2])[sh.BAND]
 
 
 def kelvin_tint(temperature: float | None) -> np.ndarray:

@@ -32,6 +32,7 @@ from tf_relight.light.lamps import (
     AMBIENT_SHARE,
     LUMINANCE,
     USUAL_AMBIENT,
+    USUAL_SOFTNESS,
     Lamp,
     colour_tint,
     kelvin_tint,
@@ -124,8 +125,9 @@ class Light:
         colour: Sequence[float] | None = None,
         ambient: float = AMBIENT_SHARE,
         intensity: float = 1.0,
+        softness: float = USUAL_SOFTNESS,
     ) -> Light:
-        """Return a soft light from one direction over even light.
+        """Return a light from one direction over even light.
 
         Args:
             azimuth: degrees, 0 from the camera, 90 from the picture's right, 180 from behind.
@@ -133,12 +135,19 @@ class Light:
             temperature: colour of the directed light in kelvin, 1000 to 15000; 6500 is neutral.
             colour: linear RGB of the directed light in place of a temperature; only its hue counts.
             ambient: share of even, neutral light, 0..1; 0 gives the hardest shadows.
-            intensity: 1 is the bright end of DPR's training range, 0.8 its dark end.
+            intensity: 1 keeps the exposure of the photo, 0.5 is half as much light.
+            softness: 0 is the sun, 1 half of the sky; what lies between is a lamp as wide as that.
 
         Raises:
             RelightError: a number out of range, or both a colour and a temperature.
         """
-        named = {"Azimuth": azimuth, "Elevation": elevation, "Ambient": ambient, "Intensity": intensity}
+        named = {
+            "Azimuth": azimuth,
+            "Elevation": elevation,
+            "Ambient": ambient,
+            "Intensity": intensity,
+            "Softness": softness,
+        }
         for name, value in named.items():
             if not math.isfinite(value):
                 raise RelightError(f"{name} {value} is not a finite number.")
@@ -146,12 +155,14 @@ class Light:
             raise RelightError(f"Elevation {elevation:g} is outside -90..90 degrees.")
         if not 0 <= ambient <= 1:
             raise RelightError(f"Ambient {ambient:g} is outside 0..1.")
+        if not 0 <= softness <= 1:
+            raise RelightError(f"Softness {softness:g} is outside 0..1.")
         if intensity <= 0:
             raise RelightError(f"Intensity {intensity:g} is not above 0.")
         if temperature is not None and colour is not None:
             raise RelightError("Give a colour or a temperature, not both.")
         hue = None if colour is None else tuple(colour_tint(colour))
-        lamp = Lamp(azimuth, elevation, temperature=temperature, colour=hue)
+        lamp = Lamp(azimuth, elevation, temperature=temperature, colour=hue, softness=softness)
         return cls(intensity * mixed([lamp], ambient, np.ones(3)))
 
     @classmethod

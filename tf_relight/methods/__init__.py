@@ -24,6 +24,8 @@ METHODS: dict[str, str] = {
     "dense_gridnet": "tf_relight.methods.dense_gridnet",
     "lit_unet": "tf_relight.methods.lit_unet",
 }
+PORTRAIT_METHOD, SCENE_METHOD = "lit_unet", "dmshn"
+"""What relights a photo of people, and any other photo, where the user names no method."""
 
 
 def names() -> list[str]:

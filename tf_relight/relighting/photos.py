@@ -28,6 +28,10 @@ from tf_relight.relighting.request import RelightOptions
 
 if TYPE_CHECKING:
     from tf_relight.methods.trained import LoadedModel
+    from tf_relight.photo.faces import Face
+
+PORTRAIT_LIGHT = "loop"
+"""The preset that people are relit by when no light is asked for."""
 
 
 def relight(
@@ -55,10 +59,10 @@ def relight(
         RelightError: as in `relight_photos`, or an array of another shape or type.
     """
     wanted = RelightOptions(**options)
+    method = usual_method(method, weights, wanted, light_from)
     check_light(method, wanted, light_from)
     picture = _from_array(photo) if isinstance(photo, np.ndarray) else read_picture(photo)
-    loaded = load_for(method, weights)
-    return Job.of(loaded, wanted, light_from).relight(picture).pixels
+    return job_for(method, weights, wanted, light_from).relight(picture).pixels
 
 
 def relight_photos(
@@ -79,7 +83,9 @@ def relight_photos(
     Args:
         paths: files and folders.
         out: a file name for one photo, else a folder, made when missing; see `outputs.plan_outputs`.
-        method: name from the method table; None takes the method the weights belong to.
+        method: name from the method table. None takes the method the weights belong to; without weights
+            `methods.PORTRAIT_METHOD` if a light is asked for or the photo shows a face, which is then relit
+            by the preset `PORTRAIT_LIGHT`, and `methods.SCENE_METHOD` if not.
         weights: a weights file or name; None takes those that ship with the method.
         light_from: another photo whose light is copied.
         recursive: go into the folders' subfolders; the results have the same tree.
@@ -107,14 +113,14 @@ def relight_photos(
         []
     """
     wanted = RelightOptions(**options)
+    method = usual_method(method, weights, wanted, light_from)
     check_light(method, wanted, light_from)
     plan = plan_outputs(paths, out, recursive=recursive, existing=existing)
     report = Report(skipped=plan.skipped, left_out=plan.left_out)
     if not plan.jobs:
         return report
     make_folder(plan, out)
-    loaded = load_for(method, weights)
-    job = Job.of(loaded, wanted, light_from)
+    job = job_for(method, weights, wanted, light_from)
     is_one = raise_for_one and len(plan.jobs) == len(paths) == 1 and not Path(paths[0]).is_dir()
     started = time.monotonic()
     for source, target in track(plan.jobs, lambda pair: f"Relighting {pair[0].name}", show=progress):
@@ -174,8 +180,12 @@ class Job:
         loaded.method.check_mode(options.mode)
         return cls(loaded, options)
 
-    def relight(self, picture: Picture) -> Picture:
-        """Return the picture relit; see `relight_picture`."""
+    def relight(self, picture: Picture, faces: Sequence[Face] | None = None) -> Picture:
+        """Return the picture relit; see `relight_picture`.
+
+        Args:
+            faces: those of a portrait; None looks for them.
+        """
         loaded, options = self.loaded, self.options
         if loaded.method.info.takes_light:
             given = loaded.method.info.output("relit")
@@ -185,13 +195,66 @@ class Job:
                 return relight_in_colour(picture, loaded, options)
             from tf_relight.relighting.portraits import relight_portrait
 
-            return relight_portrait(picture, loaded, options)
+            return relight_portrait(picture, loaded, options, faces)
         pixels, strength = picture.pixels, options.strength
         small = resize(pixels, working_size(picture.size, options.size or training_size(loaded)))
         relit = run_network(lambda: loaded.method.relight(loaded.model, small, mode=options.mode))
         if small.shape == pixels.shape:
             return picture.with_pixels(np.clip(pixels + np.float32(strength) * (relit - pixels), 0, 1))
         return picture.with_pixels(transfer(pixels, small, relit, strength))
+
+
+class UsualJob:
+    """What is done with a photo of which the user has said nothing: people by a portrait light, scenes so."""
+
+    def __init__(self, options: RelightOptions) -> None:
+        self.options = options
+        self._jobs: dict[str, Job] = {}
+
+    def relight(self, picture: Picture) -> Picture:
+        """Return the picture relit; the first note says how."""
+        from tf_relight.light.light import Light
+        from tf_relight.photo.faces import find_faces
+
+        faces = find_faces(picture.stored)
+        name = methods.PORTRAIT_METHOD if faces else methods.SCENE_METHOD
+        if name not in self._jobs:
+            options = self.options
+            if faces:
+                options = replace(options, light=Light.from_preset(PORTRAIT_LIGHT))
+            self._jobs[name] = Job.of(load_for(name, None), options)
+        if not faces:
+            return self._jobs[name].relight(picture)
+        relit = self._jobs[name].relight(picture, faces)
+        said = f"Relit as a portrait, by the light '{PORTRAIT_LIGHT}'; choose another with --from or --light."
+        return replace(relit, notes=(said, *relit.notes))
+
+
+def usual_method(
+    method: str | None,
+    weights: Path | str | None,
+    options: RelightOptions,
+    light_from: Path | str | None,
+) -> str | None:
+    """Return the method, or that of portraits where none is named and something of a light is asked for."""
+    if method is not None or weights is not None:
+        return method
+    asked = (options.light, options.temperature, light_from)
+    if any(each is not None for each in asked) or options.keep_background or options.sphere or options.paper:
+        return methods.PORTRAIT_METHOD
+    return methods.SCENE_METHOD if options.mode is not None else None
+
+
+def job_for(
+    method: str | None,
+    weights: Path | str | None,
+    options: RelightOptions,
+    light_from: Path | str | None = None,
+) -> Job | UsualJob:
+    """Return what relights photos, with its network loaded; raises as `load_for` and `Job.of`."""
+    if method is None and weights is None:
+        return UsualJob(options)
+    return Job.of(load_for(method, weights), options, light_from)
 
 
 def _from_array(pixels: np.ndarray) -> Picture:
@@ -243,7 +306,7 @@ def load_for(method: str | None, weights: Path | str | None) -> LoadedModel:
     return load_model(weights, method=method)
 
 
-def _relight_file(source: Path, target: Path, job: Job) -> tuple[str, ...]:
+def _relight_file(source: Path, target: Path, job: Job | UsualJob) -> tuple[str, ...]:
     options = job.options
     try:
         picture = read_picture(source)

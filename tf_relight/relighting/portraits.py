@@ -262,14 +262,16 @@ class PortraitRelighter:
         return _Region(rows, columns, resize(part, size_for_network(part.shape, self._side)), window)
 
 
-def relight_portrait(picture: Picture, loaded: LoadedModel, options: RelightOptions) -> Picture:
+def relight_portrait(
+    picture: Picture, loaded: LoadedModel, options: RelightOptions, faces: Sequence[Face] | None = None
+) -> Picture:
     """Return the picture relit once, with the notes of `PortraitRelighter` among its own."""
     if options.light is None:
         raise RelightError("A portrait needs a light.")
     if options.paper:
         relit = picture.with_pixels(relight_as_paper(picture.pixels, loaded, options.light))
         return with_sphere(relit, options)
-    relighter = PortraitRelighter(picture, loaded, size=options.size)
+    relighter = PortraitRelighter(picture, loaded, size=options.size, faces=faces)
     relit = relighter.relight(options)
     return replace(relit, notes=relit.notes + relighter.notes)
 

@@ -95,5 +95,5 @@ class RelightOptions:
         if given:
             raise RelightError(
                 f"Method '{name}' makes the one light it was trained for; it takes no "
-                f"{' and no '.join(given)}. Leave that out, or use dpr512 or dpr1024 for portraits."
+                f"{' and no '.join(given)}. Leave that out, or leave out --method for portraits."
             )

@@ -18,13 +18,17 @@ def add(commands: Any) -> None:
     image = commands.add_parser(
         "image",
         help="relight photos",
-        description="Relight photos or folders of photos, at their full size.",
-        example="relight image portrait.jpg -o relit.jpg --method dpr512 --from left --up 30",
+        description="Relight photos or folders of photos, at their full size. Where no method and no light is "
+        "named, people are lit from the upper left, and photos of anything else by the network for scenes.",
+        example="relight image portrait.jpg -o relit.jpg --from left --up 30",
     )
     image.set_defaults(command=relight_images)
     image.add_argument("paths", nargs="+", metavar="PHOTO", help="photos, and folders of photos")
     image.add_argument("-o", "--out", metavar="OUT", required=True, help="folder, or file for one photo")
-    image.add_argument("--method", help="a name from `relight methods`; its own weights are used")
+    image.add_argument(
+        "--method",
+        help="a name from `relight methods`; without one, by what the photo shows",
+    )
     image.add_argument("--weights", metavar="W", help="weights file, or a name from `relight weights`")
     image.add_argument("--strength", type=float, default=1.0, metavar="S", help="0 = unchanged, 1 = full")
     image.add_argument("--size", type=int, help="side at which the network looks at the photo, or a face")
@@ -56,7 +60,7 @@ def add(commands: Any) -> None:
     )
 
 
-LIGHT_OPTIONS = ("direction", "up", "azimuth", "elevation", "light")
+LIGHT_OPTIONS = ("direction", "up", "azimuth", "elevation", "soft", "light")
 """What `add_light` adds beside the photo to copy a light from."""
 
 

@@ -48,6 +48,7 @@ def light(
     up: float | None,
     azimuth: float | None,
     elevation: float | None,
+    soft: float | None,
 ) -> int:
     """Print, draw or write one light, or list the presets."""
     from tf_relight.errors import RelightError
@@ -58,7 +59,13 @@ def light(
         print_aligned([("NAME", "WHAT IT IS"), *((key, preset.about) for key, preset in PRESETS.items())])
         return 0
     chosen = chosen_light(
-        direction=direction, up=up, azimuth=azimuth, elevation=elevation, light=name, light_from=None
+        direction=direction,
+        up=up,
+        azimuth=azimuth,
+        elevation=elevation,
+        soft=soft,
+        light=name,
+        light_from=None,
     )
     if chosen is None:
         raise RelightError("Name a light, give --from or --azimuth, or see `relight light --list`.")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def add_light(parser: Any) -> None:
     """Add the light options to a command's parser."""
-    light = parser.add_argument_group("light", "for methods that take one: dpr512 and dpr1024")
+    light = parser.add_argument_group("light", "of portraits; methods for scenes have a fixed one")
     add_direction(light)
     light.add_argument("--light", metavar="L", help="a preset, a light file, an HDR map or a VIDIT code")
     light.add_argument("--light-from", metavar="PHOTO", help="copy the light of another photo")
@@ -39,6 +39,12 @@ def add_direction(parser: Any) -> None:
         help="0 from the camera, 90 from the picture's right, 180 from behind",
     )
     parser.add_argument("--elevation", type=float, metavar="DEG", help="height, -90 to 90")
+    parser.add_argument(
+        "--soft",
+        type=float,
+        metavar="S",
+        help="with --from or --azimuth: 0 the sun, 0.5 a large soft box (the usual), 1 an overcast sky",
+    )
 
 
 def chosen_light(
@@ -49,6 +55,7 @@ def chosen_light(
     elevation: float | None,
     light: str | None,
     light_from: str | None,
+    soft: float | None = None,
 ) -> Light | None:
     """Return the light that the options describe; None when there is none, or it is that of a photo.
 
@@ -66,12 +73,16 @@ def chosen_light(
         raise RelightError(f"Give the light in one way, not by {' and '.join(given)}.")
     if up is not None and direction is None:
         raise RelightError("--up goes with --from. With --azimuth, give --elevation.")
+    if soft is not None and given not in (["--from"], ["--azimuth/--elevation"]):
+        raise RelightError("--soft goes with --from or --azimuth: other lights are as soft as they are.")
     if not given or light_from is not None:
         return None
+    from tf_relight.light.lamps import USUAL_SOFTNESS
     from tf_relight.light.light import Light
 
     if light is not None:
         return Light.parse(light)
     if direction is not None:
         azimuth, elevation = angles_from(direction, up)
-    return Light.from_direction(azimuth or 0.0, elevation or 0.0)
+    softness = USUAL_SOFTNESS if soft is None else soft
+    return Light.from_direction(azimuth or 0.0, elevation or 0.0, softness=softness)

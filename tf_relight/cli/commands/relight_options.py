@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tf_relight.methods import PORTRAIT_METHOD
 from tf_relight.terminal import note, say
 
 if TYPE_CHECKING:
     from tf_relight.light.light import Light
     from tf_relight.relighting.request import RelightOptions
 
-METHOD = "dpr512"
+METHOD = PORTRAIT_METHOD
 """What these commands use unless told otherwise."""
 LIGHTS = "left,right,above,below,rembrandt,butterfly,rim,golden_hour"
 

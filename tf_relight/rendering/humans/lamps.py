@@ -13,6 +13,9 @@ from tf_relight.light.lightness_light import EXPONENT, fit, sphere
 
 LAMPS = (0.65, 0.25, 0.1)
 """Chances of one, two and three lamps."""
+HARD = 0.5
+"""Share of lights that are one hard lamp over little else: what is hardest to learn, and shows most."""
+HARD_SHARPNESS, HARD_AMBIENT = (15.0, 80.0), (0.01, 0.15)
 VERTICAL = 0.4
 """Share of key lamps in the vertical plane through the face, above or below: what networks learn last."""
 FLASH = 0.35
@@ -48,13 +51,15 @@ class Lamps:
 def draw_lamps(rng: np.random.Generator, directions: np.ndarray) -> Lamps:
     """Draw one to three lamps over dim, uneven surroundings, for directions (D, 3)."""
     total = np.zeros(len(directions))
-    for number in range(int(rng.choice([1, 2, 3], p=LAMPS))):
+    hard = rng.random() < HARD
+    for number in range(1 if hard else int(rng.choice([1, 2, 3], p=LAMPS))):
         azimuth, elevation = _place(rng, key=number == 0)
-        sharpness = np.exp(rng.uniform(*np.log(SHARPNESS)))
+        sharpness = np.exp(rng.uniform(*np.log(HARD_SHARPNESS if hard else SHARPNESS)))
         total += _lobe(directions, azimuth, elevation, sharpness) * (
             1.0 if number == 0 else rng.uniform(0.1, 0.9)
         )
-    return Lamps(total.astype(np.float32), float(np.exp(rng.uniform(*np.log(AMBIENT)))), _tilt(rng))
+    ambient = float(np.exp(rng.uniform(*np.log(HARD_AMBIENT if hard else AMBIENT))))
+    return Lamps(total.astype(np.float32), ambient, _tilt(rng))
 
 
 def draw_flash(rng: np.random.Generator, directions: np.ndarray) -> Lamps:
