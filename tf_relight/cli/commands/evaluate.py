@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from tf_relight.cli.commands.printing import report_failures
+from tf_relight.cli.commands.printing import print_aligned, report_failures
 from tf_relight.cli.parser import add_set
 from tf_relight.terminal import console, note, say
 
@@ -22,12 +22,19 @@ def add(commands: Any) -> None:
         "one row of metrics.csv and metrics.md. Without --data, the data of the training is used.",
         example="relight evaluate --weights runs/dmshn_vidit/weights.safetensors --data vidit --root VIDIT\n"
         "  relight evaluate --weights runs/drn_vidit/weights.safetensors --by-light\n"
-        "  relight evaluate --folders results/ targets/",
+        "  relight evaluate --folders results/ targets/\n"
+        "  relight evaluate --weights lit-unet-humans --real-lights examples/lamp_faces",
     )
     parser.set_defaults(command=evaluate)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--weights", metavar="W", help="weights file, or a name from `relight weights`")
     what.add_argument("--folders", nargs=2, metavar=("RESULTS", "TARGETS"), help="two folders of pictures")
+    parser.add_argument(
+        "--real-lights",
+        metavar="DIR",
+        help="score a portrait method on faces under known lamps instead: a folder of subjects, each with "
+        "pictures such as azimuth_-060_elevation_+20.png",
+    )
     parser.add_argument("--method", help="fail if the weights are for another method")
     parser.add_argument(
         "--mode", help="how pictures go through the network: plain, polyphase4 or released (DRN)"
@@ -53,6 +60,7 @@ def evaluate(
     *,
     weights: str | None,
     folders: Sequence[str] | None,
+    real_lights: str | None,
     method: str | None,
     mode: str | None,
     data: str | None,
@@ -72,9 +80,17 @@ def evaluate(
     from tf_relight.scoring.evaluate import evaluate_baselines, evaluate_folders, evaluate_weights
     from tf_relight.scoring.score_table import read_rows, terminal_table
 
+    if real_lights is not None and weights is not None:
+        asked = {"--data": data, "--root": root, "--size": size, "--set": overrides, "--mode": mode}
+        asked |= {"--baselines": baselines, "--by-light": by_light, "--limit": limit, "--run": run}
+        for option, value in asked.items():
+            if value:
+                raise RelightError(f"{option} has no meaning with --real-lights: leave it out.")
+        return _evaluate_real_lights(weights, method, real_lights, out)
     if folders is not None:
         given = {"--data": data, "--root": root, "--size": size, "--set": overrides}
         given |= {"--mode": mode, "--baselines": baselines, "--by-light": by_light}
+        given |= {"--real-lights": real_lights}
         for option, value in given.items():
             if value:
                 raise RelightError(f"{option} has no meaning with --folders: leave it out.")
@@ -105,6 +121,16 @@ def evaluate(
         for name in row.unmatched:
             note(f"{name} has no partner and was left out.")
     return report_failures(failure for row in rows for failure in row.failures)
+
+
+def _evaluate_real_lights(weights: str, method: str | None, folder: str, out: str) -> int:
+    from tf_relight.methods.trained import load_model
+    from tf_relight.scoring.lamp_faces import find_subjects, score_lamp_faces
+
+    find_subjects(folder)  # before Keras is imported
+    print_aligned(score_lamp_faces(load_model(weights, method), folder, out=out).lines())
+    say(f"Table: {out}/lamp_faces.csv")
+    return 0
 
 
 def _evaluation_data(weights: str, asked: dict[str, object], overrides: Sequence[str]) -> DataConfig:

@@ -18,8 +18,8 @@ def add(commands: Any) -> None:
     image = commands.add_parser(
         "image",
         help="relight photos",
-        description="Relight photos or folders of photos, at their full size. Where no method and no light is "
-        "named, people are lit from the upper left, and photos of anything else by the network for scenes.",
+        description="Relight photos or folders of photos, at their full size. Where neither method nor light "
+        "is named, people are lit from the upper left, and other photos by the network for scenes.",
         example="relight image portrait.jpg -o relit.jpg --from left --up 30",
     )
     image.set_defaults(command=relight_images)
