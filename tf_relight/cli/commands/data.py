@@ -8,7 +8,7 @@ from tf_relight.cli.commands.printing import report_failures
 from tf_relight.errors import RelightError
 from tf_relight.terminal import say, say_lines
 
-LAYOUT_NAMES = ("gbuffers", "dpr", "sfsnet")
+LAYOUT_NAMES = ("gbuffers", "dpr", "sfsnet", "lamps")
 """Of rendered humans."""
 
 

@@ -55,7 +55,7 @@ def draw_lamps(rng: np.random.Generator, directions: np.ndarray) -> Lamps:
     for number in range(1 if hard else int(rng.choice([1, 2, 3], p=LAMPS))):
         azimuth, elevation = _place(rng, key=number == 0)
         sharpness = np.exp(rng.uniform(*np.log(HARD_SHARPNESS if hard else SHARPNESS)))
-        total += _lobe(directions, azimuth, elevation, sharpness) * (
+        total += lobe(directions, azimuth, elevation, sharpness) * (
             1.0 if number == 0 else rng.uniform(0.1, 0.9)
         )
     ambient = float(np.exp(rng.uniform(*np.log(HARD_AMBIENT if hard else AMBIENT))))
@@ -65,8 +65,8 @@ def draw_lamps(rng: np.random.Generator, directions: np.ndarray) -> Lamps:
 def draw_flash(rng: np.random.Generator, directions: np.ndarray) -> Lamps:
     """Draw a flash beside the camera."""
     azimuth, elevation = rng.normal(0, 0.15, 2)
-    lobe = _lobe(directions, azimuth, elevation, 30.0)
-    return Lamps(lobe.astype(np.float32), float(rng.uniform(0.02, 0.2)), np.zeros(3))
+    light = lobe(directions, azimuth, elevation, 30.0)
+    return Lamps(light.astype(np.float32), float(rng.uniform(0.02, 0.2)), np.zeros(3))
 
 
 def told_in_lightness(lamps: Lamps, directions: np.ndarray, level: float) -> tuple[np.ndarray, float]:
@@ -112,10 +112,10 @@ def _tilt(rng: np.random.Generator) -> np.ndarray:
     return np.array([rng.normal(0, 0.25), rng.normal(0, 0.2), rng.uniform(-0.5, 0.75)]).clip(-0.55, 0.75)
 
 
-def _lobe(directions: np.ndarray, azimuth: float, elevation: float, sharpness: float) -> np.ndarray:
-    """Return weights (D,) that add up to 1 around a direction."""
+def lobe(directions: np.ndarray, azimuth: float, elevation: float, sharpness: float) -> np.ndarray:
+    """Return weights (D,) that add up to 1 around a direction, angles in radians; exp(s (cos - 1))."""
     flat = np.cos(elevation)
     toward = np.array([np.sin(azimuth) * flat, -np.cos(azimuth) * flat, np.sin(elevation)])
-    lobe = np.exp(sharpness * (directions @ toward - 1))
-    lobe[lobe < _FAINT * lobe.max()] = 0
-    return lobe / lobe.sum()
+    weights = np.exp(sharpness * (directions @ toward - 1))
+    weights[weights < _FAINT * weights.max()] = 0
+    return weights / weights.sum()

@@ -19,7 +19,7 @@ from tf_relight.rendering.heads.layouts import (
     sfsnet_normal_picture,
 )
 from tf_relight.rendering.humans.gbuffers import GBuffers
-from tf_relight.rendering.humans.lamps import Lamps, draw_lamps, told_in_lightness
+from tf_relight.rendering.humans.lamps import Lamps, draw_lamps, lobe, told_in_lightness
 from tf_relight.rendering.humans.maps import HumanMaps, Surface
 from tf_relight.rendering.scenes.layouts import write_png
 
@@ -146,6 +146,33 @@ def _coloured_light(lamps: Lamps, directions: np.ndarray, rng: np.random.Generat
     return light[:, None] * np.array([1 + warmth, 1, 1 - warmth])
 
 
+# Lamps: a folder for each subject, with its face under one lamp in each picture, for `scoring.lamp_faces`
+
+LAMPS = ((0, 0), (35, 15), (-35, 15), (50, 0), (-50, 0), (70, 0), (-70, 0), (0, 45), (0, -20), (-20, -40))
+"""Azimuth and elevation in degrees; the first comes from the camera."""
+_BULB, _DARK_ROOM, _LEVEL, _FACE_SIDE = 40.0, 0.05, 0.8, 0.85
+
+
+def _lamps_paths(out: Path, number: int) -> list[Path]:
+    names = (f"azimuth_{azimuth:+04d}_elevation_{elevation:+03d}.png" for azimuth, elevation in LAMPS)
+    return [out / f"{number:05d}" / name for name in names]
+
+
+def _write_lamps(out: Path, number: int, buffers: GBuffers) -> None:
+    maps = HumanMaps(buffers, colours=True)
+    row, column, height = maps.face
+    side = min(maps.size, round(_FACE_SIDE * height))
+    starts = (min(max(0, round(middle - side / 2)), maps.size - side) for middle in (row, column))
+    top, left = (slice(start, start + side) for start in starts)
+    surface = Surface(0.2, 25.0, 0.3)
+    for path, (azimuth, elevation) in zip(_lamps_paths(out, number), LAMPS, strict=True):
+        light = lobe(maps.directions, np.radians(azimuth), np.radians(elevation), _BULB)
+        lamps = Lamps(light.astype(np.float32), _DARK_ROOM, np.zeros(3))
+        _, exposure = told_in_lightness(lamps, maps.directions, _LEVEL)
+        lightness = maps.lightness(lamps, exposure, (top, left), surface, 0.3)
+        write_png(path, maps.coloured_at(lightness, (top, left), side, False))
+
+
 def _generator(buffers: GBuffers) -> np.random.Generator:
     return np.random.default_rng([int(buffers.info["seed"]), int(buffers.info["number"]), _LAMPS])
 
@@ -158,5 +185,6 @@ LAYOUTS = {
     "gbuffers": Layout(_gbuffers_paths, _write_gbuffers),
     "dpr": Layout(_dpr_paths, _write_dpr, _write_dpr_lists),
     "sfsnet": Layout(_sfsnet_paths, _write_sfsnet),
+    "lamps": Layout(_lamps_paths, _write_lamps),
 }
 """Name of a layout to how it is written."""
