@@ -9,10 +9,11 @@ BIN := .venv/bin
 # What an install is made of. The stamp holds a copy, so that only a changed content installs again.
 PINS := { cat requirements-dev.txt pyproject.toml setup.py; pwd; }
 
-.PHONY: help quickstart test test-all lint format benchmarks venv clean
+.PHONY: help quickstart try test test-all lint format benchmarks venv clean
 
 help:
-	@echo "make quickstart   render scenes, train, evaluate, relight one picture (under 10 minutes)"
+	@echo "make try          relight a portrait from three sides (under 3 minutes, install included)"
+	@echo "make quickstart   render scenes, train, evaluate, relight two pictures (under 10 minutes)"
 	@echo "make test         lint, types and the quick tests (under 8 minutes on 2 cores)"
 	@echo "make test-all     lint, types and all tests but those that take minutes each: what .ci/run does"
 	@echo "make lint         ruff and mypy only"
@@ -22,6 +23,9 @@ help:
 
 quickstart: venv
 	$(BIN)/python -m tf_relight.quickstart
+
+try: venv
+	$(BIN)/python -m tf_relight.quickstart try
 
 # Whole files go to each process, because their tests share traced networks and rendered data.
 test: lint

@@ -23,10 +23,36 @@ def folder(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "name",
-    ["metrics.csv", "metrics.md", "samples.png", "curve.png", "weights.safetensors", "relit.png"],
+    [
+        "metrics.csv",
+        "metrics.md",
+        "samples.png",
+        "curve.png",
+        "weights.safetensors",
+        "relit.png",
+        "portrait_left.jpg",
+        "portrait.html",
+    ],
 )
 def test_quickstart_leaves(folder, name):
     assert (folder / name).stat().st_size > 0
+
+
+def test_try_relights_the_portrait_alone(tmp_path, monkeypatch, capsys):
+    from tf_relight import quickstart
+
+    monkeypatch.chdir(tmp_path)
+    assert quickstart.main(["try"]) == 0
+    said = capsys.readouterr().out.split()
+    assert [path.rpartition("/")[2] for path in said] == [
+        "portrait_left.jpg",
+        "portrait_right.jpg",
+        "portrait_above.jpg",
+        "portrait.html",
+    ]
+    assert not list(tmp_path.rglob("*.safetensors")) and all(
+        (tmp_path / path).stat().st_size for path in said
+    )
 
 
 def test_table_holds_the_network_and_three_baselines(folder):

@@ -1,6 +1,7 @@
-"""`make quickstart`: render scenes, train DMSHN, score it beside simple baselines, relight a photo.
+"""`make quickstart`: render scenes, train DMSHN, score it beside simple baselines, relight two photos.
 
-Everything lands in `runs/quickstart/`. Interrupted, it goes on where it was when called again.
+Everything lands in `runs/quickstart/`. Interrupted, it goes on where it was when called again. `make try`
+does the last step alone: a portrait under three lights, by the weights that ship.
 """
 
 from __future__ import annotations
@@ -18,6 +19,11 @@ from tf_relight.terminal import complain, console, note, say, steady_streams
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "configs" / "dmshn_quickstart.yaml"
 PHOTO = ROOT / "examples" / "coffee.jpg"
+PORTRAIT = ROOT / "examples" / "astronaut.jpg"
+PORTRAIT_LIGHTS = "left,right,above"
+PORTRAIT_PAGE = "portrait.html"
+TRY = "try"
+"""The one word that asks for the portrait alone."""
 SCENES, VALIDATION_SCENES = 600, 40
 
 
@@ -60,9 +66,46 @@ def quickstart(
     )
     if report.failures:
         raise RelightError(str(report.failures[0]))
+    log.rule("5. Relight a portrait with the weights that ship")
+    relight_portrait(folder)
     console().print(table)
     _show_places(folder, time.monotonic() - started)
     return folder
+
+
+def relight_portrait(folder: Path) -> list[Path]:
+    """Relight the portrait of the examples from three sides, and write a page with a divider to compare.
+
+    Returns:
+        the pictures, and the page last.
+
+    Raises:
+        RelightError: the checkout lacks the portrait, or something cannot be written.
+    """
+    from tf_relight.methods import PORTRAIT_METHOD
+    from tf_relight.photo.reading import read_picture
+    from tf_relight.photo.writing import write_picture
+    from tf_relight.relighting.light_series import named_lights, prepare
+    from tf_relight.relighting.photos import load_for
+    from tf_relight.relighting.request import RelightOptions
+    from tf_relight.showing.before_after import before_after_page
+
+    if not PORTRAIT.exists():
+        raise RelightError(f"{PORTRAIT} is missing: run this from a checkout of the project.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RelightError(f"Cannot make the folder {folder}: {error.strerror}.") from error
+    lights, options = named_lights(PORTRAIT_LIGHTS), RelightOptions()
+    relight, _ = prepare(read_picture(PORTRAIT), load_for(PORTRAIT_METHOD, None), options)
+    made = []
+    for named in lights:
+        path = folder / f"portrait_{named.name}.jpg"
+        write_picture(path, relight(named.light))
+        made.append(path)
+    page = folder / PORTRAIT_PAGE
+    before_after_page([PORTRAIT], page, lights, options, method=PORTRAIT_METHOD, title="Under another light")
+    return [*made, page]
 
 
 def _render(config: RunConfig, scenes: int, validation_scenes: int) -> None:
@@ -102,7 +145,8 @@ def _show_places(folder: Path, seconds: float) -> None:
         "samples.png": "input, output, target and error of held-out scenes",
         "curve.png, curve.csv": "loss and held-out PSNR over the steps",
         "weights.safetensors": "the network: relight image PHOTO -o OUT --weights ...",
-        "relit.png": f"{PHOTO.name} relit",
+        "relit.png": f"{PHOTO.name} relit by that network",
+        PORTRAIT_PAGE: f"{PORTRAIT.name} under three lights, with a divider: open it in a browser",
         "tensorboard": f"tensorboard --logdir {folder}/tensorboard",
     }
     for name, meaning in places.items():
@@ -111,11 +155,16 @@ def _show_places(folder: Path, seconds: float) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run from the command line; arguments are overrides such as train.steps=20."""
+    """Run from the command line; arguments are overrides such as train.steps=20, or `TRY` alone."""
     quiet_tensorflow()
     steady_streams()
     try:
-        quickstart(sys.argv[1:] if arguments is None else arguments)
+        given = sys.argv[1:] if arguments is None else arguments
+        if given == [TRY]:
+            for path in relight_portrait(load_config(CONFIG, []).output):
+                say(path)
+        else:
+            quickstart(given)
     except RelightError as error:
         complain(error, program="quickstart")
         return error.exit_code
