@@ -8,15 +8,18 @@ import cv2
 import numpy as np
 
 from tf_relight.light.spherical_harmonics import image_map
-from tf_relight.rendering.humans.lamps import FLASH, draw_flash, draw_lamps, told_in_lightness
+from tf_relight.rendering.humans.lamps import FLASH, draw_flash, draw_lamps, mixed, told_in_lightness
 from tf_relight.rendering.humans.maps import HumanMaps, Surface
 
 TIGHT = 0.6
 """Share of pictures cut tightly around the face, with no hair and no background to go by."""
 TIGHT_SIDES = (0.55, 1.15)
 """Side of those over the height of the face, chin to hairline."""
-IDENTITY = 0.15
+IDENTITY = 0.04
 """Share of pairs whose target is the source itself."""
+NEAR = 0.3
+"""Share of pairs whose target is lit by a mixture of the source's lamps and others, so that a small change of
+light is learnt as a small change."""
 SAME_LEVEL = 0.4
 """Share of pairs whose target has as much light as the source."""
 SOURCE_LEVELS, TARGET_LEVELS = (0.6, 0.95), (0.62, 0.92)
@@ -60,8 +63,11 @@ def draw_pair(maps: HumanMaps, size: int, rng: np.random.Generator) -> HumanPair
     if same:
         target, target_light = image, light
     else:
-        lamps = draw_lamps(rng, directions)
-        level = float(light[0]) if rng.random() < SAME_LEVEL else float(rng.uniform(*TARGET_LEVELS))
+        near = rng.random() < NEAR
+        lamps = (
+            mixed(lamps, draw_lamps(rng, directions), rng.random()) if near else draw_lamps(rng, directions)
+        )
+        level = float(light[0]) if near or rng.random() < SAME_LEVEL else float(rng.uniform(*TARGET_LEVELS))
         target_light, exposure = told_in_lightness(lamps, directions, level)
         target = maps.lightness(lamps, exposure, window, surface, bounce)
     overcast = maps.overcast[window].astype(np.float32) / 255

@@ -69,6 +69,15 @@ def draw_flash(rng: np.random.Generator, directions: np.ndarray) -> Lamps:
     return Lamps(light.astype(np.float32), float(rng.uniform(0.02, 0.2)), np.zeros(3))
 
 
+def mixed(first: Lamps, second: Lamps, share: float) -> Lamps:
+    """Return the light on the way from one to another: 0 is the first, 1 the second."""
+    ambient = (1 - share) * first.ambient + share * second.ambient
+    # Each tilt belongs to its own surroundings.
+    tilt = (1 - share) * first.ambient * first.tilt + share * second.ambient * second.tilt
+    lamps = (1 - share) * first.lamps + share * second.lamps
+    return Lamps(lamps.astype(np.float32), ambient, tilt / max(ambient, 1e-6))
+
+
 def told_in_lightness(lamps: Lamps, directions: np.ndarray, level: float) -> tuple[np.ndarray, float]:
     """Return the nine numbers of some lamps, told in lightness, and the exposure that goes with them.
 
