@@ -170,7 +170,7 @@ def test_without_an_import_one_sentence_says_what_to_do(cache, capsys):
     message = str(caught.value)
     assert "relight weights import dpr512 FILE" in message and "research only" in message
     assert weights_record.record_of("dpr512-official").url in message and "\n" not in message
-    assert methods.get("dpr512").info.default_weights == "dpr512-official"
+    assert methods.get("dpr1024").info.default_weights == "dpr1024-official"
     assert not fetch.present("dpr512-official")
 
 

@@ -251,7 +251,6 @@ def test_bad_arguments_come_before_the_network_is_loaded(tmp_path, dimmer):
         ({"temperature": 3000}, "takes no --temperature"),
         ({"light_from": __file__}, "takes no light"),
         ({"light_from": "gone.jpg"}, "no file gone.jpg"),
-        ({"method": None, "weights": None}, "--weights"),
     ]:
         with pytest.raises(RelightError, match=words):
             run([source], tmp_path / "out", **options)

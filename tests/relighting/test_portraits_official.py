@@ -45,7 +45,7 @@ def test_light_comes_from_the_side_that_was_asked_for_and_skin_stays_skin(
     left, right = np.s_[420:640, 330:430], np.s_[420:640, 690:790]  # cheeks, on the picture's sides
     for side, lit, dark in (("left", left, right), ("right", right, left)):
         out = tmp_path / f"{side}.png"
-        command = f"image {source} --method dpr512 --from {side} --up 20 -o {out}"
+        command = f"image {source} --weights dpr512-official --from {side} --up 20 -o {out}"
         assert cli.main(command.split()) == 0
         relit = read_picture(out).pixels
         change = lightness(relit) - lightness(before)

@@ -26,6 +26,8 @@ METHODS: dict[str, str] = {
 }
 PORTRAIT_METHOD, SCENE_METHOD = "lit_unet", "dmshn"
 """What relights a photo of people, and any other photo, where the user names no method."""
+DEMO_METHOD = "dpr512"
+"""What repeats an official demo where the user names no method."""
 
 
 def names() -> list[str]:

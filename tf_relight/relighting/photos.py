@@ -25,6 +25,7 @@ from tf_relight.photo.writing import check_can_write, write_picture
 from tf_relight.progress import track
 from tf_relight.relighting.outputs import Existing, Report, make_folder, plan_outputs
 from tf_relight.relighting.request import RelightOptions
+from tf_relight.weights.record import KNOWN
 
 if TYPE_CHECKING:
     from tf_relight.methods.trained import LoadedModel
@@ -239,8 +240,10 @@ def usual_method(
     """Return the method, or that of portraits where none is named and something of a light is asked for."""
     if method is not None or weights is not None:
         return method
+    if options.paper:
+        return methods.DEMO_METHOD
     asked = (options.light, options.temperature, light_from)
-    if any(each is not None for each in asked) or options.keep_background or options.sphere or options.paper:
+    if any(each is not None for each in asked) or options.keep_background or options.sphere:
         return methods.PORTRAIT_METHOD
     return methods.SCENE_METHOD if options.mode is not None else None
 
@@ -254,6 +257,8 @@ def job_for(
     """Return what relights photos, with its network loaded; raises as `load_for` and `Job.of`."""
     if method is None and weights is None:
         return UsualJob(options)
+    if options.paper and weights is None and f"{method}-official" in KNOWN:
+        weights = f"{method}-official"  # the demo's own
     return Job.of(load_for(method, weights), options, light_from)
 
 

@@ -48,8 +48,8 @@ _DPR512 = MethodInfo(
         Port("light", "light", 1, field="target_light", domain="lightness"),
     ),
     outputs=(Port("relit", "lightness", 1), Port("source_light", "light", 1, domain="lightness")),
-    default_weights="dpr512-official",
-    weights_licence="official weights: research only; import them with `relight weights import`",
+    default_weights="dpr-humans-128-v0",
+    weights_licence="own weights, Apache-2.0; official ones are for research only: `relight weights import`",
 )
 
 VARIANTS: dict[str, MethodInfo] = {
@@ -62,6 +62,7 @@ VARIANTS: dict[str, MethodInfo] = {
         defaults={"size": 1024},
         starts_from=("dpr512",),
         default_weights="dpr1024-official",
+        weights_licence="official weights: research only; import them with `relight weights import`",
     ),
 }
 
