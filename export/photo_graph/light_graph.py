@@ -74,21 +74,29 @@ def in_lightness(light: Any) -> Any:
     return tf.tensordot(shading**lightness_light.EXPONENT, tf.constant(inverse.T, tf.float32), 1)
 
 
-def network_light(light: Any, told: Domain, domain: Domain, own: Any = None) -> Any:
-    """Return the light (9,) as a network takes it, as `light_range.network_light`.
+def exposed(light: Any, told: Domain, domain: Domain, own: Any = None) -> tuple[Any, Any]:
+    """Return the light (9,) as a network takes it, and the factor of what it draws, as `light_range.exposed`.
 
     Args:
         told: the domain of `light`; either that of the network or "linear".
         domain: that of the network. own: (9,) the photo's own light in that domain, or None.
     """
     if told == domain:
-        return in_range(light)
+        return in_range(light), tf.ones(())
     numbers = in_lightness(light)
     own = tf.eye(1, COEFFICIENTS)[0] * light_range.USUAL_LEVEL if own is None else own
-    alike = _seen(own) / tf.maximum(_seen(numbers), 1e-6)
+    alike = _on_a_face(own) / tf.maximum(_on_a_face(numbers), 1e-6)
     exposure = tf.minimum(alike, light_range.MOST_MORE * own[0] / numbers[0])
-    brightness = (light[0] / USUAL_AMBIENT) ** lightness_light.EXPONENT
-    return in_range(numbers * (exposure * brightness))
+    wanted = numbers * (exposure * (light[0] / USUAL_AMBIENT) ** lightness_light.EXPONENT)
+    brightest = tf.maximum(tf.reduce_max(tf.linalg.matvec(_visible_basis(), wanted)), 1e-6)
+    level = tf.clip_by_value(wanted[0], *light_range.LEVELS) / wanted[0]
+    scale = tf.minimum(level, light_range.BRIGHTEST / brightest)
+    return wanted * scale, 1 / scale
+
+
+def network_light(light: Any, told: Domain, domain: Domain, own: Any = None) -> Any:
+    """Return the first of what `exposed` returns."""
+    return exposed(light, told, domain, own)[0]
 
 
 def in_range(light: Any) -> Any:
@@ -194,8 +202,9 @@ def _luminance(linear: Any) -> Any:
     return tf.reduce_sum(linear * tf.constant(LUMINANCE_WEIGHTS, tf.float32), axis=-1)
 
 
-def _seen(light: Any) -> Any:
-    return tf.reduce_mean(tf.linalg.matvec(_visible_basis(), light))
+def _on_a_face(light: Any) -> Any:
+    weights = tf.constant(light_range.face_weights(), tf.float32)
+    return tf.reduce_sum(weights * tf.linalg.matvec(_visible_basis(), light))
 
 
 def _visible_basis() -> Any:

@@ -17,6 +17,7 @@ from export.photo_graph.light_graph import (
     check_light,
     colour_of,
     colours,
+    exposed,
     in_range,
     network_light,
     network_numbers,
@@ -130,11 +131,11 @@ def _drawn(before: Any, network: Network, light: Any, told: Domain, domain: Doma
     first, own = network(before[None], network_light(light, told, domain)[None])
     if own is None:
         return tf.debugging.check_numerics(first[0], NOT_FINITE)
-    own_numbers = in_range(own[0])
-    lights = tf.stack([network_light(light, told, domain, own[0]), own_numbers])
+    numbers, gain = exposed(light, told, domain, own[0])
+    lights = tf.stack([numbers, in_range(own[0])])
     drawn, unchanged = tf.unstack(network(tf.stack([before, before]), lights)[0])
     drawn, unchanged = (tf.debugging.check_numerics(each, NOT_FINITE) for each in (drawn, unchanged))
-    ratio = (drawn + LIGHTNESS_FOOT) / (unchanged + LIGHTNESS_FOOT)
+    ratio = gain * (drawn + LIGHTNESS_FOOT) / (unchanged + LIGHTNESS_FOOT)
     return ratio * (before + LIGHTNESS_FOOT) - LIGHTNESS_FOOT
 
 

@@ -251,20 +251,24 @@ def test_lights_of_dpr_are_brought_into_the_range_of_the_training_without_a_jump
         network_light(Light.from_array(np.zeros(9)), "lightness")
 
 
-@pytest.mark.parametrize("level", [0.65, 0.75, 0.85])
+@pytest.mark.parametrize("level", [0.4, 0.75, 1.1])
 def test_a_physical_light_keeps_the_exposure_of_the_photo_unless_asked_otherwise(level):
     own = np.float32([level, -0.1, 0, 0.1, 0, 0, 0, 0, 0])
     for azimuth in (-60, 0, 30):
         light = Light.from_direction(azimuth, 20)
-        numbers = network_light(light, "lightness", own)
-        assert light_range.seen(numbers) == pytest.approx(light_range.seen(own), rel=1e-5)
-        dimmer = network_light(light * 0.8, "lightness", own)
-        np.testing.assert_allclose(dimmer, numbers * 0.8**0.42, rtol=2e-3)  # levels off below 0.5
-    behind = network_light(Light.from_direction(180, 20), "lightness", own)
-    assert behind[0] == pytest.approx(1.3 * level, rel=0.15)  # levels off above 1.1
-    assert light_range.seen(behind) < 0.9 * light_range.seen(own)
+        numbers, gain = light_range.exposed(light, "lightness", own)
+        # A dark face may be lit by at most so much more light.
+        assert gain * light_range.on_a_face(numbers) == pytest.approx(light_range.on_a_face(own), rel=1e-5)
+        assert 0.4 < numbers[0] <= 0.9201
+        dimmer, less = light_range.exposed(light * 0.5, "lightness", own)
+        np.testing.assert_allclose(less * dimmer, gain * numbers * 0.5**0.42, rtol=1e-5)
+    behind, gain = light_range.exposed(Light.from_direction(180, 20), "lightness", own)
+    assert gain * behind[0] == pytest.approx(1.6 * level, rel=1e-5)
+    assert gain * light_range.on_a_face(behind) < 0.97 * light_range.on_a_face(own)
     # A light of DPR is told in lightness and stays as it is.
-    np.testing.assert_allclose(network_light(dpr_light(0.8), "lightness", own), dpr_light(0.8).luminance)
+    numbers, gain = light_range.exposed(dpr_light(0.8), "lightness", own)
+    np.testing.assert_allclose(numbers, dpr_light(0.8).luminance)
+    assert gain == 1
 
 
 def test_a_network_that_fails_is_explained(nobody):

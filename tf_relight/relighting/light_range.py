@@ -20,19 +20,21 @@ TRAINED_ON = (0.5, 1.1)  # first coefficients that reach the network as they are
 FARTHEST = (0.4, 1.25)  # what those of ever dimmer and ever brighter lights come near
 BRIGHTEST = 1.35  # largest shading of a visible surface; 0.74 to 1.29 in the network's training lights
 
-
-MOST_MORE = 1.3
+LEVELS = (0.62, 0.92)
+"""First coefficients, in lightness, of the lights that rendered people are relit to in training."""
+MOST_MORE = 1.6
 USUAL_LEVEL = 0.8
 """First coefficient, in lightness, of a light of usual brightness where the photo's own is not known."""
 
 
-def network_light(light: Light, domain: Domain, own: np.ndarray | None = None) -> np.ndarray:
-    """Return the (9,) float32 luminance coefficients of a light, told in a domain and in the network's range.
+def exposed(light: Light, domain: Domain, own: np.ndarray | None = None) -> tuple[np.ndarray, float]:
+    """Return a light as a network takes it, (9,) float32, and the factor of the lightness that it draws.
 
     A light told in lightness, as in DPR's files, reaches a network of lightness as it is. A physical one has
-    no exposure of its own: at usual brightness what the camera sees of a ball is as bright under it as under
-    the photo's own light, so that the photo keeps its exposure. Light from behind may give the whole ball
-    `MOST_MORE` times as much as the photo's own light, and no more: what it leaves dark stays dark.
+    no exposure of its own: at usual brightness a face is as bright under it, in the mean, as under the
+    photo's own light, so that the photo keeps its exposure. Light from behind may be `MOST_MORE` times as
+    strong as the photo's own light, and no stronger: what it leaves dark stays dark. How bright a light is,
+    the network need not know: it gets one as bright as those of its training, and the rest is the factor.
 
     Args:
         own: (9,) the photo's own light in that domain, or None.
@@ -43,11 +45,19 @@ def network_light(light: Light, domain: Domain, own: np.ndarray | None = None) -
     if light.luminance[0] <= 1e-6:
         raise RelightError("The light is dark: its first coefficient is not above 0. Give another light.")
     values = light.grey(domain)
-    if domain == "lightness" and light.domain == "linear":
-        own = np.eye(1, len(values))[0] * USUAL_LEVEL if own is None else own
-        exposure = min(seen(own) / max(seen(values), 1e-6), MOST_MORE * float(own[0]) / values[0])
-        values = values * (exposure * (light.luminance[0] / USUAL_AMBIENT) ** EXPONENT)
-    return in_range(values)
+    if domain == "linear" or light.domain == "lightness":
+        return in_range(values), 1.0
+    own = np.eye(1, len(values))[0] * USUAL_LEVEL if own is None else own
+    exposure = min(on_a_face(own) / max(on_a_face(values), 1e-6), MOST_MORE * float(own[0]) / values[0])
+    wanted = values * (exposure * (light.luminance[0] / USUAL_AMBIENT) ** EXPONENT)
+    brightest = max(float(shading(visible_normals(), wanted).max()), 1e-6)
+    scale = min(float(np.clip(wanted[0], *LEVELS)) / wanted[0], BRIGHTEST / brightest)
+    return (wanted * scale).astype(np.float32), 1 / scale
+
+
+def network_light(light: Light, domain: Domain, own: np.ndarray | None = None) -> np.ndarray:
+    """Return the first of what `exposed` returns: (9,) float32."""
+    return exposed(light, domain, own)[0]
 
 
 def in_range(values: np.ndarray) -> np.ndarray:
@@ -69,9 +79,19 @@ def in_range(values: np.ndarray) -> np.ndarray:
     return (scaled * min(1.0, BRIGHTEST / max(brightest, 1e-6))).astype(np.float32)
 
 
-def seen(values: np.ndarray) -> float:
-    """Return the mean shading of the half of a ball that the camera sees, under a light (9,)."""
-    return float(shading(visible_normals(), np.asarray(values, np.float64)).mean())
+def on_a_face(values: np.ndarray) -> float:
+    """Return the mean shading under a light (9,) of a ball's visible half, where most of it faces the camera.
+
+    A face does: each place of the ball counts by the square of how far it faces the camera.
+    """
+    return float(shading(visible_normals(), np.asarray(values, np.float64)) @ face_weights())
+
+
+@functools.cache
+def face_weights() -> np.ndarray:
+    """Return the weights (n,) of `visible_normals` in `on_a_face`; they add up to 1."""
+    facing = visible_normals()[:, 1] ** 2
+    return facing / facing.sum()
 
 
 def luminance_of_light(light: np.ndarray) -> np.ndarray:

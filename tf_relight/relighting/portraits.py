@@ -41,7 +41,7 @@ from tf_relight.photo.reading import read_picture
 from tf_relight.photo.strips import by_strips
 from tf_relight.photo.transfer import LIGHTNESS_FOOT, Change, fit_change
 from tf_relight.relighting.face_places import Place, regions, size_for_network
-from tf_relight.relighting.light_range import in_range, luminance_of_light, network_light
+from tf_relight.relighting.light_range import exposed, in_range, luminance_of_light, network_light
 from tf_relight.relighting.light_tint import has_colour, light_colour
 from tf_relight.relighting.request import RelightOptions
 
@@ -109,6 +109,7 @@ class PortraitRelighter:
         if not self.faces:
             self.notes = ("No face was found; the whole picture was relit, which may look wrong.",)
         self._side, self._settle = size or training_size(loaded), settle
+        self._people: dict[int, np.ndarray] = {}  # how far each pixel of a part belongs to people
         self._own: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # light of each part, and it drawn in that
         if places is None:
             places = [self._of_people(*place) for place in regions(picture.size, self.faces)]
@@ -236,9 +237,22 @@ class PortraitRelighter:
             own = luminance_of_light(self._run(before, NO_LIGHT)[source.name])
             self._own[index] = own, self._run(before, in_range(own))["relit"][..., 0]
         own, in_own_light = self._own[index]
-        after = self._run(before, network_light(light, port.domain, own))["relit"][..., 0]
+        numbers, gain = exposed(light, port.domain, own)
+        after = self._run(before, numbers)["relit"][..., 0]
         foot = np.float32(LIGHTNESS_FOOT)
-        return without_weave(before, (after + foot) / (in_own_light + foot) * (before + foot) - foot)
+        ratio = self._gain(index, before, gain) * (after + foot) / (in_own_light + foot)
+        return without_weave(before, ratio * (before + foot) - foot)
+
+    def _gain(self, index: int, before: np.ndarray, gain: float) -> np.ndarray | np.float32:
+        """Return the factor of the exposure, which people get and what is behind them does not."""
+        if not self.faces or gain == 1:
+            return np.float32(gain)
+        if index not in self._people:
+            region = self._regions[index]
+            part = self.picture.stored[region.rows, region.columns]
+            faces = [face.moved(-region.rows.start, -region.columns.start) for face in self.faces]
+            self._people[index] = resize(person_mask(part, faces), before.shape)
+        return 1 + np.float32(gain - 1) * self._people[index]
 
     def _run(self, before: np.ndarray, coefficients: np.ndarray) -> dict[str, np.ndarray]:
         method, model = self.loaded.method, self.loaded.model

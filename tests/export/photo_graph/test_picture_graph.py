@@ -88,10 +88,11 @@ def test_angles_and_brightness(azimuth, elevation):
     np.testing.assert_allclose(found, light.luminance, atol=1e-6)
     own = np.float32([0.7, 0, 0.1, 0, 0, 0, 0, 0, 0])
     for near in (None, own):
-        taken = light_graph.network_light(found, "linear", "lightness", near)
-        expected = light_range.network_light(light, "lightness", near)
+        taken, gain = light_graph.exposed(found, "linear", "lightness", near)
+        expected, factor = light_range.exposed(light, "lightness", near)
         # The root is steep near black, where float32 and float64 differ.
         np.testing.assert_allclose(taken, expected, atol=2e-4)
+        assert float(gain) == pytest.approx(factor, rel=1e-4)
 
 
 @pytest.mark.parametrize("first", [0.2, 0.6, 3.0])
