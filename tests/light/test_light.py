@@ -203,7 +203,7 @@ def test_a_light_of_dpr_stays_as_it_is_and_a_physical_one_is_told_in_lightness(t
     told = lamp.told_in("lightness")
     assert told.told_in("lightness") is told and lamp.told_in("linear") is lamp
     # A shading of 0.1 beside 1 is 0.38 beside 1 in lightness: the lamp is milder there.
-    assert told.contrast < 0.6 * lamp.contrast and told.angles == pytest.approx(lamp.angles, abs=1e-2)
+    assert told.contrast < 0.65 * lamp.contrast and told.angles == pytest.approx(lamp.angles, abs=0.05)
     # There and back loses what nine numbers cannot hold.
     back = told.told_in("linear")
     assert np.linalg.norm(back.luminance - lamp.luminance) < 0.12 * np.linalg.norm(lamp.luminance)
@@ -237,13 +237,13 @@ def test_lights_of_two_domains_are_added_and_blended_as_irradiance():
     assert both.domain == half.domain == "linear"
     np.testing.assert_allclose(both.coefficients, (lamp + told.told_in("linear")).coefficients)
     shares = np.linalg.norm(both.coefficients - (lamp + other).coefficients)
-    assert shares < 0.05 * np.linalg.norm(both.coefficients)
+    assert shares < 0.08 * np.linalg.norm(both.coefficients)
 
 
 def test_a_ball_looks_the_same_in_both_domains():
     lamp = Light.from_direction(-60, 20)
     seen = lamp.sphere(64).astype(int), lamp.told_in("lightness").sphere(64).astype(int)
-    assert np.abs(seen[0] - seen[1]).mean() < 4 and np.abs(seen[0] - seen[1]).max() < 30
+    assert np.abs(seen[0] - seen[1]).mean() < 6 and np.abs(seen[0] - seen[1]).max() < 40
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,12 @@ LUMINANCE = np.array([0.299, 0.587, 0.114])
 USUAL_AMBIENT = 0.87
 """First coefficient of the lights made here: the bright end of DPR's training range 0.7..0.9, because most
 photos are lit from the front, and light from a side leaves less of it on a face."""
-USUAL_SOFTNESS = 0.5
-"""Of a directed light: 0 is the sun, 1 half of the sky, and 0.5 a large soft box near the face."""
+USUAL_SOFTNESS = 0.2
+"""Of a directed light: 0 is the sun, 1 half of the sky, and 0.2 a soft box, 36 degrees wide."""
 WIDEST = 90.0
 """Degrees; half the angle under which a light of softness 1 is seen."""
 AMBIENT_SHARE = 0.3
-"""Share of even light beside a directed one. In lightness the first band is then 0.47 times the ambient
+"""Share of even light beside a directed one. In lightness the first band is then 0.54 times the ambient
 coefficient; DPR's training lights have 0.32 to 0.55, its demo lights 0.76."""
 NEUTRAL_KELVIN = 6500.0
 

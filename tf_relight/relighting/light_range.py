@@ -20,8 +20,8 @@ TRAINED_ON = (0.5, 1.1)  # first coefficients that reach the network as they are
 FARTHEST = (0.4, 1.25)  # what those of ever dimmer and ever brighter lights come near
 BRIGHTEST = 1.35  # largest shading of a visible surface; 0.74 to 1.29 in the network's training lights
 
-LEVELS = (0.62, 0.92)
-"""First coefficients, in lightness, of the lights that rendered people are relit to in training."""
+LEVELS = (0.55, 1.02)
+"""First coefficients, in lightness, of lights as networks met them in training: DPR's own, and ours."""
 MOST_MORE = 1.6
 USUAL_LEVEL = 0.8
 """First coefficient, in lightness, of a light of usual brightness where the photo's own is not known."""

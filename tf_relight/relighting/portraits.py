@@ -245,10 +245,10 @@ class PortraitRelighter:
 
     def _gain(self, index: int, before: np.ndarray, gain: float) -> np.ndarray | np.float32:
         """Return the factor of the exposure, which people get and what is behind them does not."""
-        if not self.faces or gain == 1:
+        region = self._regions[index]
+        if not self.faces or gain == 1 or region.window is not None:  # a window holds people alone
             return np.float32(gain)
         if index not in self._people:
-            region = self._regions[index]
             part = self.picture.stored[region.rows, region.columns]
             faces = [face.moved(-region.rows.start, -region.columns.start) for face in self.faces]
             self._people[index] = resize(person_mask(part, faces), before.shape)

@@ -43,7 +43,7 @@ def add_direction(parser: Any) -> None:
         "--soft",
         type=float,
         metavar="S",
-        help="with --from or --azimuth: 0 the sun, 0.5 a large soft box (the usual), 1 an overcast sky",
+        help="with --from or --azimuth: 0 the sun, 0.2 a soft box (the usual), 1 an overcast sky",
     )
 
 
