@@ -82,7 +82,7 @@ def relight_portrait(folder: Path) -> list[Path]:
     Raises:
         RelightError: the checkout lacks the portrait, or something cannot be written.
     """
-    from tf_relight.methods import PORTRAIT_METHOD
+    from tf_relight.contract.usual import PORTRAIT_METHOD
     from tf_relight.photo.reading import read_picture
     from tf_relight.photo.writing import write_picture
     from tf_relight.relighting.light_series import named_lights, prepare

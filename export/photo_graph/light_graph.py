@@ -74,29 +74,44 @@ def in_lightness(light: Any) -> Any:
     return tf.tensordot(shading**lightness_light.EXPONENT, tf.constant(inverse.T, tf.float32), 1)
 
 
-def exposed(light: Any, told: Domain, domain: Domain, own: Any = None) -> tuple[Any, Any]:
-    """Return the light (9,) as a network takes it, and the factor of what it draws, as `light_range.exposed`.
+def exposed(light: Any, told: Domain, domain: Domain, own: Any) -> tuple[Any, Any, Any]:
+    """Return a light (9,) and the photo's own (9,) as a network takes them, and the gain.
+
+    As `light_range.exposed`.
 
     Args:
         told: the domain of `light`; either that of the network or "linear".
-        domain: that of the network. own: (9,) the photo's own light in that domain, or None.
+        domain: that of the network, and of `own`.
     """
     if told == domain:
-        return in_range(light), tf.ones(())
+        return in_range(light), in_range(own), tf.ones(())
+    numbers, gain = levelled(_wanted(light, own))
+    own_numbers, own_gain = levelled(own)
+    return numbers, own_numbers, gain / own_gain
+
+
+def levelled(light: Any) -> tuple[Any, Any]:
+    """Return a light (9,) as bright as any network knows, and what it was divided by."""
+    first = tf.maximum(light[0], 1e-6)
+    level = tf.clip_by_value(first, *light_range.LEVELS) / first
+    scale = tf.minimum(level, light_range.BRIGHTEST / _brightest(light))
+    return light * scale, 1 / scale
+
+
+def _wanted(light: Any, own: Any) -> Any:
+    """Return a linear light (9,) in lightness, as strong as the photo's exposure asks for."""
     numbers = in_lightness(light)
-    own = tf.eye(1, COEFFICIENTS)[0] * light_range.USUAL_LEVEL if own is None else own
     alike = _on_a_face(own) / tf.maximum(_on_a_face(numbers), 1e-6)
     exposure = tf.minimum(alike, light_range.MOST_MORE * own[0] / numbers[0])
-    wanted = numbers * (exposure * (light[0] / USUAL_AMBIENT) ** lightness_light.EXPONENT)
-    brightest = tf.maximum(tf.reduce_max(tf.linalg.matvec(_visible_basis(), wanted)), 1e-6)
-    level = tf.clip_by_value(wanted[0], *light_range.LEVELS) / wanted[0]
-    scale = tf.minimum(level, light_range.BRIGHTEST / brightest)
-    return wanted * scale, 1 / scale
+    exposure = tf.minimum(exposure, light_range.BRIGHTER_SIDE * _brightest(own) / _brightest(numbers))
+    return numbers * (exposure * (light[0] / USUAL_AMBIENT) ** lightness_light.EXPONENT)
 
 
-def network_light(light: Any, told: Domain, domain: Domain, own: Any = None) -> Any:
-    """Return the first of what `exposed` returns."""
-    return exposed(light, told, domain, own)[0]
+def network_light(light: Any, told: Domain, domain: Domain) -> Any:
+    """Return a light (9,) as a network takes it when the photo's own is not known."""
+    if told == domain:
+        return in_range(light)
+    return levelled(_wanted(light, tf.eye(1, COEFFICIENTS)[0] * light_range.USUAL_LEVEL))[0]
 
 
 def in_range(light: Any) -> Any:
@@ -200,6 +215,10 @@ def percentile(values: Any, percent: float) -> Any:
 
 def _luminance(linear: Any) -> Any:
     return tf.reduce_sum(linear * tf.constant(LUMINANCE_WEIGHTS, tf.float32), axis=-1)
+
+
+def _brightest(light: Any) -> Any:
+    return tf.maximum(tf.reduce_max(tf.linalg.matvec(_visible_basis(), light)), 1e-6)
 
 
 def _on_a_face(light: Any) -> Any:

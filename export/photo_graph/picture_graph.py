@@ -18,7 +18,6 @@ from export.photo_graph.light_graph import (
     colour_of,
     colours,
     exposed,
-    in_range,
     network_light,
     network_numbers,
 )
@@ -131,8 +130,8 @@ def _drawn(before: Any, network: Network, light: Any, told: Domain, domain: Doma
     first, own = network(before[None], network_light(light, told, domain)[None])
     if own is None:
         return tf.debugging.check_numerics(first[0], NOT_FINITE)
-    numbers, gain = exposed(light, told, domain, own[0])
-    lights = tf.stack([numbers, in_range(own[0])])
+    numbers, own_numbers, gain = exposed(light, told, domain, own[0])
+    lights = tf.stack([numbers, own_numbers])
     drawn, unchanged = tf.unstack(network(tf.stack([before, before]), lights)[0])
     drawn, unchanged = (tf.debugging.check_numerics(each, NOT_FINITE) for each in (drawn, unchanged))
     ratio = gain * (drawn + LIGHTNESS_FOOT) / (unchanged + LIGHTNESS_FOOT)

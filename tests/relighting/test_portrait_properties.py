@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from tests import portrait_stand_in
 from tf_relight.cli import main as cli
 from tf_relight.contract.card import Domain
+from tf_relight.contract.usual import PORTRAIT_METHOD
 from tf_relight.light.light import Light
 from tf_relight.light.spherical_harmonics import shading
-from tf_relight.methods import PORTRAIT_METHOD
 from tf_relight.photo.picture import Picture
 from tf_relight.photo.reading import read_picture
 from tf_relight.relighting.photos import load_for

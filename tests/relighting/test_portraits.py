@@ -256,19 +256,28 @@ def test_a_physical_light_keeps_the_exposure_of_the_photo_unless_asked_otherwise
     own = np.float32([level, -0.1, 0, 0.1, 0, 0, 0, 0, 0])
     for azimuth in (-60, 0, 30):
         light = Light.from_direction(azimuth, 20)
-        numbers, gain = light_range.exposed(light, "lightness", own)
-        # A dark face may be lit by at most so much more light.
-        assert gain * light_range.on_a_face(numbers) == pytest.approx(light_range.on_a_face(own), rel=1e-5)
-        assert 0.4 < numbers[0] <= 1.0201
-        dimmer, less = light_range.exposed(light * 0.5, "lightness", own)
+        numbers, same, gain = light_range.exposed(light, "lightness", own)
+        received, before = light_range.on_a_face(numbers), light_range.on_a_face(same)
+        assert gain * received == pytest.approx(before, rel=1e-5)
+        assert 0.4 < numbers[0] <= 0.7501 and 0.4 < same[0] <= 0.7501
+        dimmer, _, less = light_range.exposed(light * 0.5, "lightness", own)
         np.testing.assert_allclose(less * dimmer, gain * numbers * 0.5**0.42, rtol=1e-5)
-    behind, gain = light_range.exposed(Light.from_direction(180, 20), "lightness", own)
-    assert gain * behind[0] == pytest.approx(1.6 * level, rel=1e-5)
-    assert gain * light_range.on_a_face(behind) < 0.97 * light_range.on_a_face(own)
+    behind, same, gain = light_range.exposed(Light.from_direction(180, 20), "lightness", own)
+    assert gain * behind[0] == pytest.approx(1.6 * same[0], rel=1e-5)
+    assert gain * light_range.on_a_face(behind) < 0.97 * light_range.on_a_face(same)
     # A light of DPR is told in lightness and stays as it is.
-    numbers, gain = light_range.exposed(dpr_light(0.8), "lightness", own)
+    numbers, _, gain = light_range.exposed(dpr_light(0.8), "lightness", own)
     np.testing.assert_allclose(numbers, dpr_light(0.8).luminance)
     assert gain == 1
+
+
+def test_the_own_light_of_a_photo_changes_nothing_however_bright_it_is():
+    for level in (0.4, 0.75, 1.1):
+        own = Light.from_direction(20, 30).grey("lightness") * level
+        told = Light.from_array(own, domain="lightness")
+        for light in (told, told.told_in("linear").normalised()):
+            numbers, same, gain = light_range.exposed(light, "lightness", own)
+            np.testing.assert_allclose(gain * numbers, same, atol=0.06 * level)
 
 
 def test_a_network_that_fails_is_explained(nobody):

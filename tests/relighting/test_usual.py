@@ -6,6 +6,7 @@ import pytest
 
 from tests import portrait_stand_in
 from tf_relight import methods
+from tf_relight.contract import usual
 from tf_relight.errors import RelightError
 from tf_relight.light.light import Light
 from tf_relight.photo import faces
@@ -22,7 +23,7 @@ def asked(monkeypatch):
 
     def load_for(method, weights):
         loaded.append((method, weights))
-        return portrait_stand_in.loaded(takes_light=method != methods.SCENE_METHOD)
+        return portrait_stand_in.loaded(takes_light=method != usual.SCENE_METHOD)
 
     monkeypatch.setattr(photos, "load_for", load_for)
     found = [Face(8, 8, 24, 32, 1.0)]
@@ -35,7 +36,7 @@ def test_people_are_relit_as_a_portrait_and_anything_else_as_a_scene(tmp_path, a
     person = portrait_stand_in.grey_photo(tmp_path / "person.png", (40, 48))
     cup = portrait_stand_in.grey_photo(tmp_path / "cup.png", (44, 48))
     report = relight_photos([person, cup], tmp_path / "out", progress=False)
-    assert sorted(asked) == [(methods.SCENE_METHOD, None), (methods.PORTRAIT_METHOD, None)]
+    assert sorted(asked) == [(usual.SCENE_METHOD, None), (usual.PORTRAIT_METHOD, None)]
     assert [note for note in report.notes if "by the light 'loop'" in note and "person.png" in note]
     assert not [note for note in report.notes if "cup.png" in note]
     # The preset comes from the left; the stand-in for scenes gives the negative.
@@ -50,7 +51,7 @@ def test_people_are_relit_as_a_portrait_and_anything_else_as_a_scene(tmp_path, a
 def test_a_light_means_a_portrait_whatever_the_photo_shows(tmp_path, asked, options):
     cup = portrait_stand_in.grey_photo(tmp_path / "cup.png", (44, 48))
     report = relight_photos([cup], tmp_path / "out.png", progress=False, **options)
-    assert asked == [(methods.PORTRAIT_METHOD, None)] and "No face was found" in report.notes[0]
+    assert asked == [(usual.PORTRAIT_METHOD, None)] and "No face was found" in report.notes[0]
 
 
 def test_what_belongs_to_a_light_without_one_is_refused(tmp_path, asked):
@@ -71,7 +72,7 @@ def test_the_demo_takes_its_own_weights_unless_others_are_named(tmp_path, asked)
 
 
 def test_every_default_is_a_method_whose_weights_ship():
-    for name in (methods.PORTRAIT_METHOD, methods.SCENE_METHOD, methods.DEMO_METHOD):
+    for name in (usual.PORTRAIT_METHOD, usual.SCENE_METHOD, usual.DEMO_METHOD):
         assert methods.get(name).info.default_weights is not None
-    assert methods.get(methods.PORTRAIT_METHOD).info.takes_light
-    assert not methods.get(methods.SCENE_METHOD).info.takes_light
+    assert methods.get(usual.PORTRAIT_METHOD).info.takes_light
+    assert not methods.get(usual.SCENE_METHOD).info.takes_light

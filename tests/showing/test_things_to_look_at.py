@@ -14,6 +14,7 @@ from PIL import Image
 from tests.films.film_files import write_film
 from tests.portrait_stand_in import grey_photo, lit_side, loaded
 from tf_relight.cli.main import main
+from tf_relight.contract.usual import PORTRAIT_METHOD
 from tf_relight.errors import RelightError
 from tf_relight.films import face_tracks, video
 from tf_relight.photo.faces import Face
@@ -25,7 +26,7 @@ from tf_relight.showing.before_after import After, BeforeAfter, write_page
 @pytest.fixture(autouse=True)
 def stand_in(monkeypatch):
     """Every command gets the stand-in network; nobody is found in the pictures."""
-    made = {name: loaded(name) for name in ("dpr512", "dpr1024")}
+    made = {name: loaded(name) for name in (PORTRAIT_METHOD, "dpr512", "dpr1024")}
     made["dmshn"] = loaded("dmshn", takes_light=False)
     for module in (turntable, contact_sheet, before_after, video):
         monkeypatch.setattr(module, "load_for", lambda method, weights: made[method])
@@ -56,7 +57,7 @@ def test_the_light_goes_around(tmp_path, capsys, suffix):
 def test_around_the_face_the_light_starts_above(tmp_path, stand_in):
     words = ["turntable", str(grey_photo(tmp_path / "p.png")), "-o", str(tmp_path / "t.gif"), "--frames", "4"]
     assert main([*words, "--axis", "view"]) == 0
-    lights = np.array(stand_in["dpr512"].method.lights)
+    lights = np.array(stand_in[PORTRAIT_METHOD].method.lights)
     assert (lights[:, 1] < 0).all()  # always in front
     assert lights[0, 2] > 0.1 and lights[1, 3] > 0.1 and lights[2, 2] < -0.1 and lights[3, 3] < -0.1
 
@@ -64,7 +65,7 @@ def test_around_the_face_the_light_starts_above(tmp_path, stand_in):
 def test_the_turn_starts_at_the_given_light(tmp_path, stand_in):
     words = ["turntable", str(grey_photo(tmp_path / "p.png")), "-o", str(tmp_path / "t.gif"), "--frames", "2"]
     assert main([*words, "--from", "left", "--up", "30", "--sphere"]) == 0
-    lights = np.array(stand_in["dpr512"].method.lights)
+    lights = np.array(stand_in[PORTRAIT_METHOD].method.lights)
     assert lights[0, 3] < -0.1 < 0.1 < lights[1, 3] and lights[0, 2] == pytest.approx(lights[1, 2], rel=0.02)
 
 
@@ -338,13 +339,13 @@ def test_films_that_cannot_be(tmp_path, monkeypatch, capsys, words, message):
 def test_a_stop_leaves_no_film_behind(tmp_path, monkeypatch, stand_in, capsys):
     words = film_words(tmp_path, "--from", "left", count=6)
     calls = iter(range(10))
-    honest = stand_in["dpr512"].method.predict
+    honest = stand_in[PORTRAIT_METHOD].method.predict
 
     def stopped(*arguments, **inputs):
         if next(calls) == 3:
             raise KeyboardInterrupt
         return honest(*arguments, **inputs)
 
-    monkeypatch.setattr(stand_in["dpr512"].method, "predict", stopped)
+    monkeypatch.setattr(stand_in[PORTRAIT_METHOD].method, "predict", stopped)
     assert main(words) == 130
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]

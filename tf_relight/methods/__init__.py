@@ -24,10 +24,6 @@ METHODS: dict[str, str] = {
     "dense_gridnet": "tf_relight.methods.dense_gridnet",
     "lit_unet": "tf_relight.methods.lit_unet",
 }
-PORTRAIT_METHOD, SCENE_METHOD = "lit_unet", "dmshn"
-"""What relights a photo of people, and any other photo, where the user names no method."""
-DEMO_METHOD = "dpr512"
-"""What repeats an official demo where the user names no method."""
 
 
 def names() -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,21 +20,38 @@ TRAINED_ON = (0.5, 1.1)  # first coefficients that reach the network as they are
 FARTHEST = (0.4, 1.25)  # what those of ever dimmer and ever brighter lights come near
 BRIGHTEST = 1.35  # largest shading of a visible surface; 0.74 to 1.29 in the network's training lights
 
-LEVELS = (0.55, 1.02)
-"""First coefficients, in lightness, of lights as networks met them in training: DPR's own, and ours."""
-MOST_MORE = 1.6
+LEVELS = (0.6, 0.75)
+"""First coefficients, in lightness, of lights that every network met in training, however hard they were."""
+MOST_MORE, BRIGHTER_SIDE = 1.6, 1.25
+"""Limits of the exposure under a physical light: of the light all around the ball, and on its lit side."""
 USUAL_LEVEL = 0.8
 """First coefficient, in lightness, of a light of usual brightness where the photo's own is not known."""
 
 
-def exposed(light: Light, domain: Domain, own: np.ndarray | None = None) -> tuple[np.ndarray, float]:
-    """Return a light as a network takes it, (9,) float32, and the factor of the lightness that it draws.
+class Exposed(NamedTuple):
+    """A light as a network takes it.
+
+    Attributes:
+        numbers: (9,) float32. own: (9,) float32, the photo's own light taken alike; None where unknown.
+        gain: by what the lightness is multiplied that the network draws under the one, over what it draws
+            under the other.
+    """
+
+    numbers: np.ndarray
+    own: np.ndarray | None
+    gain: float
+
+
+def exposed(light: Light, domain: Domain, own: np.ndarray | None = None) -> Exposed:
+    """Return a light as a network of a domain takes it.
 
     A light told in lightness, as in DPR's files, reaches a network of lightness as it is. A physical one has
     no exposure of its own: at usual brightness a face is as bright under it, in the mean, as under the
     photo's own light, so that the photo keeps its exposure. Light from behind may be `MOST_MORE` times as
-    strong as the photo's own light, and no stronger: what it leaves dark stays dark. How bright a light is,
-    the network need not know: it gets one as bright as those of its training, and the rest is the factor.
+    strong as the photo's own light, and no stronger: what it leaves dark stays dark; nor may the lit side be
+    more than `BRIGHTER_SIDE` times as bright as the photo's own lit side, lest it burns. How bright both
+    lights are, the network need not know: it gets them as bright as those of its training, and the rest is
+    the gain.
 
     Args:
         own: (9,) the photo's own light in that domain, or None.
@@ -46,18 +63,31 @@ def exposed(light: Light, domain: Domain, own: np.ndarray | None = None) -> tupl
         raise RelightError("The light is dark: its first coefficient is not above 0. Give another light.")
     values = light.grey(domain)
     if domain == "linear" or light.domain == "lightness":
-        return in_range(values), 1.0
-    own = np.eye(1, len(values))[0] * USUAL_LEVEL if own is None else own
-    exposure = min(on_a_face(own) / max(on_a_face(values), 1e-6), MOST_MORE * float(own[0]) / values[0])
+        return Exposed(in_range(values), None if own is None else in_range(own), 1.0)
+    usual = np.eye(1, len(values))[0] * USUAL_LEVEL if own is None else own
+    exposure = min(
+        on_a_face(usual) / max(on_a_face(values), 1e-6),
+        MOST_MORE * float(usual[0]) / float(values[0]),
+        BRIGHTER_SIDE * brightest(usual) / brightest(values),
+    )
     wanted = values * (exposure * (light.luminance[0] / USUAL_AMBIENT) ** EXPONENT)
-    brightest = max(float(shading(visible_normals(), wanted).max()), 1e-6)
-    scale = min(float(np.clip(wanted[0], *LEVELS)) / wanted[0], BRIGHTEST / brightest)
-    return (wanted * scale).astype(np.float32), 1 / scale
+    numbers, gain = levelled(wanted)
+    if own is None:
+        return Exposed(numbers, None, gain)
+    own_numbers, own_gain = levelled(own)
+    return Exposed(numbers, own_numbers, gain / own_gain)
+
+
+def levelled(values: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return a light (9,) at one of `LEVELS`, float32, and what it was divided by."""
+    first = max(float(values[0]), 1e-6)
+    scale = min(float(np.clip(first, *LEVELS)) / first, BRIGHTEST / brightest(values))
+    return (np.asarray(values, np.float64) * scale).astype(np.float32), 1 / scale
 
 
 def network_light(light: Light, domain: Domain, own: np.ndarray | None = None) -> np.ndarray:
-    """Return the first of what `exposed` returns: (9,) float32."""
-    return exposed(light, domain, own)[0]
+    """Return the numbers of `exposed`: (9,) float32."""
+    return exposed(light, domain, own).numbers
 
 
 def in_range(values: np.ndarray) -> np.ndarray:
@@ -75,8 +105,12 @@ def in_range(values: np.ndarray) -> np.ndarray:
     else:
         wanted = first
     scaled = np.asarray(values, np.float64) * (wanted / first)
-    brightest = float(shading(visible_normals(), scaled).max())
-    return (scaled * min(1.0, BRIGHTEST / max(brightest, 1e-6))).astype(np.float32)
+    return (scaled * min(1.0, BRIGHTEST / brightest(scaled))).astype(np.float32)
+
+
+def brightest(values: np.ndarray) -> float:
+    """Return the largest shading under a light (9,) of a surface that the camera sees."""
+    return max(float(shading(visible_normals(), np.asarray(values, np.float64)).max()), 1e-6)
 
 
 def on_a_face(values: np.ndarray) -> float:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_relight import methods
+from tf_relight.contract import usual
 from tf_relight.errors import RelightError
 from tf_relight.networks.running import run_network, training_size, working_size
 from tf_relight.photo.picture import Picture, resize
@@ -85,8 +86,8 @@ def relight_photos(
         paths: files and folders.
         out: a file name for one photo, else a folder, made when missing; see `outputs.plan_outputs`.
         method: name from the method table. None takes the method the weights belong to; without weights
-            `methods.PORTRAIT_METHOD` if a light is asked for or the photo shows a face, which is then relit
-            by the preset `PORTRAIT_LIGHT`, and `methods.SCENE_METHOD` if not.
+            `usual.PORTRAIT_METHOD` if a light is asked for or the photo shows a face, which is then relit
+            by the preset `PORTRAIT_LIGHT`, and `usual.SCENE_METHOD` if not.
         weights: a weights file or name; None takes those that ship with the method.
         light_from: another photo whose light is copied.
         recursive: go into the folders' subfolders; the results have the same tree.
@@ -218,7 +219,7 @@ class UsualJob:
         from tf_relight.photo.faces import find_faces
 
         faces = find_faces(picture.stored)
-        name = methods.PORTRAIT_METHOD if faces else methods.SCENE_METHOD
+        name = usual.PORTRAIT_METHOD if faces else usual.SCENE_METHOD
         if name not in self._jobs:
             options = self.options
             if faces:
@@ -241,11 +242,11 @@ def usual_method(
     if method is not None or weights is not None:
         return method
     if options.paper:
-        return methods.DEMO_METHOD
+        return usual.DEMO_METHOD
     asked = (options.light, options.temperature, light_from)
     if any(each is not None for each in asked) or options.keep_background or options.sphere:
-        return methods.PORTRAIT_METHOD
-    return methods.SCENE_METHOD if options.mode is not None else None
+        return usual.PORTRAIT_METHOD
+    return usual.SCENE_METHOD if options.mode is not None else None
 
 
 def job_for(

@@ -41,7 +41,7 @@ from tf_relight.photo.reading import read_picture
 from tf_relight.photo.strips import by_strips
 from tf_relight.photo.transfer import LIGHTNESS_FOOT, Change, fit_change
 from tf_relight.relighting.face_places import Place, regions, size_for_network
-from tf_relight.relighting.light_range import exposed, in_range, luminance_of_light, network_light
+from tf_relight.relighting.light_range import exposed, luminance_of_light, network_light
 from tf_relight.relighting.light_tint import has_colour, light_colour
 from tf_relight.relighting.request import RelightOptions
 
@@ -110,7 +110,8 @@ class PortraitRelighter:
             self.notes = ("No face was found; the whole picture was relit, which may look wrong.",)
         self._side, self._settle = size or training_size(loaded), settle
         self._people: dict[int, np.ndarray] = {}  # how far each pixel of a part belongs to people
-        self._own: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # light of each part, and it drawn in that
+        self._own: dict[int, np.ndarray] = {}  # light of each part
+        self._in_own_light: dict[tuple[int, bytes], np.ndarray] = {}  # what is drawn under it
         if places is None:
             places = [self._of_people(*place) for place in regions(picture.size, self.faces)]
         self._regions = [self._region(*place) for place in places]
@@ -234,13 +235,15 @@ class PortraitRelighter:
                 before, self._run(before, network_light(light, port.domain))["relit"][..., 0]
             )
         if index not in self._own:
-            own = luminance_of_light(self._run(before, NO_LIGHT)[source.name])
-            self._own[index] = own, self._run(before, in_range(own))["relit"][..., 0]
-        own, in_own_light = self._own[index]
-        numbers, gain = exposed(light, port.domain, own)
+            self._own[index] = luminance_of_light(self._run(before, NO_LIGHT)[source.name])
+        numbers, own, gain = exposed(light, port.domain, self._own[index])
+        assert own is not None
+        key = index, own.tobytes()
+        if key not in self._in_own_light:
+            self._in_own_light[key] = self._run(before, own)["relit"][..., 0]
         after = self._run(before, numbers)["relit"][..., 0]
         foot = np.float32(LIGHTNESS_FOOT)
-        ratio = self._gain(index, before, gain) * (after + foot) / (in_own_light + foot)
+        ratio = self._gain(index, before, gain) * (after + foot) / (self._in_own_light[key] + foot)
         return without_weave(before, ratio * (before + foot) - foot)
 
     def _gain(self, index: int, before: np.ndarray, gain: float) -> np.ndarray | np.float32:

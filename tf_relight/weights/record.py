@@ -141,7 +141,15 @@ KNOWN: dict[str, WeightsRecord] = {
             "f7f94c5976bf63e118fa8e1cc288514c829c4bbf638c5f0edb8d94e45248fe9a",
             1_383_312,
             "Zhou et al., DPR, ICCV 2019",
-            "rendered humans, lights told in lightness; a beginning, not a default",
+            "rendered humans, lights told in lightness",
+        ),
+        _shipped(
+            "lit-unet-humans-128-v1",
+            "lit_unet",
+            "8b1b4ce77df5653bf1afaa4e731bc08d69d2277b56eb663f722ac19559c8f73b",
+            2_050_804,
+            "this project",
+            "rendered humans, lights told in lightness; what people are relit with",
         ),
         _dpr(
             512,

@@ -27,7 +27,7 @@ from tf_relight.photo.reading import read_picture
 from tf_relight.rendering.heads.layouts import dpr_normal_picture
 
 SIZE = 96
-LEFT, RIGHT = (Light.from_direction(azimuth, 20).luminance for azimuth in (-60, 60))
+LEFT, RIGHT = (Light.from_direction(azimuth, 20).grey("lightness") * 0.8 for azimuth in (-60, 60))
 
 
 def camera_normals(size: int = SIZE) -> np.ndarray:
@@ -66,7 +66,7 @@ def test_light_comes_from_the_side_it_is_said_to():
     for light, side in ((LEFT, slice(None, 30)), (RIGHT, slice(-30, None))):
         relit = lightness(portrait.relight(light))
         assert relit[:, side].mean() > relit.mean() + 10
-    above = lightness(portrait.relight(Light.from_direction(0, 70).luminance))
+    above = lightness(portrait.relight(Light.from_direction(0, 70).grey("lightness")))
     assert above[:30].mean() > above[-30:].mean() + 20
 
 
@@ -150,7 +150,9 @@ def test_preparing_refuses_what_does_not_fit_together():
 
 
 def test_lights_are_drawn_like_the_paper():
-    lights = np.stack([Light.from_preset(name).luminance for name in ("rembrandt", "butterfly", "rim")])
+    lights = np.stack(
+        [Light.from_preset(name).grey("lightness") for name in ("rembrandt", "butterfly", "rim")]
+    )
     drawn = random_lights(np.random.default_rng(0), 60, lights)
     assert drawn.shape == (60, 9) and 0.7 <= drawn[:, 0].min() < 0.72 and 0.88 < drawn[:, 0].max() <= 0.9
     # Turned about the vertical: what does not depend on the azimuth stays, up to brightness.
@@ -181,7 +183,7 @@ def test_lights_are_read_from_a_folder(tmp_path):
     cv2.imwrite(str(tmp_path / "a.hdr"), panorama)
     (tmp_path / "readme.md").write_text("not a light")
     lights = read_lights(tmp_path)
-    np.testing.assert_allclose(lights[0], Light.from_hdr(tmp_path / "a.hdr").luminance)
+    np.testing.assert_allclose(lights[0], Light.from_hdr(tmp_path / "a.hdr").grey("lightness"))
     np.testing.assert_allclose(lights[1], RIGHT)
 
 

@@ -79,7 +79,7 @@ def test_folders_that_do_not_do(tmp_path):
 
 
 def test_lights_come_from_all_around():
-    lights = np.array(calibration._lights(8))
+    lights = np.array(calibration._lights(methods.get("dpr512").info, 8))
     # Frame dpr: coefficient 3 is x, to the picture's right, 1 is y, into the picture.
     assert lights.shape == (8, 9)
     assert lights[:, 3].min() < -0.05 and lights[:, 3].max() > 0.05

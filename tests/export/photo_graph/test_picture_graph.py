@@ -87,12 +87,14 @@ def test_angles_and_brightness(azimuth, elevation):
     found = light_graph.from_angles(tf.constant(float(azimuth)), tf.constant(float(elevation)), 0)
     np.testing.assert_allclose(found, light.luminance, atol=1e-6)
     own = np.float32([0.7, 0, 0.1, 0, 0, 0, 0, 0, 0])
-    for near in (None, own):
-        taken, gain = light_graph.exposed(found, "linear", "lightness", near)
-        expected, factor = light_range.exposed(light, "lightness", near)
-        # The root is steep near black, where float32 and float64 differ.
-        np.testing.assert_allclose(taken, expected, atol=2e-4)
-        assert float(gain) == pytest.approx(factor, rel=1e-4)
+    taken, same, gain = light_graph.exposed(found, "linear", "lightness", tf.constant(own))
+    expected = light_range.exposed(light, "lightness", own)
+    # The root is steep near black, where float32 and float64 differ.
+    np.testing.assert_allclose(taken, expected.numbers, atol=2e-4)
+    np.testing.assert_allclose(same, expected.own, atol=1e-6)
+    assert float(gain) == pytest.approx(expected.gain, rel=1e-4)
+    alone = light_graph.network_light(found, "linear", "lightness")
+    np.testing.assert_allclose(alone, light_range.network_light(light, "lightness"), atol=2e-4)
 
 
 @pytest.mark.parametrize("first", [0.2, 0.6, 3.0])

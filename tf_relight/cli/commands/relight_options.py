@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tf_relight.methods import PORTRAIT_METHOD
+from tf_relight.contract.usual import PORTRAIT_METHOD
 from tf_relight.terminal import note, say
 
 if TYPE_CHECKING:

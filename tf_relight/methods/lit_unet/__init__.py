@@ -32,6 +32,7 @@ VARIANTS: dict[str, MethodInfo] = {
             Port("light", "light", 1, field="target_light", domain="lightness"),
         ),
         outputs=(Port("relit", "lightness", 1), Port("source_light", "light", 1, domain="lightness")),
+        default_weights="lit-unet-humans-128-v1",
         weights_licence="own weights, Apache-2.0, trained on rendered people",
     ),
 }
@@ -43,10 +44,13 @@ class Config(FrozenModel):
     Attributes:
         width: channels at half the picture's resolution; 2, 3 and 4 times as many at the three levels below.
         condition: channels of what is made of the lights and modulates the features.
+        mirrored: after training, also relight the picture's mirror image under the mirrored light, and take
+            the mean of both: left and right are then alike to the network, at twice the time.
     """
 
     width: int = Field(24, ge=2, le=128)
     condition: int = Field(64, ge=4, le=512)
+    mirrored: bool = True
 
 
 class Recipe(FrozenModel):
@@ -55,8 +59,6 @@ class Recipe(FrozenModel):
     Attributes:
         image, gradient, log_ratio, light: weights of the errors of the picture, of its steps, of its smoothed
             logarithm, and of the light that is read.
-        own_light: relight pictures whose target they are themselves with the light that the network reads
-            from them, so that it agrees with its own reading.
         learning_rate, final_learning_rate: of Adam; it falls along a cosine.
     """
 
@@ -64,7 +66,6 @@ class Recipe(FrozenModel):
     gradient: float = Field(0.5, ge=0)
     log_ratio: float = Field(0.6, ge=0)
     light: float = Field(1.0, ge=0)
-    own_light: bool = True
     learning_rate: float = Field(1.5e-3, gt=0)
     final_learning_rate: float = Field(2e-5, gt=0)
 
@@ -84,7 +85,6 @@ def stages(config: Config, recipe: Recipe) -> list[Stage]:
             tuple(term for term in losses if term.weight > 0),
             Schedule(recipe.learning_rate, recipe.final_learning_rate, kind="cosine"),
             checks=(Check("psnr"), Check("light_degrees", "source_light", "light")),
-            switches={"own_light": recipe.own_light},
         )
     ]
 

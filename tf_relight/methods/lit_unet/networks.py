@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from tf_relight.contract.card import COEFFICIENTS
+from tf_relight.light.spherical_harmonics import image_map
 from tf_relight.methods.lit_unet import Config
 from tf_relight.networks.layers import Upsample2x, crop_like, pad_to_multiple
 from tf_relight.networks.relight_model import RelightModel
@@ -16,6 +18,7 @@ FOOT = 0.02
 """Lightness added before the ratio, so that black can become brighter."""
 LARGEST_LOG = 3.0
 """Of the ratio's logarithm; the network comes near it, not to it."""
+_MIRRORED_LIGHT = np.diag(image_map("hflip")).astype(np.float32)
 STEP = 0.2
 """Of the last layer, so that one step of training moves the ratio a little."""
 LEVELS = (1, 2, 3, 4)
@@ -83,10 +86,9 @@ class LitUNet(RelightModel):
     returns {"relit": (B, H, W, 1), "source_light": (B, 9, 1)}, float32.
     """
 
-    def __init__(self, width: int = 24, condition: int = 64, **kwargs: Any) -> None:
+    def __init__(self, width: int = 24, condition: int = 64, mirrored: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.width, self.condition = width, condition
-        self.own_light = False
+        self.width, self.condition, self.mirrored = width, condition, mirrored
         sizes = [width * level for level in LEVELS]
         ins = [2, *sizes[:-1]]
         self.encoders = [
@@ -129,7 +131,21 @@ class LitUNet(RelightModel):
 
     def infer(self, inputs: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """{"image": (B, H, W, 1) L of Lab 0..1, "light": (B, 9, 1)} -> {"relit", "source_light"} alike."""
-        return self._relit(inputs["image"], inputs["light"][..., 0], training)
+        image, light = inputs["image"], inputs["light"][..., 0]
+        if training or not self.mirrored:
+            return self._relit(image, light, training)
+        signs = ops.convert_to_tensor(_MIRRORED_LIGHT)
+        both = self._relit(
+            ops.concatenate([image, ops.flip(image, axis=2)], axis=0),
+            ops.concatenate([light, signs * ops.cast(light, signs.dtype)], axis=0),
+            training,
+        )
+        relit, mirror = ops.split(both["relit"], 2, axis=0)
+        source, other = ops.split(both["source_light"], 2, axis=0)
+        return {
+            "relit": (relit + ops.flip(mirror, axis=2)) / 2,
+            "source_light": (source + signs[:, None] * other) / 2,
+        }
 
     def compute(self, batch: dict[str, Any], training: bool) -> dict[str, Any]:
         """Return "relit" and "source_light".
@@ -137,25 +153,14 @@ class LitUNet(RelightModel):
         Args:
             batch: image, target (B, H, W, 1) L of Lab 0..1; light, target_light (B, 9, 1).
         """
-        own = None
-        if self.own_light:
-            own = ops.all(ops.equal(batch["image"], batch["target"]), axis=(1, 2, 3))
-        return self._relit(batch["image"], batch["target_light"][..., 0], training, own)
-
-    def set_switches(self, *, own_light: bool = False, **unknown: Any) -> None:
-        """Choose what a stage trains.
-
-        Args:
-            own_light: relight pictures whose target they are themselves with the light read from them.
-        """
-        super().set_switches(**unknown)
-        self.own_light = own_light
+        return self._relit(batch["image"], batch["target_light"][..., 0], training)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {**super().get_config(), "width": self.width, "condition": self.condition}
+        own = {"width": self.width, "condition": self.condition, "mirrored": self.mirrored}
+        return {**super().get_config(), **own}
 
-    def _relit(self, image: Any, light: Any, training: bool, own: Any = None) -> dict[str, Any]:
+    def _relit(self, image: Any, light: Any, training: bool) -> dict[str, Any]:
         padded = pad_to_multiple(image, 2 ** len(LEVELS))
         seen = ops.concatenate([padded, 0.3 * ops.log(ops.maximum(padded, 0.0) + FOOT)], axis=-1)
         x, skips = seen, []
@@ -164,10 +169,8 @@ class LitUNet(RelightModel):
             skips.append(x)
         source = self.readers[1](self.readers[0](ops.mean(x, axis=(1, 2))))
         read = ops.stop_gradient(source)
-        light = ops.cast(light, read.dtype)
-        if own is not None:
-            light = ops.where(own[:, None], read, light)
-        condition = self.lights[1](self.lights[0](ops.concatenate([light, read], axis=-1)))
+        lights = ops.concatenate([ops.cast(light, read.dtype), read], axis=-1)
+        condition = self.lights[1](self.lights[0](lights))
         for block in self.middle:
             x = block(x, condition, training=training)
         for narrow, block, skip in zip(self.narrow, self.decoders, reversed(skips[:-1]), strict=True):
@@ -186,7 +189,7 @@ class LitUNet(RelightModel):
 
 def build_model(config: Config) -> LitUNet:
     """Return the built network of `config`."""
-    model = LitUNet(config.width, config.condition, name="lit_unet")
+    model = LitUNet(config.width, config.condition, config.mirrored, name="lit_unet")
     model.build()
     return model
 
