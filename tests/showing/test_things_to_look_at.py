@@ -59,7 +59,7 @@ def test_around_the_face_the_light_starts_above(tmp_path, stand_in):
     assert main([*words, "--axis", "view"]) == 0
     lights = np.array(stand_in[PORTRAIT_METHOD].method.lights)
     assert (lights[:, 1] < 0).all()  # always in front
-    assert lights[0, 2] > 0.1 and lights[1, 3] > 0.1 and lights[2, 2] < -0.1 and lights[3, 3] < -0.1
+    assert lights[0, 2] > 0.08 and lights[1, 3] > 0.08 and lights[2, 2] < -0.08 and lights[3, 3] < -0.08
 
 
 def test_the_turn_starts_at_the_given_light(tmp_path, stand_in):

@@ -150,9 +150,8 @@ def test_preparing_refuses_what_does_not_fit_together():
 
 
 def test_lights_are_drawn_like_the_paper():
-    lights = np.stack(
-        [Light.from_preset(name).grey("lightness") for name in ("rembrandt", "butterfly", "rim")]
-    )
+    names = ("rembrandt", "butterfly", "rim")
+    lights = np.stack([Light.from_preset(name).grey("lightness") for name in names])
     drawn = random_lights(np.random.default_rng(0), 60, lights)
     assert drawn.shape == (60, 9) and 0.7 <= drawn[:, 0].min() < 0.72 and 0.88 < drawn[:, 0].max() <= 0.9
     # Turned about the vertical: what does not depend on the azimuth stays, up to brightness.
