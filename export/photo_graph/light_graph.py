@@ -85,6 +85,8 @@ def exposed(light: Any, told: Domain, domain: Domain, own: Any) -> tuple[Any, An
     """
     if told == domain:
         return in_range(light), in_range(own), tf.ones(())
+    even = tf.eye(1, COEFFICIENTS)[0] * light_range.USUAL_LEVEL
+    own = tf.where(own[0] < light_range.LEAST_READ, even, in_range(own))
     numbers, gain = levelled(_wanted(light, own))
     own_numbers, own_gain = levelled(own)
     return numbers, own_numbers, gain / own_gain

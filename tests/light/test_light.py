@@ -206,7 +206,7 @@ def test_a_light_of_dpr_stays_as_it_is_and_a_physical_one_is_told_in_lightness(t
     assert told.contrast < 0.65 * lamp.contrast and told.angles == pytest.approx(lamp.angles, abs=0.05)
     # There and back loses what nine numbers cannot hold.
     back = told.told_in("linear")
-    assert np.linalg.norm(back.luminance - lamp.luminance) < 0.12 * np.linalg.norm(lamp.luminance)
+    assert np.linalg.norm(back.luminance - lamp.luminance) < 0.25 * np.linalg.norm(lamp.luminance)
 
 
 @few

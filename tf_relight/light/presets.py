@@ -42,7 +42,7 @@ PRESETS: dict[str, Preset] = {
         "a large window on the right, daylight", (Lamp(75, 10, 1.0, 6000, softness=0.45),), 0.25, 7000
     ),
     "golden_hour": Preset(
-        "low warm sun from the right, bluish sky", (Lamp(65, 12, 1.0, 3200, softness=0.05),), 0.25, 8500
+        "low warm sun from the right, bluish sky", (Lamp(65, 12, 1.0, 3400, softness=0.05),), 0.25, 7000
     ),
     "blue_hour": Preset(
         "cool light of the sky after sunset", (Lamp(0, 60, 1.0, 11000, softness=0.8),), 0.6, 11000

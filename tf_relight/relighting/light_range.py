@@ -24,6 +24,7 @@ LEVELS = (0.6, 0.75)
 """First coefficients, in lightness, of lights that every network met in training, however hard they were."""
 MOST_MORE, BRIGHTER_SIDE = 1.6, 1.25
 """Limits of the exposure under a physical light: of the light all around the ball, and on its lit side."""
+LEAST_READ = 0.05
 USUAL_LEVEL = 0.8
 """First coefficient, in lightness, of a light of usual brightness where the photo's own is not known."""
 
@@ -64,7 +65,9 @@ def exposed(light: Light, domain: Domain, own: np.ndarray | None = None) -> Expo
     values = light.grey(domain)
     if domain == "linear" or light.domain == "lightness":
         return Exposed(in_range(values), None if own is None else in_range(own), 1.0)
-    usual = np.eye(1, len(values))[0] * USUAL_LEVEL if own is None else own
+    even = np.eye(1, len(values))[0] * USUAL_LEVEL
+    # A network that reads darkness reads nothing.
+    usual = even if own is None or own[0] < LEAST_READ else in_range(own)
     exposure = min(
         on_a_face(usual) / max(on_a_face(values), 1e-6),
         MOST_MORE * float(usual[0]) / float(values[0]),
@@ -74,7 +77,7 @@ def exposed(light: Light, domain: Domain, own: np.ndarray | None = None) -> Expo
     numbers, gain = levelled(wanted)
     if own is None:
         return Exposed(numbers, None, gain)
-    own_numbers, own_gain = levelled(own)
+    own_numbers, own_gain = levelled(usual)
     return Exposed(numbers, own_numbers, gain / own_gain)
 
 

@@ -72,7 +72,7 @@ def test_files_of_scenes_are_those_of_relight_image(scene):
 
 def test_files_of_portraits_are_those_of_relight_image(portrait):
     contents = photo("astronaut.jpg", (120, 90)), photo("astronaut.jpg", (31, 40))
-    lights = LIGHT, LIGHT.mirror()
+    lights = LIGHT.told_in("lightness"), LIGHT.mirror().told_in("lightness")
     found = portrait.files("relight_png", *contents, light=[light.luminance for light in lights])
     for ours, content, light in zip(found, contents, lights, strict=True):
         relighter = PortraitRelighter(Picture(pixels_of(content)), portrait.loaded, faces=())
@@ -154,7 +154,7 @@ def test_saved_model_cli(scene, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["dmshn", "dpr512"])
+@pytest.mark.parametrize("method", ["dmshn", "dpr512", "lit_unet"])
 def test_real_photos_through_real_networks(method, tmp_path, reference_data):
     try:
         loaded = load_for(method, None)
@@ -169,8 +169,9 @@ def test_real_photos_through_real_networks(method, tmp_path, reference_data):
         expected = relight_picture(picture, loaded).pixels
     else:
         relighter = PortraitRelighter(picture, loaded, faces=())
-        expected = relighter.relight(RelightOptions(light=LIGHT)).pixels
-        inputs["light"] = tf.constant(LIGHT.luminance[None], tf.float32)
+        told = LIGHT.told_in("lightness")
+        expected = relighter.relight(RelightOptions(light=told)).pixels
+        inputs["light"] = tf.constant(told.luminance[None], tf.float32)
     found = signature(image_bytes=tf.constant([path.read_bytes()]), **inputs)["relit_bytes"].numpy()[0]
     assert psnr(expected, picture.pixels) < 25
     # Measured between the two pictures of 8 bits: 86.7 dB for DMSHN, 94.0 dB for DPR.

@@ -138,6 +138,6 @@ def test_imported_weights_are_known_by_the_name_that_finds_them_again(tmp_path, 
     path = weights_record.path_of("dpr512-official")
     path.write_bytes(b"as `relight weights import` makes it")
     loaded = SimpleNamespace(metadata={}, method=methods.get("dpr512"))
-    origin = savedmodel.origin_of(None, loaded)
+    origin = savedmodel.origin_of("dpr512-official", loaded)
     assert (origin.name, origin.licence) == ("dpr512-official", "research only")
     assert weights_path(SimpleNamespace(name="a.tflite", weights=origin)) == path
