@@ -231,7 +231,7 @@ def test_softness_goes_from_the_sun_to_half_of_the_sky():
 
 
 def test_lights_of_two_domains_are_added_and_blended_as_irradiance():
-    lamp, other = Light.from_direction(-60, 20), Light.from_direction(40, 0)
+    lamp, other = (Light.from_direction(azimuth, 20, ambient=0.4) for azimuth in (-60, 40))
     told = other.told_in("lightness")
     both, half = lamp + told, lamp.interpolate(told, 0.5)
     assert both.domain == half.domain == "linear"

@@ -107,7 +107,7 @@ def test_outside_the_crops_nothing_changes_and_several_faces_are_blended(monkeyp
     relit = relighter.relight(RelightOptions(light=LEFT)).pixels
     assert len(model.method.seen) == 6 and relighter.notes == ()
     np.testing.assert_allclose(relit[:, 400:], picture.pixels[:, 400:], atol=1e-6)
-    assert np.abs(relit[140, 90] - picture.pixels[140, 90]).max() > 0.02
+    assert np.abs(relit[140, 90] - picture.pixels[140, 90]).max() > 0.01
     # No seam: the photo is a smooth ramp, so the largest step stays small.
     assert np.abs(np.diff(relit, axis=1)).max() < 0.02 and np.abs(np.diff(relit, axis=0)).max() < 0.02
 
@@ -150,7 +150,7 @@ def test_crops_leave_the_background_out(monkeypatch):
     # The crop is 160 wide around column 330: its face lies 50 from its left, 40 from its top.
     assert asked == [((160, 160), 50, 40)]
     np.testing.assert_array_equal(relit[:, 330:], picture.pixels[:, 330:])
-    assert np.abs(relit[140, 300] - picture.pixels[140, 300]).max() > 0.004
+    assert np.abs(relit[140, 300] - picture.pixels[140, 300]).max() > 0.002
     kept = relighter.relight(RelightOptions(light=LEFT, keep_background=True)).pixels
     np.testing.assert_array_equal(kept, relit)
 
@@ -275,7 +275,7 @@ def test_a_physical_light_keeps_the_exposure_of_the_photo_unless_asked_otherwise
 
 def test_the_own_light_of_a_photo_changes_nothing_however_bright_it_is():
     for level in (0.4, 0.75, 1.1):
-        own = Light.from_direction(20, 30).grey("lightness") * level
+        own = Light.from_direction(20, 30, ambient=0.4).grey("lightness") * level
         told = Light.from_array(own, domain="lightness")
         for light in (told, told.told_in("linear").normalised()):
             numbers, same, gain = light_range.exposed(light, "lightness", own)

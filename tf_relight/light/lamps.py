@@ -23,8 +23,8 @@ USUAL_SOFTNESS = 0.2
 """Of a directed light: 0 is the sun, 1 half of the sky, and 0.2 a soft box, 36 degrees wide."""
 WIDEST = 90.0
 """Degrees; half the angle under which a light of softness 1 is seen."""
-AMBIENT_SHARE = 0.3
-"""Share of even light beside a directed one. In lightness the first band is then 0.54 times the ambient
+AMBIENT_SHARE = 0.2
+"""Share of even light beside a directed one. In lightness the first band is then 0.67 times the ambient
 coefficient; DPR's training lights have 0.32 to 0.55, its demo lights 0.76."""
 NEUTRAL_KELVIN = 6500.0
 

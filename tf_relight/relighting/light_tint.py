@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from tf_relight.light.lamps import NEUTRAL_KELVIN
-from tf_relight.light.spherical_harmonics import shading
+from tf_relight.light.spherical_harmonics import BAND, shading
 from tf_relight.photo.colour import planckian_rgb
 from tf_relight.photo.lightness import LightColour, luminance_ratio
 from tf_relight.relighting.light_range import visible_normals
 from tf_relight.relighting.request import RelightOptions
+
+CALMED = np.array([1.0, 0.85, 0.45])
+"""What is left of each band where the colour of the shadow is told."""
 
 
 def light_colour(options: RelightOptions, before: np.ndarray, after: np.ndarray) -> LightColour:
@@ -36,6 +39,10 @@ def has_colour(options: RelightOptions) -> bool:
 def _sides(options: RelightOptions) -> tuple[np.ndarray, np.ndarray]:
     """Return what the darkest and the brightest visible surface receive, linear RGB (3,) each."""
     assert options.light is not None
-    received = np.maximum(shading(visible_normals(), options.light.told_in("linear").coefficients), 0)
+    told = options.light.told_in("linear").coefficients
+    if options.temperature is None:
+        # Nine numbers of a lamp swing below zero behind it: a warm one would take the red from the shadow.
+        told = CALMED[BAND][:, None] * told
+    received = np.maximum(shading(visible_normals(), told), 0)
     brightness = received.mean(axis=1)
     return received[brightness.argmin()] + 1e-3, received[brightness.argmax()] + 1e-3
