@@ -22,7 +22,7 @@ BRIGHTEST = 1.35  # largest shading of a visible surface; 0.74 to 1.29 in the ne
 
 LEVELS = (0.6, 0.75)
 """First coefficients, in lightness, of lights that every network met in training, however hard they were."""
-MOST_MORE, BRIGHTER_SIDE = 1.6, 1.25
+MOST_MORE, BRIGHTER_SIDE = 1.6, 1.3
 """Limits of the exposure under a physical light: of the light all around the ball, and on its lit side."""
 LEAST_READ = 0.05
 USUAL_LEVEL = 0.8

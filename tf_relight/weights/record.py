@@ -146,8 +146,8 @@ KNOWN: dict[str, WeightsRecord] = {
         _shipped(
             "lit-unet-humans-128-v1",
             "lit_unet",
-            "8b1b4ce77df5653bf1afaa4e731bc08d69d2277b56eb663f722ac19559c8f73b",
-            2_050_804,
+            "aa9b3614a1157ca190d0d1a8b1f2dd854649e0930cc4f078e19fd6b95c8a998e",
+            2_051_796,
             "this project",
             "rendered humans, lights told in lightness; what people are relit with",
         ),

@@ -16,7 +16,7 @@ LAMPS = (0.65, 0.25, 0.1)
 HARD = 0.5
 """Share of lights that are one hard lamp over little else: what is hardest to learn, and shows most."""
 HARD_SHARPNESS, HARD_AMBIENT = (15.0, 80.0), (0.01, 0.15)
-VERTICAL = 0.4
+VERTICAL = 0.5
 """Share of key lamps in the vertical plane through the face, above or below: what networks learn last."""
 FLASH = 0.35
 """Share of sources lit by a flash beside the camera."""
