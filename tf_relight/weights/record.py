@@ -146,7 +146,7 @@ KNOWN: dict[str, WeightsRecord] = {
         _shipped(
             "lit-unet-humans-128-v1",
             "lit_unet",
-            "aa9b3614a1157ca190d0d1a8b1f2dd854649e0930cc4f078e19fd6b95c8a998e",
+            "a219c1e3058645431d4c5e0a3ca6f8c044b6476cedbcba113ab2e905c5603fe9",
             2_051_796,
             "this project",
             "rendered humans, lights told in lightness; what people are relit with",
