@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
         example="relight evaluate --weights runs/dmshn_vidit/weights.safetensors --data vidit --root VIDIT\n"
         "  relight evaluate --weights runs/drn_vidit/weights.safetensors --by-light\n"
         "  relight evaluate --folders results/ targets/\n"
-        "  relight evaluate --weights lit-unet-humans --real-lights examples/lamp_faces",
+        "  relight evaluate --weights lit-unet-humans-128-v1 --real-lights examples/lamp_faces",
     )
     parser.set_defaults(command=evaluate)
     what = parser.add_mutually_exclusive_group(required=True)
