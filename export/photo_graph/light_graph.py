@@ -68,10 +68,10 @@ def check_light(light: Any, index: Any) -> Any:
 
 def in_lightness(light: Any) -> Any:
     """Return linear lights (..., 9) told in lightness, as `lightness_light.from_linear`."""
-    places = sh.basis(lightness_light.sphere().astype(np.float64))
-    shading = tf.maximum(tf.tensordot(light, tf.constant(places.T, tf.float32), 1), 0.0)
-    inverse = np.linalg.pinv(places)
-    return tf.tensordot(shading**lightness_light.EXPONENT, tf.constant(inverse.T, tf.float32), 1)
+    single = np.dtype(np.float32)
+    shade, fit = lightness_light.shading_matrix(single), lightness_light.fit_matrix(single)
+    shading = tf.maximum(tf.tensordot(light, tf.constant(shade.T), 1), 0.0)
+    return tf.tensordot(shading**lightness_light.EXPONENT, tf.constant(fit.T), 1)
 
 
 def exposed(light: Any, told: Domain, domain: Domain, own: Any) -> tuple[Any, Any, Any]:

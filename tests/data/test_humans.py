@@ -12,8 +12,8 @@ from tf_relight.data.pipeline import batches
 from tf_relight.errors import RelightError
 from tf_relight.light.spherical_harmonics import basis
 from tf_relight.rendering.humans.gbuffers import GBuffers
-from tf_relight.rendering.humans.lamps import Lamps, draw_flash, draw_lamps, told_in_lightness
-from tf_relight.rendering.humans.maps import HumanMaps, Surface, roll_off
+from tf_relight.rendering.humans.lamps import Lamps, draw_flash, draw_lamps, mixed, told_in_lightness
+from tf_relight.rendering.humans.maps import HumanMaps, Surface, _roughly, roll_off
 from tf_relight.rendering.humans.render import spread_directions
 from tf_relight.rendering.humans.write import render_humans
 
@@ -184,3 +184,23 @@ def test_a_resumed_training_sees_the_batches_it_would_have_seen(folder):
     assert set(resumed) == set(whole[2])
     for name, value in resumed.items():
         assert np.array_equal(value.numpy(), whole[2][name].numpy()), name
+
+
+def test_lights_on_the_way_between_two_are_their_mean():
+    directions = np.random.default_rng(0).normal(size=(64, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    first, second = (draw_lamps(np.random.default_rng(seed), directions) for seed in (1, 2))
+    for share in (0.0, 0.3, 1.0):
+        expected = (1 - share) * first.weights(directions) + share * second.weights(directions)
+        np.testing.assert_allclose(mixed(first, second, share).weights(directions), expected, atol=1e-6)
+
+
+def test_a_rough_face_stays_bright_to_its_edges_under_a_flash():
+    angles = np.radians([0, 30, 60, 80])
+    normals = np.stack([np.sin(angles), -np.cos(angles), 0 * angles], axis=1)
+    flash = np.array([[0.0, -1, 0]])
+    lit = np.maximum(normals @ flash.T, 0)
+    stored = np.round(normals * 127).astype(np.int8)
+    smooth, rough = (_roughly(lit.copy(), stored, flash, roughness)[:, 0] for roughness in (1e-6, 0.5))
+    np.testing.assert_allclose(smooth, lit[:, 0], atol=0.01)
+    assert rough[0] == pytest.approx(1, abs=0.02) and (rough[1:] > 1.05 * smooth[1:]).all()

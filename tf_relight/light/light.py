@@ -319,10 +319,16 @@ class Light:
         return Light(self.told_in("linear").coefficients + other.told_in("linear").coefficients)
 
     def __mul__(self, factor: float | Sequence[float]) -> Light:
-        """The light made brighter by a factor above 0, or by one for each of red, green and blue."""
+        """The light made brighter by a factor, or by one for each of red, green and blue.
+
+        Raises:
+            RelightError: a factor below 0 for a light told in lightness, which holds no negative light.
+        """
         factors = np.asarray(factor, dtype=np.float64)
         if self.domain == "lightness":
-            factors = np.maximum(factors, 0) ** lightness_light.EXPONENT
+            if (factors < 0).any():
+                raise RelightError("A light told in lightness cannot be multiplied by a number below 0.")
+            factors = factors**lightness_light.EXPONENT
         return Light(self.coefficients * factors, self.domain)
 
     __rmul__ = __mul__

@@ -31,13 +31,15 @@ def sphere() -> np.ndarray:
 
 
 @functools.cache
-def _basis(dtype: np.dtype) -> np.ndarray:
+def shading_matrix(dtype: np.dtype) -> np.ndarray:
+    """Return what makes the shading at `sphere()` of nine numbers, (1024, 9)."""
     return basis(sphere().astype(np.float64)).astype(dtype)
 
 
 @functools.cache
-def _inverse(dtype: np.dtype) -> np.ndarray:
-    return np.linalg.pinv(_basis(np.dtype(np.float64))).astype(dtype)
+def fit_matrix(dtype: np.dtype) -> np.ndarray:
+    """Return what makes the nearest nine numbers of a shading at `sphere()`, (9, 1024)."""
+    return np.linalg.pinv(shading_matrix(np.dtype(np.float64))).astype(dtype)
 
 
 def _floats(values: np.ndarray) -> np.ndarray:
@@ -51,13 +53,13 @@ def fit(shading: np.ndarray) -> np.ndarray:
     What is float64 stays float64, here and below; anything else becomes float32.
     """
     shading = _floats(shading)
-    return _inverse(shading.dtype) @ shading
+    return fit_matrix(shading.dtype) @ shading
 
 
 def shading_of(light: np.ndarray) -> np.ndarray:
     """Return the shading (1024,) or (1024, C) at `sphere()` of nine numbers (9,) or (9, C)."""
     light = _floats(light)
-    return _basis(light.dtype) @ light
+    return shading_matrix(light.dtype) @ light
 
 
 def irradiance(directions: np.ndarray, weights: np.ndarray) -> np.ndarray:
