@@ -15,7 +15,7 @@ from tf_relight.errors import RelightError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
-TWINS = ("stacked_dmshn", "dpr1024", "bpae", "shadadv")
+TWINS = ("stacked_dmshn", "dpr1024", "bpae", "shadadv", *(f"sfsnet_residue_{n}" for n in (2, 3, 4, 5, 7)))
 """Methods whose blocks and losses are those of another one that trains in the quick tests."""
 
 
@@ -302,7 +302,14 @@ def test_smoke_config_lowers_the_loss(name, tmp_path):
     from tf_relight.training.run import train
     from tf_relight.training.summaries import read_curve
 
-    config = load_config(CONFIGS / f"{name}_smoke.yaml", [f"output={tmp_path / 'run'}"])
+    def smoke(name, folder, *more):
+        return load_config(CONFIGS / f"{name}_smoke.yaml", [f"output={tmp_path / folder}", *more])
+
+    config, method = smoke(name, "run"), methods.get(name)
+    stages = method.stages(method.config(config.model), method.recipe(config.recipe))
+    if stages[0].builds_on:
+        before = train(smoke(method.info.starts_from[0], "before"), progress=False)
+        config = smoke(name, "run", f"train.init_from={before}")
     weights = train(config, progress=False)
     rows = read_curve(tmp_path / "run" / "curve.csv")
     first_stage = [float(row["loss"]) for row in rows if row["stage"] == rows[0]["stage"]]

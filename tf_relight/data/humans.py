@@ -7,7 +7,7 @@ takes some milliseconds, so that training never sees the same lamps twice.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -36,14 +36,18 @@ class Options(DataConfig):
 
     Attributes:
         light_pairs: pairs of lights of each training head; all are different.
-        ground_truth: samples also have normal and mask; switched on where they are needed.
+        ground_truth: samples also have albedo, normal, shading and mask; switched on where they are needed.
+        coloured_light: lights are (9, 3) and tint the pictures; without, they are grey.
     """
 
     light_pairs: Annotated[Whole, Field(ge=1, le=10**6)] = 1000
     ground_truth: bool = False
+    coloured_light: bool = False
 
 
-FIELDS = ("image", "target", "original", "light", "target_light", "normal", "mask")
+_TRUTH = ("albedo", "normal", "shading", "mask")
+_DARKEST, _BRIGHTEST = 0.02, 3.0
+FIELDS = ("image", "target", "original", "light", "target_light", *_TRUTH)
 """What its samples can hold."""
 
 
@@ -69,9 +73,9 @@ def open(data_config: Options, split: Split, needs: Collection[str] = ()) -> Hum
         >>> options = Options(name="humans", root=root, size=16, light_pairs=2)
         >>> source = open(options, "train", needs=["normal"])
         >>> len(source), source.fields
-        (2, ('image', 'target', 'original', 'light', 'target_light', 'normal', 'mask'))
+        (2, ('image', 'target', 'original', 'light', 'target_light', 'albedo', 'normal', 'shading', 'mask'))
     """
-    if not {"normal", "mask"}.isdisjoint(needs):
+    if not set(_TRUTH).isdisjoint(needs):
         data_config = data_config.model_copy(update={"ground_truth": True})
     if data_config.size is None:
         raise RelightError("data.size is not set; pairs of humans are formed at a size, so give one.")
@@ -94,8 +98,11 @@ class HumanSource:
 
     Fields: `image` (as a photo has it: tone curve, grain, JPEG), `target` and `original` (the same picture
     under an even sky), uint8 (H,W,3), or (H,W,1) lightness after `luminance()`; `light`, `target_light`,
-    float32 (9,) in frame "dpr", told in lightness (see `lightness_light`). With `data.ground_truth` also
-    `normal`, float32 (H,W,3), x right, y up, z toward the camera, and `mask`, float32 (H,W,1).
+    float32 (9,) in frame "dpr", told in lightness (see `lightness_light`), or (9,3) with
+    `data.coloured_light`. With `data.ground_truth` also `albedo`, uint8 (H,W,3), 0 where nobody is: times the
+    light's shading it is the picture but for shadows and highlights; `normal`, float32 (H,W,3), x right, y
+    up, z toward the camera; `shading`, float32 (H,W,3), the image over the albedo, with shadows, highlights
+    and all; and `mask`, float32 (H,W,1).
 
     A training head has `data.light_pairs` pairs. Sample i is a pure function of the seed, the head's number
     and the pair.
@@ -113,7 +120,7 @@ class HumanSource:
         self._store = ItemStore(self._load)
         self.fields: tuple[str, ...] = ("image", "target", "original", "light", "target_light")
         if config.ground_truth:
-            self.fields += ("normal", "mask")
+            self.fields += _TRUTH if colours else ("normal", "mask")
 
     def lightness(self) -> HumanSource:
         """Return the source with pictures as lightness, (H,W,1) uint8, 255 = white."""
@@ -136,7 +143,8 @@ class HumanSource:
         """
         head, pair = self._place(index)
         maps = self._store.get(head)
-        drawn = draw_pair(maps, self._size, self._generator(int(self._paths[head].stem), pair))
+        rng = self._generator(int(self._paths[head].stem), pair)
+        drawn = draw_pair(maps, self._size, rng)
         sample = {
             name: self._picture(maps, drawn, lightness)
             for name, lightness in (
@@ -146,8 +154,14 @@ class HumanSource:
             )
         }
         sample |= {"light": drawn.light, "target_light": drawn.target_light}
+        if self._config.coloured_light and self._colours:
+            sample = _tinted(sample, rng)
         if self._config.ground_truth:
             sample |= self._truth(maps, drawn)
+        if "albedo" in sample:
+            albedo = np.maximum(sample["albedo"].astype(np.float32) / 255, _DARKEST)
+            shading = np.minimum(sample["image"].astype(np.float32) / 255 / albedo, _BRIGHTEST)
+            sample["shading"] = shading * (sample["mask"] > 0)
         return sample
 
     def fingerprint(self) -> str:
@@ -160,6 +174,7 @@ class HumanSource:
             self._config.seed,
             self._fixed,
             self._colours,
+            self._config.coloured_light,
             names,
         )
         return hashlib.sha256(repr(settings).encode()).hexdigest()
@@ -203,4 +218,22 @@ class HumanSource:
             normal, mask = normal[:, ::-1] * np.array([-1, 1, 1]), mask[:, ::-1]
         length = np.linalg.norm(normal, axis=-1, keepdims=True)
         normal = np.where(mask > 0.01, normal / np.maximum(length, 1e-6), 0)
-        return {"normal": normal.astype(np.float32), "mask": np.ascontiguousarray(mask, np.float32)}
+        found = {"normal": normal.astype(np.float32), "mask": np.ascontiguousarray(mask, np.float32)}
+        if "albedo" in truth:
+            albedo = resize(truth["albedo"], self._size)
+            albedo = albedo[:, ::-1] if drawn.mirror else albedo
+            # Outside the person the albedo is 0 and weighs nothing.
+            whole = np.clip(albedo / np.maximum(mask, 0.01), 0, 1) * (mask > 0.01)
+            found["albedo"] = np.round(whole * 255).astype(np.uint8)
+        return found
+
+
+def _tinted(sample: Mapping[str, np.ndarray], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Return a sample whose two lights have a colour, warm or cold and a little green or magenta."""
+    tinted = dict(sample)
+    for picture, light in (("image", "light"), ("target", "target_light")):
+        warm, green = rng.normal(0, 0.07), rng.normal(0, 0.02)
+        tint = np.array([1 + warm, 1 + green, 1 - warm], np.float32)
+        tinted[picture] = np.round(np.clip(sample[picture] * tint, 0, 255)).astype(np.uint8)
+        tinted[light] = sample[light][:, None] * tint
+    return tinted

@@ -61,7 +61,8 @@ def open(data_config: Options, split: Split, needs: Collection[str] = ()) -> Mix
     sources = []
     for part in data_config.parts:
         own = part.model_copy(update={"size": data_config.size, "crop": None, "cache": data_config.cache})
-        sources.append(open_source(own, split, needs=wanted))
+        # What one part lacks, the mixture lacks: whoever needs it is told so.
+        sources.append(open_source(own, split, wishes=wanted))
     shares = data_config.weights or tuple(float(len(source)) for source in sources)
     names = [part.name for part in data_config.parts]
     return MixtureSource(sources, names, shares, data_config.cache)

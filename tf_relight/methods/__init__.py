@@ -23,6 +23,10 @@ METHODS: dict[str, str] = {
     "srn": "tf_relight.methods.srn",
     "dense_gridnet": "tf_relight.methods.dense_gridnet",
     "lit_unet": "tf_relight.methods.lit_unet",
+    "sfsnet": "tf_relight.methods.sfsnet",
+    "skipnet": "tf_relight.methods.sfsnet",
+    "siamese": "tf_relight.methods.siamese",
+    **{f"sfsnet_residue_{number}": "tf_relight.methods.sfsnet_residue" for number in range(1, 8)},
 }
 
 

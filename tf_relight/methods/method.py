@@ -1,9 +1,10 @@
 """The handle of a method: every other part of the toolkit works with it, and goes into networks through it.
 
 A method lives in one folder `methods/<family>/`. Its `__init__.py` holds the data (VARIANTS, Config, Recipe,
-stages, weight_map), its `networks.py` holds everything that needs Keras (build_model and the networks). Two
-hooks are optional there: `predict(model, inputs, mode)` for methods with `MODES`, and
-`relight_paper(model, image_u8, light)`, the recipe of an official demo.
+stages, weight_map, and where it starts from other methods with more tensors `begin_from`), its `networks.py`
+holds everything that needs Keras (build_model and the networks). Two hooks are optional there:
+`predict(model, inputs, mode)` for methods with `MODES`, and `relight_paper(model, image_u8, light)`, the
+recipe of an official demo.
 """
 
 from __future__ import annotations
@@ -79,6 +80,27 @@ class Method:
     def stages(self, config: BaseModel, recipe: BaseModel) -> list[Stage]:
         """Return the training stages in order."""
         return self.module.stages(config, recipe)
+
+    def begin_from(
+        self,
+        tensors: Mapping[str, np.ndarray],
+        theirs: Mapping[str, Any],
+        config: BaseModel,
+        fresh: Mapping[str, np.ndarray],
+    ) -> dict[str, np.ndarray]:
+        """Return the tensors that training begins with, from weights of a method of `info.starts_from`.
+
+        They are the same tensors unless the family has a `begin_from` that knows better.
+
+        Args:
+            tensors: of the weights. theirs: their network's Config. config: of this network.
+            fresh: of this network as it was made.
+
+        Raises:
+            RelightError: weights that this network cannot begin from.
+        """
+        own = getattr(self.module, "begin_from", None)
+        return dict(tensors) if own is None else own(tensors, theirs, config, fresh)
 
     def weight_map(self, config: BaseModel) -> dict[str, str]:
         """Return {official tensor name: our variable path}."""

@@ -131,6 +131,29 @@ class ResidualUnit(keras.layers.Layer):
         return self.sum(x, self.conv2(self.conv1(x)))
 
 
+def resize_to(picture: Any, height: Any, width: Any) -> Any:
+    """Return pictures (B, h, w, C) at another size, bilinear; smaller ones are averaged first.
+
+    Sizes may be unknown until run time. What lies outside counts as the nearest pixel.
+    """
+    for axis, side in ((1, height), (2, width)):
+        if picture.shape[axis] is not None and picture.shape[axis] == side:
+            continue
+        weights = ops.cast(_resizing(ops.shape(picture)[axis], side), picture.dtype)
+        picture = ops.einsum("bhwc,oh->bowc" if axis == 1 else "bhwc,ow->bhoc", picture, weights)
+    return picture
+
+
+def _resizing(source: Any, target: Any) -> Any:
+    """Return the matrix (target, source) of triangles as wide as a pixel of the coarser grid."""
+    scale = ops.cast(source, "float32") / ops.cast(target, "float32")
+    middle = (ops.arange(target, dtype="float32") + 0.5) * scale - 0.5
+    middle = ops.clip(middle, 0.0, ops.cast(source, "float32") - 1.0)
+    away = ops.abs(middle[:, None] - ops.arange(source, dtype="float32")[None, :])
+    weights = ops.maximum(1.0 - away / ops.maximum(scale, 1.0), 0.0)
+    return weights / ops.sum(weights, axis=1, keepdims=True)
+
+
 class UpsampleNearest2x(keras.layers.Layer):
     """Double height and width by repeating each pixel; concatenation and depth-to-space run on edge GPUs."""
 

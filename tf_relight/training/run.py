@@ -241,6 +241,9 @@ def _initialise(model: Any, run: Run, start: Path) -> None:
             tensors[rounding.ranges] = np.zeros_like(tensor_variables(model)[rounding.ranges])
     if stored.method not in method.info.starts_from:
         check_made_for(stored, method.name, method.config(asked))
+    elif stored.method != method.name:
+        fresh = {name: np.asarray(variable) for name, variable in tensor_variables(model).items()}
+        tensors = method.begin_from(tensors, stored.config, run.network, fresh)
     assign_weights(model, tensors, source=str(stored.path))
 
 

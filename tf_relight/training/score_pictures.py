@@ -15,7 +15,8 @@ class ScoreSheets:
     """One sheet per discriminator of a stage, a row per sample.
 
     The columns are the input, the generated and the real picture, then for each scale of the discriminator
-    the score maps of both, from black, judged generated, to white, judged real.
+    the score maps of both, from black, judged generated, to white, judged real. Real pictures of a second
+    stream are not there while a network is validated, and have no columns.
     """
 
     def __init__(self, model: RelightModel, stage: Stage) -> None:
@@ -25,9 +26,10 @@ class ScoreSheets:
     def add(self, batch: dict[str, Any], outputs: dict[str, Any]) -> None:
         """Add a row for a batch of one: pictures (1, H, W, C) 0..1, as the training's batches hold them."""
         for adversary in self._adversaries:
-            pair = (outputs[adversary.fake], batch[adversary.real])
-            row = [_tile(picture) for picture in (batch["image"], *pair)]
-            judged = [self._model.scores(adversary, picture, batch) for picture in pair]
+            shown = [outputs[adversary.fake]]
+            shown += [batch[adversary.real]] if adversary.real in batch else []
+            row = [_tile(picture) for picture in (batch["image"], *shown)]
+            judged = [self._model.scores(adversary, picture, batch) for picture in shown]
             for maps in zip(*judged, strict=True):  # the scales
                 row += [score_map(_tile(scores), adversary.form, row[0].shape[:2]) for scores in maps]
             self._rows[adversary.discriminator].append([_coloured(tile) for tile in row])
@@ -36,7 +38,9 @@ class ScoreSheets:
         """Write the sheets that have rows."""
         for name, rows in self._rows.items():
             if rows:
-                board.pictures(step, f"{name}: input, output, target, scores of output and target", rows)
+                board.pictures(
+                    step, f"{name}: input, output and, of the same data, target; scores of both", rows
+                )
 
 
 def score_map(scores: np.ndarray, form: str, size: tuple[int, int]) -> np.ndarray:

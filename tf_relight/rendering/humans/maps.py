@@ -125,9 +125,18 @@ class HumanMaps:
         return np.round(np.clip(np.where(linear <= 0.0031308, low, high), 0, 1) * 255).astype(np.uint8)
 
     def truth(self, window: tuple[slice, slice]) -> dict[str, Any]:
-        """Return normals (h, w, 3) in frame "image" and the mask (h, w) of a part of the picture."""
+        """Return what is true of a part of the picture under any light.
+
+        Returns:
+            "normal" (h, w, 3) in frame "image"; "mask" (h, w); and with colours "albedo" (h, w, 3) sRGB 0..1
+            times the mask.
+        """
         normal = self._normal[window].astype(np.float32) @ _TO_DPR.T / 127
-        return {"normal": normal, "mask": self._coverage[window].astype(np.float32) / 255}
+        mask = self._coverage[window].astype(np.float32) / 255
+        if self._colours is None:
+            return {"normal": normal, "mask": mask}
+        albedo = self._colours[0][window].astype(np.float32) * (mask[..., None] / 255)
+        return {"normal": normal, "mask": mask, "albedo": albedo}
 
     def _sky_moments(self) -> np.ndarray:
         """Return irradiance (S, S, 4) float16 of an even sky, and of skies that brighten along x, y and z."""
