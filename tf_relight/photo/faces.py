@@ -79,7 +79,8 @@ def find_faces(pixels: np.ndarray) -> list[Face]:
     scale = min(1.0, LOOKED_AT / max(pixels.shape[:2]))
     size = max(1, round(pixels.shape[0] * scale)), max(1, round(pixels.shape[1] * scale))
     small = to_u8(shrunk(pixels, size))
-    finds, windows = [], whole(*size)
+    finds: list[Find] = []
+    windows = whole(*size)
     for share, more in itertools.zip_longest(SHARES, SHARES[1:]):
         finds = each_once([*finds, *look(small, [*windows, *tiles(*size, share)])])
         faces, windows = _faces(small, finds), []
