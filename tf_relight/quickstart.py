@@ -97,7 +97,7 @@ def relight_portrait(folder: Path) -> list[Path]:
     except OSError as error:
         raise RelightError(f"Cannot make the folder {folder}: {error.strerror}.") from error
     lights, options = named_lights(PORTRAIT_LIGHTS), RelightOptions()
-    relight, _ = prepare(read_picture(PORTRAIT), load_for(PORTRAIT_METHOD, None), options)
+    relight, _ = prepare(read_picture(PORTRAIT), load_for(PORTRAIT_METHOD, None, "auto"), options)
     made = []
     for named in lights:
         path = folder / f"portrait_{named.name}.jpg"

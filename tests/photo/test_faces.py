@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
+import cv2
 import numpy as np
 import pytest
 from skimage import data
 
-from tf_relight.photo import faces
-from tf_relight.photo.faces import find_faces
+from tf_relight.photo.face_mesh import OVAL, tilt
+from tf_relight.photo.faces import Face, find_faces
 from tf_relight.photo.picture import resize
 from tf_relight.photo.reading import read_picture
 
@@ -50,16 +49,66 @@ def test_a_small_face_in_a_large_photo():
     assert overlap(face, BOX * (300 / 512) + [2000, 1000, 2000, 1000]) > 0.6
 
 
-def test_a_crowd_is_found_in_full(monkeypatch):
-    """Neither a number nor a size of faces is a limit; whoever the detector is sure of is there."""
+def test_a_crowd_is_found_in_full():
+    """Neither a number nor a size of faces is a limit: forty heads, the smallest of 36 pixels in 1400."""
     rng = np.random.default_rng(0)
-    sides = [*rng.uniform(20, 60, 39), 400.0]
-    seen = [{"box": [10 * i, 5, 0.8 * side, side], "confidence": 0.99} for i, side in enumerate(sides)]
-    unsure = {"box": [0, 0, 50, 60], "confidence": 0.5}
-    detector = SimpleNamespace(detect_faces=lambda pixels: [*seen, unsure])
-    monkeypatch.setattr(faces, "_detector", lambda: detector)
-    found = find_faces(np.zeros((600, 600, 3), np.uint8))
-    assert [face.height for face in found] == sorted(sides, reverse=True)
+    crowd = np.full((1000, 1400, 3), 0.4, np.float32)
+    head = ASTRONAUT[20:230, 120:330]
+    for place in range(40):
+        row, column, side = 200 * (place // 8), 170 * (place % 8), int(rng.integers(80, 160))
+        crowd[row : row + side, column : column + side] = resize(head, (side, side))
+    assert len(find_faces(crowd)) == 40
+
+
+def turned_by(degrees):
+    matrix = cv2.getRotationMatrix2D((222, 120), degrees, 1)
+    return cv2.warpAffine(ASTRONAUT, matrix, (512, 512), borderMode=cv2.BORDER_REPLICATE)
+
+
+@pytest.mark.parametrize("degrees", [-45, -30, 30, 45])
+def test_a_tilted_head_is_found_and_its_tilt_measured(degrees):
+    (face,) = find_faces(turned_by(degrees))
+    assert overlap(face, BOX) > 0.6
+    (upright,) = find_faces(ASTRONAUT)
+    # OpenCV turns against the clock; measured within 4 degrees.
+    assert tilt(face.mesh) == pytest.approx(tilt(upright.mesh) - degrees, abs=8)
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_photo_that_stands_on_its_head_or_lies_on_its_side(quarters):
+    (face,) = find_faces(np.ascontiguousarray(np.rot90(ASTRONAUT, quarters)))
+    left, top, right, bottom = BOX
+    corners = np.array([[left, top], [right, bottom]])
+    for _ in range(quarters):
+        corners = np.stack([corners[:, 1], 512 - corners[:, 0]], axis=1)
+    box = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
+    assert overlap(face, box) > 0.6
+    inside = (face.mesh[:, :2] > box[:2] - 20) & (face.mesh[:, :2] < box[2:] + 20)
+    assert inside.all()
+
+
+@pytest.mark.parametrize("covered", [np.s_[135:], np.s_[:, 222:]], ids=["mouth", "one side"])
+def test_a_face_that_is_partly_covered(covered):
+    pixels = ASTRONAUT.copy()
+    pixels[covered] = 0.35
+    (face,) = find_faces(pixels)
+    row, column = face.centre
+    assert 65 < row < 175 and 180 < column < 265
+
+
+def test_the_mesh_lies_on_the_face_and_the_nose_stands_out():
+    (face,) = find_faces(ASTRONAUT)
+    assert face.mesh.shape == (468, 3) and face.mesh.dtype == np.float32
+    column, row, depth = face.mesh[1]  # the tip of the nose, read off the picture by hand
+    assert abs(column - 225) < 6 and abs(row - 127) < 6  # measured within 5
+    assert depth < face.mesh[list(OVAL), 2].min()
+
+
+def test_a_face_moves_and_grows_with_its_mesh():
+    face = Face(1, 2, 3, 4, 0.9, np.array([[1, 2, 3]], np.float32))
+    np.testing.assert_allclose(face.moved(10, 20).mesh, [[21, 12, 3]])
+    np.testing.assert_allclose(face.scaled(2).mesh, [[2, 4, 6]])
+    assert face.moved(10, 20) == Face(21, 12, 3, 4, 0.9)
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])

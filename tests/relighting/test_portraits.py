@@ -14,7 +14,7 @@ from tf_relight.light.light import Light
 from tf_relight.photo.colour import srgb_to_linear
 from tf_relight.photo.faces import Face
 from tf_relight.photo.lightness import lightness
-from tf_relight.photo.picture import Picture
+from tf_relight.photo.picture import Picture, resize
 from tf_relight.relighting import light_range, portraits
 from tf_relight.relighting.face_places import regions
 from tf_relight.relighting.light_range import network_light
@@ -99,8 +99,12 @@ def test_the_change_is_the_networks_and_colours_are_kept(nobody):
     assert np.abs(np.log(red / green)).max() < 0.25 and np.abs(np.log(blue / green)).max() < 0.35
 
 
+def everywhere(pixels, faces, size=None):
+    return np.ones(size or pixels.shape[:2], np.float32)
+
+
 def test_outside_the_crops_nothing_changes_and_several_faces_are_blended(monkeypatch):
-    monkeypatch.setattr(portraits, "person_mask", lambda pixels, faces: np.ones(pixels.shape[:2], np.float32))
+    monkeypatch.setattr(portraits, "person_mask", everywhere)
     picture, faces = photo((400, 600)), [face(80, 100, 80), face(150, 110, 78)]
     model = loaded()
     relighter = PortraitRelighter(picture, model, faces=faces)
@@ -113,7 +117,7 @@ def test_outside_the_crops_nothing_changes_and_several_faces_are_blended(monkeyp
 
 
 def test_every_face_of_a_crowd_is_relit(monkeypatch):
-    monkeypatch.setattr(portraits, "person_mask", lambda pixels, faces: np.ones(pixels.shape[:2], np.float32))
+    monkeypatch.setattr(portraits, "person_mask", everywhere)
     picture = photo((300, 1200))
     crowd = [face(20 + 55 * (number % 20), 30 + 120 * (number // 20), 40) for number in range(40)]
     relit = PortraitRelighter(picture, loaded(), faces=crowd).relight(RelightOptions(light=LEFT)).pixels
@@ -159,7 +163,9 @@ def test_keep_background(monkeypatch):
     picture = photo((100, 100))
     mask = np.zeros((100, 100), np.float32)
     mask[:, :50] = 1
-    monkeypatch.setattr(portraits, "person_mask", lambda pixels, faces: mask)
+    monkeypatch.setattr(
+        portraits, "person_mask", lambda _, faces, size=None: resize(mask, size or mask.shape)
+    )
     relighter = PortraitRelighter(picture, loaded(), faces=[face(10, 10, 60)])
     relit = relighter.relight(RelightOptions(light=LEFT, keep_background=True, temperature=3000)).pixels
     np.testing.assert_array_equal(relit[:, 50:], picture.pixels[:, 50:])

@@ -36,6 +36,9 @@ def run(parser: Parser, arguments: Sequence[str] | None = None) -> int:
     values = vars(options)
     chosen: Parser = values.pop("parser")
     command: Callable[..., int] | None = values.pop("command", None)
+    logging.getLogger("tf_relight").setLevel(
+        logging.INFO if values.pop("verbose", False) else logging.WARNING
+    )
     if extra:
         chosen.refuse_extra(extra)
     if command is None:

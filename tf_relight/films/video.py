@@ -24,7 +24,7 @@ from tf_relight.relighting.photos import Job, load_for
 from tf_relight.relighting.request import RelightOptions
 
 if TYPE_CHECKING:
-    pass
+    from tf_relight.relighting.network import Engine
 
 
 def relight_video(
@@ -39,6 +39,7 @@ def relight_video(
     skip_broken: bool = False,
     strip: bool = False,
     progress: bool = True,
+    engine: Engine = "auto",
 ) -> tuple[str, ...]:
     """Relight a film; its size, times and sound are kept, and nothing half-written is left behind.
 
@@ -47,7 +48,7 @@ def relight_video(
         out: .mp4, .mov or .mkv, written as H.264.
         options: with a light that stays, unless there is a path.
         path: the light over time.
-        method, weights, light_from: as in `photos.relight_photos`.
+        method, weights, light_from, engine: as in `photos.relight_photos`.
         skip_broken: leave out frames that cannot be decoded, instead of refusing the film.
         strip: leave out title, times, place and the like, which are kept otherwise.
 
@@ -66,7 +67,7 @@ def relight_video(
     source = Film(film, skip_broken=skip_broken)
     if out.exists() and out.samefile(source.path):
         raise RelightError(f"The output {out} would overwrite the film. Choose another name.")
-    loaded = load_for(method, weights)
+    loaded = load_for(method, weights, engine)
     if path is not None:
         options = replace(options, light=path.lights[0])
     job = Job.of(loaded, options, light_from)

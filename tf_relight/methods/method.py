@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from tf_relight.contract.card import COEFFICIENTS, MethodInfo, Port
 from tf_relight.contract.stage import Stage
 from tf_relight.errors import RelightError
+from tf_relight.networks.prepared import PreparedNetwork
 from tf_relight.networks.running import run_once
 from tf_relight.photo.colour import lab_to_rgb, rgb_to_lab
 from tf_relight.photo.picture import resize
@@ -128,10 +129,13 @@ class Method:
         others = {name for stage in stages for name in stage.needs(())} - set(inputs)
         return (*inputs, *sorted(others))
 
-    def predict(self, model: keras.Model, *, mode: str | None = None, **inputs: Any) -> dict[str, np.ndarray]:
+    def predict(
+        self, model: keras.Model | PreparedNetwork, *, mode: str | None = None, **inputs: Any
+    ) -> dict[str, np.ndarray]:
         """Run the networks on one picture: the only call into them.
 
         Args:
+            model: a `PreparedNetwork` runs squares of its sizes by LiteRT, and leaves the rest to Keras.
             mode: one of `modes`; None takes the method's usual way.
             inputs: a value for each input of the card, without a batch axis; see `Port`.
 
@@ -148,13 +152,17 @@ class Method:
         if wrong:
             raise RelightError(f"Method '{self.name}' takes {', '.join(ports)}, not {', '.join(inputs)}.")
         given = {name: self._checked(port, inputs[name]) for name, port in ports.items()}
-        small, smallest = min(given[self.info.picture.name].shape[:2]), getattr(model, "smallest", 1)
+        shape = given[self.info.picture.name].shape[:2]
+        small, smallest = min(shape), getattr(model, "smallest", 1)
         if small < smallest:
             raise RelightError(
                 f"The picture has a side of {small} pixels, this network needs at least {smallest}."
             )
-        own = getattr(self.networks, "predict", None)
-        found = run_once(model, given) if own is None else own(model, given, mode)
+        found = model.run(given) if isinstance(model, PreparedNetwork) and mode is None else None
+        if found is None:
+            model = self._keras(model, f"pictures of {' x '.join(map(str, shape))}" if mode is None else mode)
+            own = getattr(self.networks, "predict", None)
+            found = run_once(model, given) if own is None else own(model, given, mode)
         self._check_outputs({name: value.shape for name, value in found.items()})
         return found
 
@@ -270,7 +278,11 @@ class Method:
         demo = getattr(self.networks, "relight_paper", None)
         if demo is None:
             raise RelightError(f"Method '{self.name}' has no official demo to follow: leave out --paper.")
-        return demo(model, image_u8, light)
+        return demo(self._keras(model, "the official demo"), image_u8, light)
+
+    @staticmethod
+    def _keras(model: Any, why: str) -> Any:
+        return model.keras(why) if isinstance(model, PreparedNetwork) else model
 
 
 def light_input(port: Port, light: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +31,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model with its weights, and what is known about them."""
+    """A model with its weights, and what is known about them.
 
-    model: keras.Model
+    Attributes:
+        model: a `keras.Model`, or a `PreparedNetwork` that stands in for it.
+    """
+
+    model: Any
     method: methods.Method
     config: BaseModel
     metadata: dict[str, Any]
@@ -127,13 +131,23 @@ def load_model(path_or_name: Path | str, method: str | None = None) -> LoadedMod
     Raises:
         RelightError: no such file or name, weights of another method, or anything wrong with the file.
     """
+    stored, described = _described(path_or_name, method)
+    model = described.method.build_model(described.config)
+    assign_weights(model, stored.tensors, source=str(stored.path))
+    return replace(described, model=model)
+
+
+def describe(path_or_name: Path | str, method: str | None = None) -> LoadedModel:
+    """Return what a weights file says, without a model in it and without Keras; raises as `load_model`."""
+    return _described(path_or_name, method)[1]
+
+
+def _described(path_or_name: Path | str, method: str | None) -> tuple[StoredWeights, LoadedModel]:
     stored = read_weights(resolve(path_or_name))
     if method is not None:
         check_made_for(stored, method)
     chosen, config = methods.get(_known_method(stored)), _config_of(stored)
-    model = chosen.build_model(config)
-    assign_weights(model, stored.tensors, source=str(stored.path))
-    return LoadedModel(model, chosen, config, stored.metadata)
+    return stored, LoadedModel(None, chosen, config, stored.metadata)
 
 
 def check_made_for(stored: StoredWeights, method: str, config: BaseModel | None = None) -> None:

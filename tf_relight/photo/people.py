@@ -1,163 +1,156 @@
-"""Telling the person from the background, softly, without a network.
+"""Telling people from the background, softly.
 
-GrabCut separates the colours around the faces from those of the rest; a guided filter turns its hard border
-into one that follows hair.
+A small network sees the whole picture and a crop around each face; a guided filter lets its border, a few
+pixels wide, follow the photo's own edges and hair.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 
+from tf_relight.litert import cores
 from tf_relight.photo.faces import Face
-from tf_relight.photo.picture import as_float, shrunk, to_u8
+from tf_relight.photo.picture import as_float, shrunk
+from tf_relight.photo.small_networks import NETWORKS, session
+from tf_relight.photo.strips import by_strips
 
-LOOKED_AT = 384  # long side of the copy that is separated
-_ROUNDS = 5
-_COLOUR_BINS = 16
+LOOKED_AT = 512  # long side of the copy on which the border is found
+BUST = (1.9, 1.3, 2.9)
+"""Of a crop around a face, in heights of the face from its middle: to each side, up and down."""
+_FADE = 0.15  # of a crop's side, over which what it says dies out towards its border
 _REACH = 6  # pixels of that copy over which the border may follow the photo
 _EVENNESS = 1e-4  # variance of colour below which the border stays as it is
-_STRIP_ROWS = 256
+_STEEPER = 1.25  # than the filter leaves the border, so that the inside is 1 and the background 0
+
+_Box = tuple[int, int, int, int]
+"""Top, bottom, left, right in pixels."""
 
 
-def person_mask(pixels: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
-    """Return how far each pixel belongs to the people with these faces.
+def person_mask(pixels: np.ndarray, faces: Sequence[Face], size: tuple[int, int] | None = None) -> np.ndarray:
+    """Return how far each pixel belongs to people.
 
     Args:
         pixels: (H, W, 3) sRGB; float 0..1, uint8 or uint16.
-        faces: at least one.
+        faces: those around which it is looked closely.
+        size: height and width of the result, no larger than the picture; None takes the picture's.
 
     Returns:
         (H, W) float32, 0 = background, 1 = person, in between along hair and soft edges.
 
-    Source: Rother et al., "GrabCut", SIGGRAPH 2004; He and Sun, "Fast Guided Filter", 2015.
+    Raises:
+        RelightError: LiteRT is not installed.
+
+    Source: He and Sun, "Fast Guided Filter", 2015.
     """
     scale = min(1.0, LOOKED_AT / max(pixels.shape[:2]))
-    size = max(1, round(pixels.shape[0] * scale)), max(1, round(pixels.shape[1] * scale))
-    small = shrunk(pixels, size)
-    scaled = [face.scaled(scale) for face in faces]
-    guess = _first_guess(small, scaled)
-    if (guess == cv2.GC_PR_BGD).any() or (guess == cv2.GC_BGD).any():
-        colours = np.zeros((1, 65)), np.zeros((1, 65))
-        cv2.setRNGSeed(0)  # the first clusters of colour are drawn at random
-        cv2.grabCut(to_u8(small), guess, (0, 0, 1, 1), *colours, _ROUNDS, cv2.GC_INIT_WITH_MASK)
-    person = np.isin(guess, (cv2.GC_FGD, cv2.GC_PR_FGD))
-    person = _parts_with(person, _core(size, scaled))
-    return _follow(pixels, small, person.astype(np.float32))
+    low = max(1, round(pixels.shape[0] * scale)), max(1, round(pixels.shape[1] * scale))
+    small = shrunk(pixels, low)
+    models = _linear_models(small, _seen(pixels, small, faces))
+    if size is None:
+        return _follow(pixels, models)
+    return _follow(shrunk(pixels, size), models)
 
 
-def _first_guess(small: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
-    """Return GrabCut's labels (h, w): around the head and over the body the colours decide, elsewhere not.
-
-    Without the colours, a plain background beside the cheeks would be learned as part of the person.
-    """
-    size = small.shape[:2]
-    near, likely, hair, sure = (np.zeros(size, np.uint8) for _ in range(4))
-    for face in faces:
-        row, column = face.centre
-        cv2.ellipse(near, _ellipse(row, column, 2.8 * face.width, 1.5 * face.height), 1, -1)
-        near[max(0, int(face.top + face.height)) :] = 1
-        cv2.fillPoly(likely, [_body(face)], 1)
-        above = row - 0.1 * face.height
-        cv2.ellipse(likely, _ellipse(above, column, 0.85 * face.width, 0.73 * face.height), 1, -1)
-        cv2.ellipse(hair, _ellipse(above, column, 0.6 * face.width, 0.6 * face.height), 1, -1)
-        cv2.ellipse(sure, _ellipse(row, column, *_sure(face)), 1, -1)
-    colours = to_u8(small) // (256 // _COLOUR_BINS)
-    person = _how_common(colours, (hair == 1) | _core(size, faces))
-    other = _how_common(colours, likely == 0)
-    is_person = (likely == 1) & (person > other)
-    guess = np.where(is_person, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    guess[(near == 0) & (likely == 0)] = cv2.GC_BGD
-    guess[sure == 1] = cv2.GC_FGD
-    return guess
-
-
-def _body(face: Face) -> np.ndarray:
-    """Return the outline of hair and shoulders, for OpenCV."""
-    right_side = [(0.6, 0.3), (1.0, 0.75), (1.2, 1.05), (1.9, 1.5), (2.1, 9.0)]
-    outline = right_side + [(-across, down) for across, down in reversed(right_side)]
-    column = face.centre[1]
-    points = [(column + across * face.width, face.top + down * face.height) for across, down in outline]
-    return np.array(points).astype(np.int32)
+def _seen(pixels: np.ndarray, small: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
+    """Return what the network says of the small copy, (h, w) float32 0..1."""
+    height, width = small.shape[:2]
+    ratio = height / pixels.shape[0], width / pixels.shape[1]
+    boxes = [_bust(face, pixels.shape[:2]) for face in faces]
+    everything = (0, pixels.shape[0], 0, pixels.shape[1])
+    if everything not in boxes:
+        boxes.append(everything)
+    with ThreadPoolExecutor(cores()) as pool:
+        answers = list(pool.map(lambda box: _answer(pixels, box), boxes))
+    seen, closely = np.zeros((2, height, width), np.float32)
+    for box, answer in zip(boxes, answers, strict=True):
+        rows, down = _place(box[0], box[1], pixels.shape[0], ratio[0], height)
+        columns, across = _place(box[2], box[3], pixels.shape[1], ratio[1], width)
+        size = columns.stop - columns.start, rows.stop - rows.start
+        place, weight = (rows, columns), down[:, None] * across
+        there = cv2.resize(answer, size, interpolation=cv2.INTER_LINEAR)
+        if box == everything:
+            # From afar counts where nothing was seen closely.
+            seen[place] += (1 - closely[place]) * there
+        else:
+            np.maximum(seen[place], weight * there, out=seen[place])
+            np.maximum(closely[place], weight, out=closely[place])
+    return seen
 
 
-def _how_common(colours: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Return (h, w) how large a share of the pixels `where` have about the colour of each pixel."""
-    table = np.zeros((_COLOUR_BINS,) * 3, np.float32)
-    np.add.at(table, tuple(colours[where].T), 1)
-    for axis in (0, 1, 2) * 3:  # neighbouring colours count, too
-        padded = np.pad(table, [(1, 1) if i == axis else (0, 0) for i in range(3)], mode="edge")
-        before, after = (np.take(padded, range(i, i + _COLOUR_BINS), axis) for i in (0, 2))
-        table = 0.25 * before + 0.5 * table + 0.25 * after
-    table /= max(1.0, float(table.sum()))
-    return table[tuple(np.moveaxis(colours, -1, 0))] + np.float32(1e-7)
+def _bust(face: Face, size: tuple[int, ...]) -> _Box:
+    row, column = face.centre
+    side, up, down = (part * max(face.height, face.width) for part in BUST)
+    top, bottom = max(0, round(row - up)), min(size[0], round(row + down))
+    left, right = max(0, round(column - side)), min(size[1], round(column + side))
+    return top, max(bottom, top + 1), left, max(right, left + 1)
 
 
-def _ellipse(
-    row: float, column: float, half_width: float, half_height: float
-) -> tuple[tuple[float, float], tuple[float, float], float]:
-    return (column, row), (2 * half_width, 2 * half_height), 0.0
+def _answer(pixels: np.ndarray, box: _Box) -> np.ndarray:
+    top, bottom, left, right = box
+    part, wanted = pixels[top:bottom, left:right], NETWORKS["people"].side
+    fits = min(part.shape[0], wanted), min(part.shape[1], wanted)
+    squeezed = cv2.resize(shrunk(part, fits), (wanted, wanted), interpolation=cv2.INTER_LINEAR)
+    return session("people").run(squeezed[None])[0][0, ..., 0]
 
 
-def _core(size: tuple[int, int], faces: Sequence[Face]) -> np.ndarray:
-    """Return where the middle of the face and of the chest lie, (h, w) bool."""
-    core = np.zeros(size, np.uint8)
-    for face in faces:
-        row, column = face.centre
-        cv2.ellipse(core, _ellipse(row, column, *_sure(face)), 1, -1)
-        left, right = round(column - 0.6 * face.width), round(column + 0.6 * face.width)
-        chest = round(face.top + 1.5 * face.height), round(face.top + 3 * face.height)
-        core[chest[0] : chest[1], max(0, left) : max(0, right)] = 1
-    return core.astype(bool)
+def _place(first: int, last: int, end: int, ratio: float, small_end: int) -> tuple[slice, np.ndarray]:
+    """Return where a span lies on the small copy, and the weight of what is said there."""
+    start = min(round(first * ratio), small_end - 1)
+    stop = max(start + 1, min(small_end, round(last * ratio)))
+    places = (np.arange(stop - start, dtype=np.float32) + 0.5) / ((stop - start) * _FADE)
+    weight = np.ones_like(places)
+    if first > 0:
+        weight = np.minimum(weight, places)
+    if last < end:
+        weight = np.minimum(weight, places[::-1])
+    return slice(start, stop), weight
 
 
-def _sure(face: Face) -> tuple[float, float]:
-    return 0.36 * face.width, 0.42 * face.height
-
-
-def _parts_with(person: np.ndarray, core: np.ndarray) -> np.ndarray:
-    """Keep the parts that hang together with a face or a chest, and fill holes that are small."""
-    _, labels = cv2.connectedComponents(person.astype(np.uint8))
-    kept = np.isin(labels, np.unique(labels[core & person])) & person
-    count, labels, statistics, _ = cv2.connectedComponentsWithStats((~kept).astype(np.uint8))
-    for index in range(1, count):
-        if statistics[index, cv2.CC_STAT_AREA] < 0.002 * person.size:
-            kept |= labels == index
-    return kept
-
-
-def _follow(pixels: np.ndarray, small: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def _follow(pixels: np.ndarray, models: np.ndarray) -> np.ndarray:
     """Return the mask at the size of `pixels`, as a local linear function of the colours there."""
-    slope, offset = _linear_models(small, mask)
     height, width = pixels.shape[:2]
     result = np.empty((height, width), np.float32)
-    low_height = small.shape[0]
-    columns = (np.arange(width, dtype=np.float32) + 0.5) * (small.shape[1] / width) - 0.5
-    models = np.dstack([slope, offset])
-    for top in range(0, height, _STRIP_ROWS):
-        rows = slice(top, min(top + _STRIP_ROWS, height))
-        y = (np.arange(rows.start, rows.stop, dtype=np.float32) + 0.5) * (low_height / height) - 0.5
+    columns = (np.arange(width, dtype=np.float32) + 0.5) * (models.shape[1] / width) - 0.5
+
+    def work(rows: slice) -> None:
+        y = (np.arange(rows.start, rows.stop, dtype=np.float32) + 0.5) * (models.shape[0] / height) - 0.5
         across, down = np.meshgrid(columns, y)
         local = cv2.remap(models, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        result[rows] = np.einsum("hwc,hwc->hw", local[..., :3], as_float(pixels[rows])) + local[..., 3]
-    # Steeper than the filter left it, so that the inside is 1 and the background 0.
-    return np.clip((result - 0.5) * 1.25 + 0.5, 0, 1, out=result)
+        colours = as_float(pixels[rows])
+        mask = local[..., 3].copy()
+        for channel in range(3):
+            mask += local[..., channel] * colours[..., channel]
+        result[rows] = np.clip((mask - 0.5) * _STEEPER + 0.5, 0, 1)
+
+    by_strips(pixels.shape, work)
+    return result
 
 
-def _linear_models(guide: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return slope (h, w, 3) and offset (h, w) of `values` against the colours around each pixel."""
+def _linear_models(guide: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return (h, w, 4) slope and offset of `values` against the colours around each pixel."""
     mean, mean_values = _mean(guide), _mean(values)
     covariance = _mean(guide * values[..., None]) - mean * mean_values[..., None]
-    spread = np.empty((*values.shape, 3, 3), np.float32)
-    for i in range(3):
-        for j in range(3):
-            spread[..., i, j] = _mean(guide[..., i] * guide[..., j]) - mean[..., i] * mean[..., j]
-    spread += _EVENNESS * np.eye(3, dtype=np.float32)
-    slope = np.linalg.solve(spread, covariance[..., None])[..., 0]
+    pairs = [(i, j) for i in range(3) for j in range(i, 3)]
+    products = np.stack([guide[..., i] * guide[..., j] for i, j in pairs[:4]], axis=-1)
+    others = np.stack([guide[..., i] * guide[..., j] for i, j in pairs[4:]], axis=-1)
+    means = np.concatenate([_mean(products), _mean(others)], axis=-1)
+    rr, rg, rb, gg, gb, bb = (
+        means[..., k] - mean[..., i] * mean[..., j] + (_EVENNESS if i == j else 0)
+        for k, (i, j) in enumerate(pairs)
+    )
+    # The inverse of a symmetric matrix, written out: a general solver takes ten times as long.
+    a, b, c = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
+    d, e, f = rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg
+    determinant = rr * a + rg * b + rb * c
+    x, y, z = (covariance[..., i] for i in range(3))
+    slope = np.stack([a * x + b * y + c * z, b * x + d * y + e * z, c * x + e * y + f * z], axis=-1)
+    slope /= determinant[..., None]
     offset = mean_values - (slope * mean).sum(axis=2)
-    return _mean(slope), _mean(offset)
+    return _mean(np.dstack([slope, offset]).astype(np.float32))
 
 
 def _mean(values: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from tf_relight.photo.people import person_mask
 from tf_relight.photo.picture import Picture, resize
 from tf_relight.photo.transfer import transfer
 from tf_relight.relighting.portraits import coloured, network_light, regions, size_for_network, with_sphere
+from tf_relight.relighting.squares import as_square
 
 if TYPE_CHECKING:
     from tf_relight.contract.card import Port
@@ -73,11 +74,12 @@ def network_numbers(light: Light, port: Port) -> np.ndarray:
 def _relit(small: np.ndarray, loaded: LoadedModel, light: Light) -> np.ndarray:
     method, port = loaded.method, loaded.method.info.light
     assert port is not None
+    square, place = as_square(method.picture_input(small))
     inputs: dict[str, Any] = {
-        method.info.picture.name: method.picture_input(small),
+        method.info.picture.name: square,
         port.name: light_input(port, network_numbers(light, port)),
     }
-    relit = run_network(lambda: np.clip(method.predict(loaded.model, **inputs)["relit"], 0, 1))
+    relit = run_network(lambda: np.clip(method.predict(loaded.model, **inputs)["relit"][place], 0, 1))
     if port.channels == 3:
         return relit
     tint = np.maximum(light.told_in("linear").coefficients[0], 0)

@@ -26,11 +26,13 @@ from tf_relight.photo.writing import check_can_write, write_picture
 from tf_relight.progress import track
 from tf_relight.relighting.outputs import Existing, Report, make_folder, plan_outputs
 from tf_relight.relighting.request import RelightOptions
+from tf_relight.relighting.squares import as_square
 from tf_relight.weights.record import KNOWN
 
 if TYPE_CHECKING:
     from tf_relight.methods.trained import LoadedModel
     from tf_relight.photo.faces import Face
+    from tf_relight.relighting.network import Engine
 
 PORTRAIT_LIGHT = "loop"
 """The preset that people are relit by when no light is asked for."""
@@ -42,6 +44,7 @@ def relight(
     method: str | None = None,
     weights: Path | str | None = None,
     light_from: Path | str | None = None,
+    engine: Engine = "auto",
     **options: Any,
 ) -> np.ndarray:
     """Relight one photo and return its pixels at full size.
@@ -51,7 +54,7 @@ def relight(
 
     Args:
         photo: a file, or (H, W, 3) RGB, sRGB-encoded: float 0..1 or uint8.
-        method, weights, light_from: as in `relight_photos`.
+        method, weights, light_from, engine: as in `relight_photos`.
         options: the fields of `RelightOptions`: light, strength, size, temperature and so on.
 
     Returns:
@@ -64,7 +67,7 @@ def relight(
     method = usual_method(method, weights, wanted, light_from)
     check_light(method, wanted, light_from)
     picture = _from_array(photo) if isinstance(photo, np.ndarray) else read_picture(photo)
-    return job_for(method, weights, wanted, light_from).relight(picture).pixels
+    return job_for(method, weights, wanted, light_from, engine).relight(picture).pixels
 
 
 def relight_photos(
@@ -78,6 +81,7 @@ def relight_photos(
     existing: Existing = "refuse",
     raise_for_one: bool = True,
     progress: bool = True,
+    engine: Engine = "auto",
     **options: Any,
 ) -> Report:
     """Relight photo files and folders of photos.
@@ -94,6 +98,7 @@ def relight_photos(
         existing: what is done about results that exist already: "refuse" the run, "overwrite" or "skip".
         raise_for_one: raise the error of a photo when it is the only one and was named itself.
         progress: show a progress bar on stderr.
+        engine: what runs the network, see `network.load_network`.
         options: the fields of `RelightOptions`: light, strength, size, temperature and so on.
 
     Returns:
@@ -122,7 +127,7 @@ def relight_photos(
     if not plan.jobs:
         return report
     make_folder(plan, out)
-    job = job_for(method, weights, wanted, light_from)
+    job = job_for(method, weights, wanted, light_from, engine)
     is_one = raise_for_one and len(plan.jobs) == len(paths) == 1 and not Path(paths[0]).is_dir()
     started = time.monotonic()
     for source, target in track(plan.jobs, lambda pair: f"Relighting {pair[0].name}", show=progress):
@@ -200,7 +205,10 @@ class Job:
             return relight_portrait(picture, loaded, options, faces)
         pixels, strength = picture.pixels, options.strength
         small = resize(pixels, working_size(picture.size, options.size or training_size(loaded)))
-        relit = run_network(lambda: loaded.method.relight(loaded.model, small, mode=options.mode))
+        square, place = (
+            as_square(small) if small.shape != pixels.shape and options.mode is None else (small, ...)
+        )
+        relit = run_network(lambda: loaded.method.relight(loaded.model, square, mode=options.mode))[place]
         if small.shape == pixels.shape:
             return picture.with_pixels(np.clip(pixels + np.float32(strength) * (relit - pixels), 0, 1))
         return picture.with_pixels(transfer(pixels, small, relit, strength))
@@ -209,8 +217,8 @@ class Job:
 class UsualJob:
     """What is done with a photo of which the user has said nothing: people by a portrait light, scenes so."""
 
-    def __init__(self, options: RelightOptions) -> None:
-        self.options = options
+    def __init__(self, options: RelightOptions, engine: Engine = "auto") -> None:
+        self.options, self._engine = options, engine
         self._jobs: dict[str, Job] = {}
 
     def relight(self, picture: Picture) -> Picture:
@@ -224,7 +232,7 @@ class UsualJob:
             options = self.options
             if faces:
                 options = replace(options, light=Light.from_preset(PORTRAIT_LIGHT))
-            self._jobs[name] = Job.of(load_for(name, None), options)
+            self._jobs[name] = Job.of(load_for(name, None, self._engine), options)
         if not faces:
             return self._jobs[name].relight(picture)
         relit = self._jobs[name].relight(picture, faces)
@@ -254,13 +262,14 @@ def job_for(
     weights: Path | str | None,
     options: RelightOptions,
     light_from: Path | str | None = None,
+    engine: Engine = "auto",
 ) -> Job | UsualJob:
     """Return what relights photos, with its network loaded; raises as `load_for` and `Job.of`."""
     if method is None and weights is None:
-        return UsualJob(options)
+        return UsualJob(options, engine)
     if options.paper and weights is None and f"{method}-official" in KNOWN:
         weights = f"{method}-official"  # the demo's own
-    return Job.of(load_for(method, weights), options, light_from)
+    return Job.of(load_for(method, weights, engine), options, light_from)
 
 
 def _from_array(pixels: np.ndarray) -> Picture:
@@ -290,8 +299,11 @@ def check_light(method: str | None, options: RelightOptions, light_from: Path | 
             options.check_method(method, info)
 
 
-def load_for(method: str | None, weights: Path | str | None) -> LoadedModel:
+def load_for(method: str | None, weights: Path | str | None, engine: Engine = "keras") -> LoadedModel:
     """Return the model of `--method` and `--weights`; either may be None.
+
+    Args:
+        engine: see `network.load_network`; with "keras" the result holds a `keras.Model`.
 
     Raises:
         RelightError: neither is given, they do not fit, or the weights are not here.
@@ -306,10 +318,9 @@ def load_for(method: str | None, weights: Path | str | None) -> LoadedModel:
             raise RelightError(f"No weights ship with method '{method}'. Give a file with --weights.{hint}")
     elif method is not None:
         methods.get(method)
-    # Imported here: it brings Keras in, which takes seconds, and the checks above need none of it.
-    from tf_relight.methods.trained import load_model
+    from tf_relight.relighting.network import load_network
 
-    return load_model(weights, method=method)
+    return load_network(weights, method, engine)
 
 
 def _relight_file(source: Path, target: Path, job: Job | UsualJob) -> tuple[str, ...]:

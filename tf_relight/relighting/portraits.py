@@ -44,6 +44,7 @@ from tf_relight.relighting.face_places import Place, regions, size_for_network
 from tf_relight.relighting.light_range import exposed, luminance_of_light, network_light
 from tf_relight.relighting.light_tint import has_colour, light_colour
 from tf_relight.relighting.request import RelightOptions
+from tf_relight.relighting.squares import as_square
 
 if TYPE_CHECKING:
     from tf_relight.light.light import Light
@@ -254,18 +255,20 @@ class PortraitRelighter:
         if index not in self._people:
             part = self.picture.stored[region.rows, region.columns]
             faces = [face.moved(-region.rows.start, -region.columns.start) for face in self.faces]
-            self._people[index] = resize(person_mask(part, faces), before.shape)
+            self._people[index] = person_mask(part, faces, before.shape)
         return 1 + np.float32(gain - 1) * self._people[index]
 
     def _run(self, before: np.ndarray, coefficients: np.ndarray) -> dict[str, np.ndarray]:
         method, model = self.loaded.method, self.loaded.model
         port = method.info.light
         assert port is not None
+        square, place = as_square(np.asarray(before, np.float32)[..., None])
         inputs: dict[str, Any] = {
-            method.info.picture.name: np.asarray(before, np.float32)[..., None],
+            method.info.picture.name: square,
             port.name: light_input(port, coefficients),
         }
-        return run_network(lambda: method.predict(model, **inputs))
+        outputs = run_network(lambda: method.predict(model, **inputs))
+        return {**outputs, "relit": outputs["relit"][place]}
 
     def _of_people(self, rows: slice, columns: slice, window: np.ndarray | None) -> Place:
         if window is None:
@@ -403,4 +406,4 @@ def light_of_photo(path: Path | str, loaded: LoadedModel) -> Light:
     crop = np.ascontiguousarray(picture.stored[rows, columns])
     small = resize(crop, size_for_network(crop.shape, training_size(loaded)))
     # How bright the other photo was is not copied: a physical light follows the exposure of the relit photo.
-    return Light.from_photo(loaded, as_float(small)).told_in("linear").normalised()
+    return Light.from_photo(loaded, as_square(as_float(small))[0]).told_in("linear").normalised()

@@ -101,7 +101,7 @@ def before_after_page(
     sources = list(found.pictures)
     if not sources:
         raise RelightError("No photos were given. Name picture files or folders.")
-    loaded = load_for(method, weights)
+    loaded = load_for(method, weights, "auto")
     takes_light = loaded.method.info.takes_light
     wanted: list[NamedLight | None] = [*lights] if takes_light else [None]
     if not wanted:

@@ -106,7 +106,7 @@ def _rows(
     for name, light in track(jobs, lambda job: f"Relighting with {job[0]}", show=progress):
         if not rows or rows[-1].title != name:
             rows.append(_Row(name, []))
-            loaded = load_for(name, None)
+            loaded = load_for(name, None, "auto")
             if light is not None:
                 relight, said = prepare(picture, loaded, options)
                 notes |= dict.fromkeys(said)

@@ -60,7 +60,7 @@ def turntable(
     out = check_animation_name(out, fps)
     check_light(method, options, light_from)
     picture = on_white(at_most(read_picture(photo), side))
-    loaded = load_for(method, weights)
+    loaded = load_for(method, weights, "auto")
     options = Job.of(loaded, options, light_from).options
     if options.light is None:
         raise RelightError(f"Method '{loaded.method.name}' takes no light, so there is nothing to turn.")

@@ -24,6 +24,17 @@ def add_network(parser: Any) -> None:
     parser.add_argument("--weights", metavar="W", help="weights file, or a name from `relight weights`")
 
 
+def add_engine(parser: Any) -> None:
+    """Add what runs the network, and the option to say more."""
+    parser.add_argument(
+        "--engine",
+        choices=("auto", "litert", "keras"),
+        default="auto",
+        help="what runs the network; auto: LiteRT, ready in milliseconds, for prepared weights without a GPU",
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="say which engine is used, and why")
+
+
 def add_change(parser: Any) -> None:
     """Add how much is changed."""
     parser.add_argument("--strength", type=float, default=1.0, metavar="S", help="0 = unchanged, 1 = full")

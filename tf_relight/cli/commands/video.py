@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tf_relight.cli.commands.light_options import add_light, chosen_light
 from tf_relight.cli.commands.relight_options import (
     add_change,
+    add_engine,
     add_network,
     method_or_default,
     options_of,
     report,
 )
+
+if TYPE_CHECKING:
+    from tf_relight.relighting.network import Engine
 
 KEYS = """light path, a YAML file of seconds and lights:
   0: left
@@ -35,6 +39,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--skip-broken", action="store_true", help="leave out frames that cannot be decoded")
     parser.add_argument("--strip", action="store_true", help="leave out title, times and place of the film")
     add_network(parser)
+    add_engine(parser)
     add_change(parser)
     add_light(parser)
     parser.add_argument("--sphere", action="store_true", help="draw a ball under the light into the corner")
@@ -55,6 +60,7 @@ def relight_film(
     temperature: float | None,
     sphere: bool,
     light_from: str | None,
+    engine: Engine,
     **light: Any,
 ) -> int:
     """Relight a film.
@@ -83,5 +89,6 @@ def relight_film(
         light_from=light_from,
         skip_broken=skip_broken,
         strip=strip,
+        engine=engine,
     )
     return report(notes, out)

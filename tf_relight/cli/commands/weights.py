@@ -36,6 +36,16 @@ def add(commands: Any) -> None:
     imported.add_argument(
         "--allow-unknown", action="store_true", help="take a file that is not the recorded one"
     )
+    prepared = _task(
+        tasks,
+        prepare_weights,
+        "make weights ready for LiteRT, which starts in milliseconds",
+        "prepare runs/dpr_heads_128/weights.safetensors",
+    )
+    prepared.add_argument("names", nargs="+", metavar="W", help="weights file, or a name from the list")
+    prepared.add_argument(
+        "--size", type=int, action="append", default=[], help="side at which it works; may be repeated"
+    )
     path = _task(tasks, path_weights, "print where a weights file is", "path dmshn-scenes-256-v2")
     path.add_argument("name", metavar="NAME")
     show = _task(
@@ -119,6 +129,17 @@ def _tell_import(done: Imported) -> None:
         say(f"parity: {what} differs from the official network's by {difference:.1e} ({allowed})")
     say(f"licence: {record.licence}; please cite {record.paper}")
     say(f"{done.path}: use it as --weights {record.name} or --method {record.method}")
+
+
+def prepare_weights(*, names: Sequence[str], size: Sequence[int]) -> int:
+    """Make weights ready for LiteRT and say how near to Keras it comes."""
+    from tf_relight.relighting.network import prepare_weights
+
+    for name in names:
+        done = prepare_weights(name, size)
+        sides = ", ".join(map(str, done.record.sizes))
+        say(f"{done.path}: squares of {sides} pixels, within {done.record.difference:.1e} of Keras")
+    return 0
 
 
 def path_weights(*, name: str) -> int:
