@@ -1,0 +1,207 @@
+/**
+ * A photo of people made ready for any number of lights; see tf_relight/relighting/portraits.py.
+ *
+ * The network is {side, run(plane, numbers) -> {relit, light}}: lightness planes of side x side, nine numbers.
+ */
+
+import { exposed, hasColour, lightColour } from "./light.js";
+import { lightnessRow, relitRow, tintOf } from "./lightness.js";
+import { clamp, roundEven } from "./numbers.js";
+import { placesOf, rampAt, sizeForNetwork } from "./places.js";
+import { box, each, resize, shrinkRows } from "./planes.js";
+import { fromSquare, toSquare } from "./square.js";
+import { LIGHTNESS_FOOT, Slicer, fitChange } from "./transfer.js";
+
+const WEAVE = 1 / 128;
+const EVENNESS = 1e-3;
+const LOOKED_AT = 512;
+
+export class Portrait {
+  /**
+   * Read the photo's own light. `picture` is {width, height, data}, data RGBA bytes; `maskOf(place)` gives for a part
+   * how far its pixels belong to people: {row(y, columns, target) -> plane row}, in pixels of the whole picture.
+   */
+  static async make(picture, faces, network, maskOf) {
+    const parts = [];
+    for (const place of placesOf(picture.width, picture.height, faces)) {
+      const part = { place, ...inputOf(picture, place, network.side) };
+      part.mask = faces.length ? await maskOf(place) : null;
+      part.light = (await run(network, part, new Float32Array(9))).light;
+      part.drawnUnder = new Map();
+      parts.push(part);
+    }
+    return new Portrait(picture, faces, network, parts);
+  }
+
+  constructor(picture, faces, network, parts) {
+    Object.assign(this, { picture, faces, network, parts, softness: [] });
+  }
+
+  /**
+   * What a light changes, part by part. `quick` takes the softness of the network's drawing that was measured for an
+   * earlier light, which saves most of the time.
+   */
+  async changes(light, quick = false) {
+    const changes = [];
+    for (const [i, part] of this.parts.entries()) {
+      const after = await this.drawn(part, light);
+      const softness = quick ? (this.softness[i] ?? 1) : null;
+      const change = fitChange([part.before], [after], part.width, part.height, LIGHTNESS_FOOT, softness);
+      this.softness[i] = change.softness;
+      changes.push(change);
+    }
+    return changes;
+  }
+
+  /** Lightness of a part under a light: what differs between the network's answers to it and to its own. */
+  async drawn(part, light) {
+    const { numbers, own, gain } = exposed(light, part.light);
+    const key = own.join();
+    if (!part.drawnUnder.has(key)) part.drawnUnder.set(key, (await run(this.network, part, own)).relit);
+    const { relit } = await run(this.network, part, numbers);
+    const shown = this.gain(part, gain);
+    const foot = LIGHTNESS_FOOT;
+    const ratio = each((after, before, g) => (g * (after + foot)) / (before + foot), relit, part.drawnUnder.get(key), shown);
+    return withoutWeave(part.before, ratio, part.width, part.height);
+  }
+
+  /** The factor of the exposure, which people get and what is behind them does not. */
+  gain(part, gain) {
+    const plane = new Float32Array(part.before.length).fill(gain);
+    if (!part.mask || gain === 1 || !part.place.whole) return plane;
+    part.people ??= smallMask(part, this.picture);
+    return each((person) => 1 + (gain - 1) * person, part.people);
+  }
+
+  /**
+   * Relight a picture of the same shape as the photo, all of it or a smaller copy, into `result` (RGBA bytes).
+   * `options`: {light, strength, kelvin, keepBackground}; `progress` is called with 0..1.
+   */
+  render(target, changes, options, result, progress = () => {}) {
+    const rows = new Rows(this, target, changes, options);
+    const tint = this.tint(target, changes, options);
+    const { width, height, data } = target;
+    for (let y = 0; y < height; y++) {
+      const { after, reach } = rows.at(y);
+      relitRow(data, 4 * y * width, width, after, reach, tint, result, 4 * y * width);
+      if (y % 64 === 0) progress(y / height);
+    }
+    return result;
+  }
+
+  tint(target, changes, options) {
+    if (!hasColour(options.light, options.kelvin)) return null;
+    const step = Math.max(1, Math.floor(Math.max(target.width, target.height) / LOOKED_AT));
+    const rows = new Rows(this, target, changes, options);
+    const seen = [];
+    const made = [];
+    for (let y = 0; y < target.height; y += step) {
+      const { before, after } = rows.at(y);
+      for (let x = 0; x < target.width; x += step) {
+        seen.push(before[x]);
+        made.push(after[x]);
+      }
+    }
+    return tintOf(lightColour(options.light, options.kelvin), seen, made);
+  }
+}
+
+/** New lightness and reach of the rows of a picture, one at a time. */
+class Rows {
+  constructor({ picture, faces, parts }, target, changes, { strength, keepBackground }) {
+    Object.assign(this, { target, strength, alone: parts.length === 1 && parts[0].place.whole });
+    this.person = keepBackground && faces.length && parts[0].place.whole ? parts[0].mask : null;
+    const scale = { x: picture.width / target.width, y: picture.height / target.height };
+    this.scale = scale;
+    this.parts = parts.map((part, i) => {
+      const { left, top, width, height, across, down } = part.place;
+      const first = { x: Math.max(0, Math.ceil(left / scale.x - 0.5)), y: Math.max(0, Math.ceil(top / scale.y - 0.5)) };
+      const last = { x: Math.ceil((left + width) / scale.x - 0.5), y: Math.ceil((top + height) / scale.y - 0.5) };
+      const count = Math.min(last.x, target.width) - first.x;
+      const laid = (size, whole, start, at, step) => ({ step: (step * size) / whole, start: ((at * step - start) * size) / whole });
+      return {
+        part,
+        first,
+        last,
+        count,
+        slicer: new Slicer(
+          changes[i],
+          0,
+          Math.max(count, 0),
+          laid(part.width, width, left, first.x, scale.x),
+          laid(part.height, height, top, 0, scale.y),
+        ),
+        ramp: Float32Array.from({ length: Math.max(count, 0) }, (_, x) => rampAt(across, (first.x + x + 0.5) * scale.x)),
+        rampDown: (y) => rampAt(down, (y + 0.5) * scale.y),
+        shown: new Float32Array(Math.max(count, 0)),
+      };
+    });
+    for (const name of ["before", "after", "change", "reach"]) this[name] = new Float32Array(target.width);
+  }
+
+  at(y) {
+    const { target, strength, before, after, change, reach } = this;
+    lightnessRow(target.data, 4 * y * target.width, target.width, before);
+    change.fill(0);
+    reach.fill(0);
+    for (const { part, first, last, count, slicer, ramp, rampDown, shown } of this.parts) {
+      if (y < first.y || y >= last.y || count <= 0) continue;
+      const old = before.subarray(first.x, first.x + count);
+      slicer.row(y, old, old, shown);
+      const mask = part.mask && !part.place.whole ? part.mask.row(y, first.x, count, target, this.scale) : null;
+      const down = rampDown(y);
+      for (let x = 0; x < count; x++) {
+        const weight = part.place.whole ? 1 : ramp[x] * down * (mask ? mask[x] : 1);
+        change[first.x + x] += weight * (clamp(shown[x], 0, 1) - old[x]);
+        reach[first.x + x] += weight;
+      }
+    }
+    const person = this.person?.row(y, 0, target.width, target, this.scale);
+    for (let x = 0; x < target.width; x++) {
+      const mean = change[x] / Math.max(reach[x], 1e-6);
+      reach[x] = Math.min(reach[x], 1) * strength * (person ? person[x] : 1);
+      after[x] = before[x] + reach[x] * mean;
+    }
+    return this;
+  }
+}
+
+/** The lightness of a part at the network's size: {before, width, height}. */
+function inputOf(picture, place, side) {
+  const [width, height] = sizeForNetwork(place.width, place.height, side);
+  const line = new Float32Array(place.width);
+  const row = (y) => lightnessRow(picture.data, 4 * ((place.top + y) * picture.width + place.left), place.width, line);
+  const small = [Math.min(width, place.width), Math.min(height, place.height)];
+  const shrunk = shrinkRows(row, place.width, place.height, ...small);
+  return { before: resize(shrunk, ...small, width, height), width, height };
+}
+
+async function run(network, part, numbers) {
+  const { relit, light } = await network.run(toSquare(part.before, part.width, part.height, network.side), numbers);
+  return { relit: fromSquare(relit, network.side, part.width, part.height), light };
+}
+
+function smallMask(part, picture) {
+  const { width, height } = picture;
+  const scale = { x: 1, y: 1 };
+  const row = (y) => part.mask.row(y, 0, width, picture, scale);
+  const small = [Math.min(part.width, width), Math.min(part.height, height)];
+  return resize(shrinkRows(row, width, height, ...small), ...small, part.width, part.height);
+}
+
+/** What the network drew without its fine weave: the ratio smoothed along the edges of `before`. */
+export function withoutWeave(before, ratio, width, height) {
+  const reach = Math.max(1, roundEven(WEAVE * Math.max(width, height)));
+  const mean = (plane) => box(plane, width, height, reach);
+  const [meanBefore, meanRatio] = [mean(before), mean(ratio)];
+  const products = mean(each((b, r) => b * r, before, ratio));
+  const squares = mean(each((b) => b * b, before));
+  const slope = each((p, q, b, r) => (p - b * r) / (q - b * b + EVENNESS), products, squares, meanBefore, meanRatio);
+  const offset = mean(each((r, s, b) => r - s * b, meanRatio, slope, meanBefore));
+  return each(
+    (s, b, o) => clamp((s * b + o) * (b + LIGHTNESS_FOOT) - LIGHTNESS_FOOT, 0, 1),
+    mean(slope),
+    before,
+    offset,
+  );
+}
