@@ -20,7 +20,10 @@ from types import ModuleType
 
 KERAS_SETTINGS = Path(__file__).parent / "keras_settings"
 """Folder with the settings that Keras reads when it is imported."""
-NOTE = re.compile(rb"[IWE]0000 |WARNING: All log messages before absl|To enable the following instructions")
+NOTE = re.compile(
+    rb"[IWE]0000 |INFO: Created TensorFlow Lite |"
+    + rb"WARNING: All log messages before absl|To enable the following instructions"
+)
 """How a start-up note begins; fatal messages begin with F."""
 
 
