@@ -23,7 +23,7 @@ from tf_relight.photo import colour, lightness
 from tf_relight.photo.faces import Face
 from tf_relight.photo.picture import Picture, resize
 from tf_relight.photo.reading import read_picture
-from tf_relight.photo.transfer import LIGHTNESS_FOOT, SRGB_FOOT, fit_change, measure_softness, transfer
+from tf_relight.photo.transfer import LIGHTNESS_FOOT, SRGB_FOOT, measure_softness, transfer
 from tf_relight.relighting.face_places import regions, size_for_network
 from tf_relight.relighting.light_range import exposed
 from tf_relight.relighting.light_tint import has_colour, light_colour
@@ -32,8 +32,8 @@ from tf_relight.relighting.request import RelightOptions
 
 FOLDER = Path(__file__).parent / "vectors"
 PORTRAIT = Path(__file__).parents[1] / "examples" / "astronaut.jpg"
-FACE = Face(178, 68, 91, 122, 1.0)
-"""The face of the example portrait, in its 512 x 512 pixels."""
+FACE, SMALL_FACE = Face(97, 47, 100, 130, 1.0), Face(105, 58, 82, 110, 1.0)
+"""The face of the example portrait, in its 300 x 300 pixels: as it is, and so small that it is cropped."""
 METHOD, SIDE = "lit_unet", 128
 """The network of the apps, and the side of its square pictures."""
 PROBED = 64
@@ -81,7 +81,11 @@ def lights() -> dict[str, Any]:
                 "shadow": tint.shadow.tolist(),
                 "lit": tint.lit.tolist(),
                 "exposed": [
-                    {"numbers": each.numbers.tolist(), "own": np.asarray(each.own).tolist(), "gain": each.gain}
+                    {
+                        "numbers": each.numbers.tolist(),
+                        "own": np.asarray(each.own).tolist(),
+                        "gain": each.gain,
+                    }
                     for each in under
                 ],
                 "ball": array(light.sphere(16), "uint8"),
@@ -157,7 +161,11 @@ def transfers() -> dict[str, Any]:
         "byte_tolerance": 1,
         "byte_why": "8-bit pixels may fall to the other side of a rounding",
         "transfers": cases,
-        "smoothed": {"before": array(small), "after": array(weave), "result": array(without_weave(small, weave))},
+        "smoothed": {
+            "before": array(small),
+            "after": array(weave),
+            "result": array(without_weave(small, weave)),
+        },
         "changed": {
             "pixels": array(pixels, "uint8"),
             "before": array(before),
@@ -210,22 +218,22 @@ def portraits() -> dict[str, Any]:
     asked: list[dict[str, Any]] = []
     photo = read_picture(PORTRAIT).pixels
     cropped = Picture((resize(photo, (128, 128)) * 255).round().astype(np.uint8))
-    close = Picture((resize(photo[20:220, 120:320], (96, 96)) * 255).round().astype(np.uint8))
+    close = Picture((resize(photo[10:230, 40:260], (96, 96)) * 255).round().astype(np.uint8))
     cases = []
     for name, picture, face, light, options in (
-        ("cropped, neutral", cropped, FACE.scaled(128 / 512), Light.from_direction(-60, 20), {}),
+        ("cropped, neutral", cropped, SMALL_FACE.scaled(128 / 300), Light.from_direction(-60, 20), {}),
         (
             "cropped, warm, weaker",
             cropped,
-            FACE.scaled(128 / 512),
+            SMALL_FACE.scaled(128 / 300),
             Light.from_direction(75, 10, softness=0.5),
             {"temperature": 3000.0, "strength": 0.8},
         ),
-        ("close, from behind", close, FACE.moved(-20, -120).scaled(96 / 200), Light.from_preset("rim"), {}),
+        ("close, from behind", close, FACE.moved(-10, -40).scaled(96 / 220), Light.from_preset("rim"), {}),
         (
             "close, background kept",
             close,
-            FACE.moved(-20, -120).scaled(96 / 200),
+            FACE.moved(-10, -40).scaled(96 / 220),
             Light.from_preset("golden_hour"),
             {"keep_background": True},
         ),

@@ -1,7 +1,7 @@
 /**
  * A photo of people made ready for any number of lights; see tf_relight/relighting/portraits.py.
  *
- * The network is {side, run(plane, numbers) -> {relit, light}}: lightness planes of side x side, nine numbers.
+ * Networks are {side, run(plane, width, height, numbers) -> {relit, light}}, as `PortraitNetwork`.
  */
 
 import { exposed, hasColour, lightColour } from "./light.js";
@@ -9,82 +9,85 @@ import { lightnessRow, relitRow, tintOf } from "./lightness.js";
 import { clamp, roundEven } from "./numbers.js";
 import { placesOf, rampAt, sizeForNetwork } from "./places.js";
 import { box, each, resize, shrinkRows } from "./planes.js";
-import { fromSquare, toSquare } from "./square.js";
 import { LIGHTNESS_FOOT, Slicer, fitChange } from "./transfer.js";
 
 const WEAVE = 1 / 128;
 const EVENNESS = 1e-3;
 const LOOKED_AT = 512;
+const NO_LIGHT = new Float32Array(9);
 
 export class Portrait {
   /**
    * Read the photo's own light. `picture` is {width, height, data}, data RGBA bytes; `maskOf(place)` gives for a part
    * how far its pixels belong to people: {row(y, columns, target) -> plane row}, in pixels of the whole picture.
+   *
+   * `networks` is {full, quick}: the one for results, and one that is smaller and quicker, for while a light moves.
    */
-  static async make(picture, faces, network, maskOf) {
+  static async make(picture, faces, networks, maskOf) {
     const parts = [];
     for (const place of placesOf(picture.width, picture.height, faces)) {
-      const part = { place, ...inputOf(picture, place, network.side) };
-      part.mask = faces.length ? await maskOf(place) : null;
-      part.light = (await run(network, part, new Float32Array(9))).light;
-      part.drawnUnder = new Map();
-      parts.push(part);
+      const full = inputOf(picture, place, networks.full.side);
+      const quick = networks.quick ? smaller(full, networks.quick.side) : full;
+      const { light } = await networks.full.run(full.before, full.width, full.height, NO_LIGHT);
+      const mask = faces.length ? await maskOf(place) : null;
+      parts.push({ place, mask, light, full, quick });
     }
-    return new Portrait(picture, faces, network, parts);
+    return new Portrait(picture, faces, { quick: networks.full, ...networks }, parts);
   }
 
-  constructor(picture, faces, network, parts) {
-    Object.assign(this, { picture, faces, network, parts, softness: [] });
+  constructor(picture, faces, networks, parts) {
+    Object.assign(this, { picture, faces, networks, parts });
   }
 
-  /**
-   * What a light changes, part by part. `quick` takes the softness of the network's drawing that was measured for an
-   * earlier light, which saves most of the time.
-   */
-  async changes(light, quick = false) {
+  /** What a light changes, part by part; `how` is "full" or "quick". */
+  async changes(light, how = "full") {
     const changes = [];
-    for (const [i, part] of this.parts.entries()) {
-      const after = await this.drawn(part, light);
-      const softness = quick ? (this.softness[i] ?? 1) : null;
-      const change = fitChange([part.before], [after], part.width, part.height, LIGHTNESS_FOOT, softness);
-      this.softness[i] = change.softness;
+    for (const part of this.parts) {
+      const input = part[how];
+      const after = await this.drawn(part, light, how);
+      // To measure how soft the network draws takes most of the time, and it hardly changes with the light.
+      const softness = how === "quick" ? (input.softness ?? null) : null;
+      const change = fitChange([input.before], [after], input.width, input.height, LIGHTNESS_FOOT, softness);
+      input.softness = change.softness;
       changes.push(change);
     }
     return changes;
   }
 
   /** Lightness of a part under a light: what differs between the network's answers to it and to its own. */
-  async drawn(part, light) {
+  async drawn(part, light, how) {
+    const input = part[how];
     const { numbers, own, gain } = exposed(light, part.light);
-    const key = own.join();
-    if (!part.drawnUnder.has(key)) part.drawnUnder.set(key, (await run(this.network, part, own)).relit);
-    const { relit } = await run(this.network, part, numbers);
-    const shown = this.gain(part, gain);
+    const answer = async (asked) => (await this.networks[how].run(input.before, input.width, input.height, asked)).relit;
+    input.inOwnLight ??= await answer(own);
+    const relit = await answer(numbers);
     const foot = LIGHTNESS_FOOT;
-    const ratio = each((after, before, g) => (g * (after + foot)) / (before + foot), relit, part.drawnUnder.get(key), shown);
-    return withoutWeave(part.before, ratio, part.width, part.height);
+    const ratio = each((a, b, g) => (g * (a + foot)) / (b + foot), relit, input.inOwnLight, this.gain(part, input, gain));
+    return withoutWeave(input.before, ratio, input.width, input.height);
   }
 
   /** The factor of the exposure, which people get and what is behind them does not. */
-  gain(part, gain) {
-    const plane = new Float32Array(part.before.length).fill(gain);
-    if (!part.mask || gain === 1 || !part.place.whole) return plane;
-    part.people ??= smallMask(part, this.picture);
-    return each((person) => 1 + (gain - 1) * person, part.people);
+  gain(part, input, gain) {
+    if (part.mask && gain !== 1 && part.place.whole) {
+      input.people ??= smallMask(part, input, this.picture);
+      return each((person) => 1 + (gain - 1) * person, input.people);
+    }
+    return new Float32Array(input.before.length).fill(gain);
   }
 
   /**
    * Relight a picture of the same shape as the photo, all of it or a smaller copy, into `result` (RGBA bytes).
-   * `options`: {light, strength, kelvin, keepBackground}; `progress` is called with 0..1.
+   * `options`: {light, strength, kelvin, keepBackground}; `pause` is awaited now and
+   * then with the share that is done; it may throw to end the work.
    */
-  render(target, changes, options, result, progress = () => {}) {
+  async render(target, changes, options, result, pause = async () => {}) {
     const rows = new Rows(this, target, changes, options);
     const tint = this.tint(target, changes, options);
     const { width, height, data } = target;
     for (let y = 0; y < height; y++) {
       const { after, reach } = rows.at(y);
       relitRow(data, 4 * y * width, width, after, reach, tint, result, 4 * y * width);
-      if (y % 64 === 0) progress(y / height);
+      if (y % 64 === 63) await pause(y / height);
     }
     return result;
   }
@@ -128,8 +131,8 @@ class Rows {
           changes[i],
           0,
           Math.max(count, 0),
-          laid(part.width, width, left, first.x, scale.x),
-          laid(part.height, height, top, 0, scale.y),
+          laid(changes[i].width, width, left, first.x, scale.x),
+          laid(changes[i].height, height, top, 0, scale.y),
         ),
         ramp: Float32Array.from({ length: Math.max(count, 0) }, (_, x) => rampAt(across, (first.x + x + 0.5) * scale.x)),
         rampDown: (y) => rampAt(down, (y + 0.5) * scale.y),
@@ -176,17 +179,17 @@ function inputOf(picture, place, side) {
   return { before: resize(shrunk, ...small, width, height), width, height };
 }
 
-async function run(network, part, numbers) {
-  const { relit, light } = await network.run(toSquare(part.before, part.width, part.height, network.side), numbers);
-  return { relit: fromSquare(relit, network.side, part.width, part.height), light };
+/** The same made small for a quicker network. */
+function smaller({ before, width, height }, side) {
+  const [toWidth, toHeight] = sizeForNetwork(width, height, side);
+  return { before: resize(before, width, height, toWidth, toHeight), width: toWidth, height: toHeight };
 }
 
-function smallMask(part, picture) {
+function smallMask({ mask }, input, picture) {
   const { width, height } = picture;
-  const scale = { x: 1, y: 1 };
-  const row = (y) => part.mask.row(y, 0, width, picture, scale);
-  const small = [Math.min(part.width, width), Math.min(part.height, height)];
-  return resize(shrinkRows(row, width, height, ...small), ...small, part.width, part.height);
+  const row = (y) => mask.row(y, 0, width, picture, { x: 1, y: 1 });
+  const small = [Math.min(input.width, width), Math.min(input.height, height)];
+  return resize(shrinkRows(row, width, height, ...small), ...small, input.width, input.height);
 }
 
 /** What the network drew without its fine weave: the ratio smoothed along the edges of `before`. */

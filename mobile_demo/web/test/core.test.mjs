@@ -144,7 +144,7 @@ test("a whole portrait comes out as from the package, given the same answers of 
     const answers = wanted.asked.map(({ light: numbers, ...answer }) => ({ numbers, ...answer }));
     const network = {
       side: told.side,
-      async run(plane, numbers) {
+      async run(plane, _width, _height, numbers) {
         if (answers[0].image && !answers[0].checked) {
           assertNear(plane, arrayOf(answers[0].image), told.input_tolerance, `what the network sees of ${wanted.name}`);
           answers[0].checked = true;
@@ -157,7 +157,7 @@ test("a whole portrait comes out as from the package, given the same answers of 
     const maskOf = async () => ({
       row: (y, left, count) => Float32Array.from({ length: count }, (_, x) => mask[y * width + left + x] / 255),
     });
-    const portrait = await Portrait.make(picture, [wanted.face], network, maskOf);
+    const portrait = await Portrait.make(picture, [wanted.face], { full: network }, maskOf);
     const changes = await portrait.changes(wanted.coefficients);
     const options = {
       light: wanted.coefficients,
@@ -165,7 +165,7 @@ test("a whole portrait comes out as from the package, given the same answers of 
       kelvin: wanted.kelvin,
       keepBackground: wanted.keep_background,
     };
-    const result = portrait.render(picture, changes, options, new Uint8ClampedArray(picture.data.length));
+    const result = await portrait.render(picture, changes, options, new Uint8ClampedArray(picture.data.length));
     const decibels = psnr(result, arrayOf(wanted.result));
     assert.ok(decibels >= told.psnr, `${wanted.name}: ${decibels} dB`);
     assert.ok(psnr(result, rgb) < 40, `${wanted.name}: nothing was changed`);
