@@ -1,6 +1,7 @@
-"""What Python makes of the same photos and networks, for the tests of the page (`web/test/page.test.mjs`).
+"""What Python makes of the same photos and networks, for the tests of the page.
 
-python -m mobile_demo.page_reference pictures FOLDER | networks | portrait PHOTO RESULT | scene PHOTO RESULT | ...
+python -m mobile_demo.page_reference pictures FOLDER
+python -m mobile_demo.page_reference portrait PHOTO RESULT
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from mobile_demo.write_vectors import PORTRAIT, array_of
 
 VECTORS = Path(__file__).parent / "vectors"
 FLOAT_TOLERANCE, ROUNDED_TOLERANCE = 1e-5, 0.03
-"""Float files differ by the order of sums; files with dynamic ranges also where a number lies between two steps."""
+"""Float files differ by the order of sums; dynamic ranges also where a number lies between two steps."""
 
 
 def pictures(folder: str) -> None:
@@ -89,6 +90,7 @@ def portrait(photo: str, result: str) -> None:
     """Print the dB between the page's relit photo and the package's, given the page's faces and masks."""
     from tf_relight.light.light import Light
     from tf_relight.photo.faces import Face
+    from tf_relight.photo.picture import resize
     from tf_relight.photo.reading import read_picture
     from tf_relight.relighting.face_places import regions
     from tf_relight.relighting.photos import load_for
@@ -106,6 +108,9 @@ def portrait(photo: str, result: str) -> None:
     ]
     light = Light(np.array(told["light"]).T)
     relighter = PortraitRelighter(picture, load_for("lit_unet", None), faces=faces, places=places)
+    for index, (region, mask) in enumerate(zip(relighter._regions, masks, strict=True)):
+        part = np.ascontiguousarray(mask[region.rows, region.columns])
+        relighter._people[index] = resize(part, region.before.shape)
     options = RelightOptions(light=light, strength=told["strength"], temperature=told["kelvin"])
     made = relighter.relight(options).stored.astype(np.float64)
     found = _bytes(told["data"]).reshape(*size, 4)[..., :3]

@@ -2,8 +2,8 @@
 
     python -m mobile_demo.place_models BUILD --web | --android
 
-BUILD is a folder that `python -m export tflite` wrote. The apps' own `manifest.json` says for each file its role,
-sha256, sizes and licence; the apps refuse a file that is another.
+BUILD is a folder that `python -m export tflite` wrote. The apps' own `manifest.json` says for each file its
+role, sha256, sizes and licence; the apps refuse a file that is another.
 """
 
 from __future__ import annotations

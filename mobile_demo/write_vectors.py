@@ -53,7 +53,7 @@ def array_of(told: dict[str, Any]) -> np.ndarray:
 
 
 def lights() -> dict[str, Any]:
-    """Lights by angle, softness, preset and temperature: their numbers, what networks take, and their balls."""
+    """Lights by angle, softness, preset and temperature: their numbers, and what networks take of them."""
     named = {
         "left": Light.from_direction(-90, 0),
         "hard, upper right": Light.from_direction(52, 33, softness=0.0),

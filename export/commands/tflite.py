@@ -39,7 +39,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--leave-mirroring",
         action="store_true",
-        help="of networks that take the mean with the mirrored picture, write one pass; the app takes the mean",
+        help="write one pass of networks that take the mean with the mirrored picture; the app takes it",
     )
 
 

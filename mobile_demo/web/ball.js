@@ -3,9 +3,9 @@
 import { ballPicture } from "./core/light.js";
 
 /** Radius of the ball in its square of 2 x 2; outside it the light comes from behind. */
-const BALL = 0.66;
+const BALL = 0.74;
 const RIM = 0.94;
-const BALL_SIDE = 96;
+const BALL_SIDE = 128;
 
 /** Azimuth and elevation in degrees of the lamp at a place, x to the right and y down, -1..1. */
 export function anglesAt(x, y) {
@@ -46,7 +46,14 @@ export function drawBall(canvas, light, azimuth, elevation, colours) {
   const small = new OffscreenCanvas(BALL_SIDE, BALL_SIDE);
   small.getContext("2d").putImageData(new ImageData(ballPicture(light, BALL_SIDE), BALL_SIDE), 0, 0);
   context.imageSmoothingQuality = "high";
-  context.drawImage(small, half * (1 - BALL), half * (1 - BALL), 2 * half * BALL, 2 * half * BALL);
+  // A little larger than its clip, so that the edge is smooth.
+  const edge = half * BALL;
+  context.save();
+  context.beginPath();
+  context.arc(half, half, edge * 0.98, 0, 2 * Math.PI);
+  context.clip();
+  context.drawImage(small, half - edge, half - edge, 2 * edge, 2 * edge);
+  context.restore();
   const { x, y } = placeOf(azimuth, elevation);
   context.beginPath();
   context.arc(half * (1 + x), half * (1 + y), half / 11, 0, 2 * Math.PI);

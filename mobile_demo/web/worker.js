@@ -5,7 +5,9 @@
  */
 
 const LARGEST_PIXELS = 24e6;
-const PREVIEW_SIDE = 512;
+const PREVIEW_SIDE = 416;
+/** Of the small picture: pixels along its long side that are enough to tell the light's colour. */
+const PREVIEW_LOOKED_AT = 64;
 const LOOKED_AT = 1024;
 const MASK_SIDE = 384;
 const PEOPLE_SIDE = 256;
@@ -44,7 +46,7 @@ const actions = {
     const found = await findFaces(looked.width, looked.height, (kind, ...window) => look(looked, kind, ...window));
     const faces = found.map((face) => Object.fromEntries(Object.entries(face).map(([k, v]) => [k, k === "score" ? v : v * scale])));
     if (!faces.length) notes.push("No face was found; the whole picture is relit, which may look wrong.");
-    const preview = shrunkCopy(picture, PREVIEW_SIDE);
+    const preview = { ...shrunkCopy(picture, PREVIEW_SIDE), lookedAt: PREVIEW_LOOKED_AT };
     const portrait = await Portrait.make(picture, faces, networks, (place) => maskOf(picture, place));
     photo = { picture, preview, portrait, scene: null, result: null };
     const { width, height } = picture;

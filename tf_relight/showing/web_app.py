@@ -57,7 +57,7 @@ def web_folder() -> Path:
                 )
             return folder
     raise RelightError(
-        "This install has no browser app. Install a wheel that holds it, or run `relight app` from a checkout."
+        "This install has no browser app. Install a wheel that holds it, or run `relight app` in a checkout."
     )
 
 
@@ -108,7 +108,7 @@ class _Handler(SimpleHTTPRequestHandler):
         self._own_headers = headers
         super().__init__(*arguments, **named)  # type: ignore[arg-type]
 
-    def send_head(self):  # type: ignore[no-untyped-def]
+    def send_head(self):
         """Refuse what asks under another name: a page elsewhere could have pointed its own name here."""
         name = (self.headers.get("Host") or "").rsplit(":", 1)[0]
         if name not in (HOST, "localhost"):
@@ -116,7 +116,7 @@ class _Handler(SimpleHTTPRequestHandler):
             return None
         return super().send_head()
 
-    def list_directory(self, path):  # type: ignore[no-untyped-def]
+    def list_directory(self, path):
         """Folders have no listing."""
         self.send_error(404, "There is no such file.")
         return None

@@ -38,7 +38,7 @@ export function shrinkRows(row, width, height, toWidth, toHeight) {
 }
 
 /** What each target takes from which sources, [{first, weights}], where a side shrinks. */
-function areaWeights(size, target) {
+const areaWeights = remembered((size, target) => {
   const scale = size / target;
   return Array.from({ length: target }, (_, i) => {
     const [from, to] = [i * scale, Math.min((i + 1) * scale, size)];
@@ -48,15 +48,28 @@ function areaWeights(size, target) {
     for (let j = first; j < last; j++) weights.push((Math.min(to, j + 1) - Math.max(from, j)) / (to - from));
     return { first, weights };
   });
-}
+});
 
-function linearWeights(size, target) {
+const linearWeights = remembered((size, target) => {
   return Array.from({ length: target }, (_, i) => {
     const place = clamp(((i + 0.5) * size) / target - 0.5, 0, size - 1);
     const first = Math.min(Math.floor(place), Math.max(size - 2, 0));
     const share = place - first;
     return size === 1 ? { first: 0, weights: [1] } : { first, weights: [1 - share, share] };
   });
+});
+
+/** The function of two numbers, its last few answers kept: planes of the same sizes come again and again. */
+function remembered(make) {
+  const known = new Map();
+  return (size, target) => {
+    const key = `${size} ${target}`;
+    if (!known.has(key)) {
+      if (known.size >= 16) known.delete(known.keys().next().value);
+      known.set(key, make(size, target));
+    }
+    return known.get(key);
+  };
 }
 
 function alongRows(plane, width, height, targets) {
@@ -150,6 +163,18 @@ export function box(plane, width, height, reach, mirrored = false) {
     add(y + reach + 1, 1);
     add(y - reach, -1);
   }
+  return result;
+}
+
+export function multiplied(a, b) {
+  const result = new Float32Array(a.length);
+  for (let i = 0; i < result.length; i++) result[i] = a[i] * b[i];
+  return result;
+}
+
+export function divided(a, b) {
+  const result = new Float32Array(a.length);
+  for (let i = 0; i < result.length; i++) result[i] = a[i] / b[i];
   return result;
 }
 

@@ -76,7 +76,8 @@ export class Portrait {
   }
 
   /**
-   * Relight a picture of the same shape as the photo, all of it or a smaller copy, into `result` (RGBA bytes).
+   * Relight a picture of the same shape as the photo, all of it or a smaller copy, into `result` (RGBA bytes). Of a copy,
+   * `lookedAt` says how many pixels along its long side are enough to tell the light's colour.
    * `options`: {light, strength, kelvin, keepBackground}; `pause` is awaited now and
    * then with the share that is done; it may throw to end the work.
    */
@@ -92,17 +93,19 @@ export class Portrait {
     return result;
   }
 
+  /** The colour of the light over this picture; how bright its lit side is, is looked up in some of its pixels. */
   tint(target, changes, options) {
     if (!hasColour(options.light, options.kelvin)) return null;
-    const step = Math.max(1, Math.floor(Math.max(target.width, target.height) / LOOKED_AT));
+    const step = Math.max(1, Math.floor(Math.max(target.width, target.height) / (target.lookedAt ?? LOOKED_AT)));
     const rows = new Rows(this, target, changes, options);
-    const seen = [];
-    const made = [];
+    const count = Math.ceil(target.width / step) * Math.ceil(target.height / step);
+    const [seen, made] = [new Float32Array(count), new Float32Array(count)];
+    let at = 0;
     for (let y = 0; y < target.height; y += step) {
       const { before, after } = rows.at(y);
       for (let x = 0; x < target.width; x += step) {
-        seen.push(before[x]);
-        made.push(after[x]);
+        seen[at] = before[x];
+        made[at++] = after[x];
       }
     }
     return tintOf(lightColour(options.light, options.kelvin), seen, made);

@@ -4,7 +4,7 @@
  */
 
 import { clamp } from "./numbers.js";
-import { each, gaussian, grow, resize } from "./planes.js";
+import { divided, each, gaussian, grow, multiplied, resize } from "./planes.js";
 
 export const LIGHTNESS_FOOT = 0.16;
 export const SRGB_FOOT = 0.055;
@@ -31,7 +31,7 @@ export function fitChange(before, after, width, height, foot = LIGHTNESS_FOOT, s
   const soft = softness ?? measureSoftness(before, after, width, height, foot);
   const softened = before.map((plane) => gaussian(plane, width, height, soft));
   const guide = brightness(before);
-  const change = models(softened, after, guide, width, height, foot);
+  const change = models(softened, after, levelsOf(guide, width, height), width, height, foot);
   change.softness = soft;
   // Levels are mixed with weights that add up to 1, so adding to each adds to the result.
   softened.forEach((plane, channel) => {
@@ -121,9 +121,10 @@ export function measureSoftness(before, after, width, height, foot) {
     const cut = (plane) => cutTile(plane, width, tile);
     const [tileBefore, tileAfter] = [before.map(cut), after.map(cut)];
     const guide = brightness(tileBefore);
+    const levels = levelsOf(guide, tile.width, tile.height);
     SOFTNESS.forEach((reach, i) => {
       const soft = tileBefore.map((plane) => gaussian(plane, tile.width, tile.height, reach));
-      const change = models(soft, tileAfter, guide, tile.width, tile.height, foot);
+      const change = models(soft, tileAfter, levels, tile.width, tile.height, foot);
       let sum = 0;
       soft.forEach((plane, channel) => {
         const shown = appliedWhole(change, channel, plane, guide);
@@ -162,45 +163,58 @@ function cutTile(plane, width, tile) {
   return result;
 }
 
-/** Gains and offsets per level that turn `before` into `after`. */
-function models(before, after, guide, width, height, foot) {
+/** Gains and offsets per level that turn `before` into `after`; `levels` are the `levelsOf` their guide. */
+function models(before, after, levels, width, height, foot) {
   const halfWidth = (width + 1) >> 1;
   const halfHeight = (height + 1) >> 1;
   const half = (plane) => resize(plane, width, height, halfWidth, halfHeight);
   const { covariances, variances } = localSlopes(before, after, width, height, foot);
   const statistics = [before, after, covariances, variances].map((planes) => planes.map(half));
-  const halfGuide = half(guide);
   const channels = before.map(() => ({ gains: [], offsets: [] }));
-  for (let index = 0; index < LEVELS; index++) {
-    const weight = levelWeight(halfGuide, index / (LEVELS - 1));
-    const totals = gaussian(weight, halfWidth, halfHeight, GAIN_REACH / 2);
-    const fullWeight = levelWeight(guide, index / (LEVELS - 1));
-    const fullTotals = gaussian(fullWeight, width, height, OFFSET_REACH);
+  for (const { weight, totals, fullWeight, fullTotals } of levels) {
     channels.forEach(({ gains, offsets }, channel) => {
-      const [meanBefore, meanAfter, covariance, variance] = statistics.map((planes) => {
-        const sum = gaussian(each((a, b) => a * b, planes[channel], weight), halfWidth, halfHeight, GAIN_REACH / 2);
-        return each((a, b) => a / b, sum, totals);
-      });
+      const [meanBefore, meanAfter, covariance, variance] = statistics.map((planes) =>
+        divided(gaussian(multiplied(planes[channel], weight), halfWidth, halfHeight, GAIN_REACH / 2), totals),
+      );
       const small = new Float32Array(meanBefore.length);
       for (let i = 0; i < small.length; i++) {
         const most = Math.min(LARGEST_CONTRAST * lightRatio(meanBefore[i], meanAfter[i], foot), LARGEST_GAIN);
         small[i] = clamp(covariance[i] / variance[i], 0, most);
       }
       const gain = grow(small, halfWidth, halfHeight, width, height);
-      const unexplained = each((a, g, b, w) => (a - g * b) * w, after[channel], gain, before[channel], fullWeight);
+      const unexplained = new Float32Array(gain.length);
+      const [was, is] = [before[channel], after[channel]];
+      for (let i = 0; i < gain.length; i++) unexplained[i] = (is[i] - gain[i] * was[i]) * fullWeight[i];
       gains.push(gain);
-      offsets.push(each((a, b) => a / b, gaussian(unexplained, width, height, OFFSET_REACH), fullTotals));
+      offsets.push(divided(gaussian(unexplained, width, height, OFFSET_REACH), fullTotals));
     });
   }
   return { width, height, channels };
+}
+
+/** How much each pixel counts at each level, at half and at full size. */
+function levelsOf(guide, width, height) {
+  const halfWidth = (width + 1) >> 1;
+  const halfHeight = (height + 1) >> 1;
+  const halfGuide = resize(guide, width, height, halfWidth, halfHeight);
+  return Array.from({ length: LEVELS }, (_, index) => {
+    const weight = levelWeight(halfGuide, index / (LEVELS - 1));
+    const fullWeight = levelWeight(guide, index / (LEVELS - 1));
+    return {
+      weight,
+      totals: gaussian(weight, halfWidth, halfHeight, GAIN_REACH / 2),
+      fullWeight,
+      fullTotals: gaussian(fullWeight, width, height, OFFSET_REACH),
+    };
+  });
 }
 
 function localSlopes(before, after, width, height, foot) {
   const blur = (plane) => gaussian(plane, width, height, SLOPE_REACH);
   const found = before.map((plane, channel) => {
     const [meanBefore, meanAfter] = [blur(plane), blur(after[channel])];
-    const squares = blur(each((a) => a * a, plane));
-    const products = blur(each((a, b) => a * b, plane, after[channel]));
+    const squares = blur(multiplied(plane, plane));
+    const products = blur(multiplied(plane, after[channel]));
     return {
       variance: each((square, mean) => Math.max(square - mean * mean, 0), squares, meanBefore),
       covariance: each((product, a, b) => product - a * b, products, meanBefore, meanAfter),
@@ -221,5 +235,11 @@ function lightRatio(before, after, foot) {
 }
 
 function levelWeight(guide, level) {
-  return each((value) => Math.exp(((value - level) ** 2 * -0.5) / LEVEL_WIDTH ** 2) + 1e-4, guide);
+  const result = new Float32Array(guide.length);
+  const steep = -0.5 / LEVEL_WIDTH ** 2;
+  for (let i = 0; i < result.length; i++) {
+    const off = guide[i] - level;
+    result[i] = Math.exp(off * off * steep) + 1e-4;
+  }
+  return result;
 }
