@@ -9,13 +9,16 @@ BIN := .venv/bin
 # What an install is made of. The stamp holds a copy, so that only a changed content installs again.
 PINS := { cat requirements-dev.txt pyproject.toml setup.py; pwd; }
 
-.PHONY: help quickstart try test test-all lint format benchmarks venv clean
+.PHONY: help quickstart try test test-all test-web test-android apk lint format benchmarks venv clean
 
 help:
 	@echo "make try          relight a portrait from three sides (under 3 minutes, install included)"
 	@echo "make quickstart   render scenes, train, evaluate, relight two pictures (under 10 minutes)"
 	@echo "make test         lint, types and the quick tests (under 8 minutes on 2 cores)"
 	@echo "make test-all     lint, types and all tests but those that take minutes each: what .ci/run does"
+	@echo "make test-web     the browser app in Chromium, networks exported first"
+	@echo "make test-android the Android app on the JVM, and its APK"
+	@echo "make apk          the Android app"
 	@echo "make lint         ruff and mypy only"
 	@echo "make format       rewrite the code with ruff"
 	@echo "make benchmarks   speed of the parts that need no other package"
@@ -33,6 +36,9 @@ test: lint
 
 test-all: lint
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow" $(PYTEST)
+
+test-web test-android apk: venv
+	$(MAKE) -C mobile_demo $@
 
 lint: venv
 	$(BIN)/ruff check .

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from export.signatures import TensorSpec, check_sizes, inputs_of, outputs_of
 from tf_relight.contract.card import COEFFICIENTS, Port
+from tf_relight.errors import RelightError
 
 if TYPE_CHECKING:
     import keras
@@ -92,6 +93,19 @@ def _rounding(model: Any, on: bool) -> Iterator[None]:
         return
     with int8.switched(on):
         yield
+
+
+def leave_mirroring(loaded: LoadedModel) -> None:
+    """Make a network that takes the mean with its mirrored picture answer once, to half the work.
+
+    Raises:
+        RelightError: the network does no such thing.
+    """
+    if not getattr(loaded.model, "mirrored", False):
+        raise RelightError(
+            f"{loaded.method.name} takes no mean with the mirrored picture. Leave out --leave-mirroring."
+        )
+    loaded.model.mirrored = False
 
 
 @contextlib.contextmanager

@@ -36,6 +36,11 @@ def add(commands: Any) -> None:
         metavar="FOLDER",
         help="pictures like those of the app, on which rounding is judged; rendered ones by default",
     )
+    parser.add_argument(
+        "--leave-mirroring",
+        action="store_true",
+        help="write one pass of networks that take the mean with the mirrored picture; the app takes it",
+    )
 
 
 def write_tflite(
@@ -46,6 +51,7 @@ def write_tflite(
     quantisation: str,
     sizes: str,
     calibration: str | None,
+    leave_mirroring: bool,
 ) -> int:
     """Export a method and say what was written.
 
@@ -75,6 +81,10 @@ def write_tflite(
 
     pictures = None if calibration is None else from_folder(info, calibration, max(sides))
     loaded = load_for(method, weights)
+    if leave_mirroring:
+        from export.network import leave_mirroring as leave
+
+        leave(loaded)
     origin = origin_of(weights, loaded)
     paths = export_tflite(
         loaded,

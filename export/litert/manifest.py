@@ -85,6 +85,8 @@ class FileRecord(_Part):
             rounding spoils the picture most, at full resolution and at the end, layers stay float32 or, in
             static_int8, round like dynamic_int8.
         calibration: for static_int8.
+        mirrored: False where the mean with the mirrored picture under the mirrored light, which the network
+            takes by itself elsewhere, is left to the app; None for networks without it.
         scores: what `python -m export check` measured; None before.
     """
 
@@ -100,6 +102,7 @@ class FileRecord(_Part):
     light_layout: str | None = None
     rounded_layers: str | None = None
     calibration: CalibrationRecord | None = None
+    mirrored: bool | None = None
     versions: dict[str, str]
     scores: dict[str, float] | None = None
 

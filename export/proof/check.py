@@ -18,6 +18,7 @@ import numpy as np
 from export.bounds import bounds_of
 from export.litert.manifest import FileRecord, Manifest, read_manifest, write_manifest
 from export.litert.runtimes import RUNTIMES
+from export.network import leave_mirroring
 from export.proof.file_check import FileCheck, GpuScore, RuntimeScore, TruthScore, misses
 from export.proof.gpu_gate import ask_gpu, gate_works, why_skipped
 from export.proof.isolated import Child, child
@@ -66,7 +67,7 @@ class CheckOptions:
     weights: str | None = None
 
 
-_Network = tuple[str, str, str | None, tuple[int, ...], bool]
+_Network = tuple[str, str, str | None, tuple[int, ...], bool | None, bool]
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +122,8 @@ def _float_bytes(manifest: Manifest, record: FileRecord) -> int | None:
 def _network(record: FileRecord) -> _Network:
     """Return what files have in common that are compared with the same network."""
     weights = record.weights
-    return record.method, weights.name, weights.sha256, record.sizes, _ranges_trained(record)
+    trained = _ranges_trained(record)
+    return record.method, weights.name, weights.sha256, record.sizes, record.mirrored, trained
 
 
 def check_file(
@@ -254,6 +256,8 @@ def _reference(
 
     path = weights_path(record, options.weights)
     own = load_model(path, record.method)
+    if record.mirrored is False:
+        leave_mirroring(own)
     rounding = own if _ranges_trained(record) else None
     loaded = own if rounding is None else followed(path, own)
     size = min(record.sizes, key=lambda each: abs(each - training_size(loaded)))

@@ -202,6 +202,7 @@ class _Writer:
             },
             colour_space=colour_space(info),
             light_layout=None if info.light is None else light_layout(info.light),
+            mirrored=getattr(self._loaded.model, "mirrored", None),
             versions=_versions(),
             **details,
         )

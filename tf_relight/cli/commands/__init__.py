@@ -6,6 +6,7 @@ Nothing heavy is imported at the top of these modules, so that `--help` stays qu
 from __future__ import annotations
 
 from tf_relight.cli.commands import (
+    app,
     compare,
     contact_sheet,
     data,
@@ -30,6 +31,7 @@ COMMANDS = (
     turntable,
     contact_sheet,
     page,
+    app,
     predict,
     light,
     data,

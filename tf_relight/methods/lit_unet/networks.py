@@ -131,7 +131,7 @@ class LitUNet(RelightModel):
 
     def infer(self, inputs: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """{"image": (B, H, W, 1) L of Lab 0..1, "light": (B, 9, 1)} -> {"relit", "source_light"} alike."""
-        image, light = inputs["image"], inputs["light"][..., 0]
+        image, light = inputs["image"], ops.squeeze(inputs["light"], axis=-1)
         if training or not self.mirrored:
             return self._relit(image, light, training)
         signs = ops.convert_to_tensor(_MIRRORED_LIGHT)
@@ -153,7 +153,7 @@ class LitUNet(RelightModel):
         Args:
             batch: image, target (B, H, W, 1) L of Lab 0..1; light, target_light (B, 9, 1).
         """
-        return self._relit(batch["image"], batch["target_light"][..., 0], training)
+        return self._relit(batch["image"], ops.squeeze(batch["target_light"], axis=-1), training)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
