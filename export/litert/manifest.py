@@ -85,7 +85,7 @@ class FileRecord(_Part):
             rounding spoils the picture most, at full resolution and at the end, layers stay float32 or, in
             static_int8, round like dynamic_int8.
         calibration: for static_int8.
-        scores: what `python -m export check` measured; None before.
+        scores: what `relight export check` measured; None before.
     """
 
     name: str
@@ -144,7 +144,7 @@ def read_manifest(folder: Path | str, *, check_files: bool = True) -> Manifest:
         content = read_json(path, what="the manifest", advice="export the files again")
     except NoSuchFile as error:
         raise RelightError(
-            f"{folder} holds no {NAME}. Write the files with `python -m export tflite --out {folder}`."
+            f"{folder} holds no {NAME}. Write the files with `relight export tflite --out {folder}`."
         ) from error
     except RelightError as error:
         raise RelightError(f"{path} is damaged: {error}") from error

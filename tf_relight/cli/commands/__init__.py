@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from tf_relight.cli.commands import (
     compare,
+    configs,
     contact_sheet,
     data,
     evaluate,
+    examples,
+    export,
     image,
     light,
     methods,
     page,
     predict,
+    serve,
     train,
     turntable,
     video,
@@ -35,5 +39,9 @@ COMMANDS = (
     data,
     methods,
     weights,
+    configs,
+    examples,
+    export,
+    serve,
 )
 """In the order of `relight --help`."""
