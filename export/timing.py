@@ -14,7 +14,9 @@ from typing import Any
 
 from tf_relight.terminal import say_lines
 
-RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
+_COMMITTED = Path(__file__).parents[1] / "benchmarks" / "results"
+RESULTS = _COMMITTED if _COMMITTED.is_dir() else Path("results")
+"""Where rows go: those of a checkout are committed; an installed package writes below the current folder."""
 
 
 def interleaved(
@@ -59,6 +61,14 @@ def write_row(benchmark: str, row: dict[str, Any]) -> None:
     """Print the row and append it as `append_row` does, with the benchmark's own command."""
     command = " ".join(["python", "-m", f"benchmarks.{benchmark}", *sys.argv[1:]])
     say_lines(json.dumps(append_row(benchmark, row, command), indent=1))
+
+
+def command_line() -> str:
+    """Return what was typed to run this process, for a row: "relight export check phone/"."""
+    program = Path(sys.argv[0])
+    module = __name__.rpartition(".")[0] if program.parent.name == "export" else program.parent.name
+    name = f"python -m {module}" if program.name == "__main__.py" else program.stem
+    return " ".join([name, *sys.argv[1:]])
 
 
 def append_row(benchmark: str, row: dict[str, Any], command: str) -> dict[str, Any]:

@@ -47,7 +47,7 @@ FLOORS: list[set[str]] = [
     {"benchmarks"},
 ]
 """Rooms by floor: each may import from its own room and from lower floors, not from its neighbours."""
-GROUND = {"errors", "files", "litert", "progress", "quiet", "terminal"}
+GROUND = {"carried", "errors", "files", "litert", "progress", "quiet", "terminal"}
 ALSO = {("tf_relight.cli.main", "tf_relight"), ("export.__main__", "export.commands")}
 """The version that `relight --version` prints; the entry of `python -m export`."""
 

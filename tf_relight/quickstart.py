@@ -10,16 +10,16 @@ import sys
 import time
 from pathlib import Path
 
+from tf_relight.carried import CONFIGS, EXAMPLES, carried_folder
 from tf_relight.config.run import RunConfig, load_config
 from tf_relight.data.vidit.options import PairedOptions
 from tf_relight.errors import RelightError
 from tf_relight.quiet import quiet_tensorflow
 from tf_relight.terminal import complain, console, note, say, steady_streams
 
-ROOT = Path(__file__).parent.parent
-CONFIG = ROOT / "configs" / "dmshn_quickstart.yaml"
-PHOTO = ROOT / "examples" / "coffee.jpg"
-PORTRAIT = ROOT / "examples" / "astronaut.jpg"
+CONFIG = carried_folder(CONFIGS) / "dmshn_quickstart.yaml"
+PHOTO = carried_folder(EXAMPLES) / "coffee.jpg"
+PORTRAIT = carried_folder(EXAMPLES) / "astronaut.jpg"
 PORTRAIT_LIGHTS = "left,right,above"
 PORTRAIT_PAGE = "portrait.html"
 TRY = "try"
@@ -36,13 +36,13 @@ def quickstart(
         overrides: "section.key=value" for the config, for example "train.steps=20".
 
     Raises:
-        RelightError: the checkout lacks the config or the photo, or a step cannot be done.
+        RelightError: the config or the photo is missing, or a step cannot be done.
     """
     log = console(stderr=True)
     started = time.monotonic()
     for needed in (CONFIG, PHOTO):
         if not needed.exists():
-            raise RelightError(f"{needed} is missing: run the quickstart from a checkout of the project.")
+            raise RelightError(f"{needed} is missing: install tf_relight again.")
     config = load_config(CONFIG, overrides)
     folder = config.output
     weights = folder / "weights.safetensors"
@@ -80,7 +80,7 @@ def relight_portrait(folder: Path) -> list[Path]:
         the pictures, and the page last.
 
     Raises:
-        RelightError: the checkout lacks the portrait, or something cannot be written.
+        RelightError: the portrait is missing, or something cannot be written.
     """
     from tf_relight.contract.usual import PORTRAIT_METHOD
     from tf_relight.photo.reading import read_picture
@@ -91,7 +91,7 @@ def relight_portrait(folder: Path) -> list[Path]:
     from tf_relight.showing.before_after import before_after_page
 
     if not PORTRAIT.exists():
-        raise RelightError(f"{PORTRAIT} is missing: run this from a checkout of the project.")
+        raise RelightError(f"{PORTRAIT} is missing: install tf_relight again.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -15,7 +15,7 @@ def add(commands: Any) -> None:
         description="Time Keras in float32, bfloat16 and with XLA, a SavedModel if one is given, and each "
         "file of DIR/manifest.json. The sides take turns, each in its own process. One row with command "
         "and hardware is appended to benchmarks/results/export.jsonl.",
-        example="python -m export bench phone/ --sizes 256 --threads 2",
+        example="relight export bench phone/ --sizes 256 --threads 2",
     )
     parser.set_defaults(command=bench)
     parser.add_argument("folder", metavar="DIR", help="folder with manifest.json")
@@ -44,11 +44,10 @@ def bench(
     Raises:
         RelightError: as in `export.proof.bench.bench_folder`.
     """
-    import sys
     from pathlib import Path
 
     from export.proof.bench import WIDTH, BenchOptions, bench_folder, busy, terminal_table
-    from export.timing import append_row
+    from export.timing import append_row, command_line
 
     given: dict[str, Any] = {"rounds": rounds, "runtime": runtime, "weights": weights}
     given |= {"sizes": sizes and tuple(sizes), "threads": threads and tuple(threads)}
@@ -70,5 +69,5 @@ def bench(
                 "busy": warning is not None,
                 "sides": [each.row() for each in timings],
             }
-            append_row("export", row, " ".join(["python -m export", *sys.argv[1:]]))
+            append_row("export", row, command_line())
     return 0

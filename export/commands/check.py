@@ -15,12 +15,12 @@ def add(commands: Any) -> None:
         description="Compare each file of DIR/manifest.json with the trained network in Keras: errors in "
         "both runtimes, what the delegates take, size, and the loss against true pictures. Writes check.md "
         "and check.csv into DIR and the scores into the manifest. The exit code is 1 when a bound is missed.",
-        example="python -m export check phone/",
+        example="relight export check phone/",
     )
     parser.set_defaults(command=check)
     parser.add_argument("folder", metavar="DIR", help="folder with manifest.json")
     parser.add_argument(
-        "--images", metavar="FOLDER", help="pictures to compare on; the repository's examples by default"
+        "--images", metavar="FOLDER", help="pictures to compare on; those of `relight examples` by default"
     )
     parser.add_argument(
         "--truth",
@@ -55,12 +55,11 @@ def check(
     Raises:
         RelightError: as in `export.proof.check.check_folder`.
     """
-    import sys
     from pathlib import Path
 
     from export.proof.check import CheckOptions, check_folder, store_scores
     from export.proof.check_table import WIDTH, rows, terminal_table, write_tables
-    from export.timing import append_row, hardware
+    from export.timing import append_row, command_line, hardware
 
     given: dict[str, Any] = {"truth": truth, "threads": threads, "weights": weights}
     options = CheckOptions(
@@ -69,7 +68,7 @@ def check(
         **{name: value for name, value in given.items() if value is not None},
     )
     checks = check_folder(folder, options)
-    command = " ".join(["python -m export", *sys.argv[1:]])
+    command = command_line()
     write_tables(Path(folder), checks, command=command, hardware=hardware())
     store_scores(Path(folder), checks)
     if record:

@@ -14,7 +14,7 @@ def add(commands: Any) -> None:
         help="show which operations of a file or a SavedModel take the time",
         description="Time every operation of a .tflite file alone, or trace a SavedModel in TensorFlow. The "
         "machine should have nothing else to do.",
-        example="python -m export profile phone/dmshn_static_int8.tflite --size 256",
+        example="relight export profile phone/dmshn_static_int8.tflite --size 256",
     )
     parser.set_defaults(command=profile)
     parser.add_argument("target", metavar="TARGET", help=".tflite file, or version folder of a SavedModel")
@@ -31,11 +31,10 @@ def profile(*, target: str, size: int, threads: int, record: bool) -> int:
     Raises:
         RelightError: as in `export.proof.profile.profile`.
     """
-    import sys
 
     from export.proof.profile import profile as profile_target
     from export.proof.profile import tables
-    from export.timing import append_row
+    from export.timing import append_row, command_line
 
     found = profile_target(target, size, threads, progress=True)
     console().print(*tables(found))
@@ -44,5 +43,5 @@ def profile(*, target: str, size: int, threads: int, record: bool) -> int:
         f"{1000 * found.whole:.1f} ms, its operations {1000 * found.total:.1f} ms"
     )
     if record:
-        append_row("export_profile", found.row(), " ".join(["python -m export", *sys.argv[1:]]))
+        append_row("export_profile", found.row(), command_line())
     return 0

@@ -13,7 +13,7 @@ def add(commands: Any) -> None:
         "savedmodel",
         help="write a model for TensorFlow Serving",
         description="Write DIR/<method>/<version>/, a SavedModel that takes and gives whole picture files.",
-        example="python -m export savedmodel --method dmshn --out models/",
+        example="relight export savedmodel --method dmshn --out models/",
     )
     parser.set_defaults(command=write_savedmodel)
     parser.add_argument("--method", required=True, help="a name from `relight methods`")

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 
-def add(commands: Any) -> None:
+def add(commands: Any, example: str = "relight export serve models/") -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "serve",
         help="serve models over HTTP and gRPC",
         description=(
-            "Serve the models that `python -m export savedmodel` wrote, over HTTP and gRPC in the shape of "
+            "Serve the models that `relight export savedmodel` wrote, over HTTP and gRPC in the shape of "
             "TensorFlow Serving. SIGTERM or Ctrl-C finishes what was accepted and ends."
         ),
-        example="python -m export serve models/",
+        example=example,
     )
     parser.set_defaults(command=serve_models)
     parser.add_argument("folder", metavar="DIR", help="folder of models, or of one model's versions")

@@ -13,7 +13,7 @@ def add(commands: Any) -> None:
         "tflite",
         help="write files for phones",
         description="Write DIR/<method>_<quantisation>.tflite and DIR/manifest.json, which describes them.",
-        example="python -m export tflite --method dmshn --out phone/ --sizes 256,512",
+        example="relight export tflite --method dmshn --out phone/ --sizes 256,512",
     )
     parser.set_defaults(command=write_tflite)
     parser.add_argument("--method", required=True, help="a name from `relight methods`")

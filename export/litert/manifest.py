@@ -87,7 +87,7 @@ class FileRecord(_Part):
         calibration: for static_int8.
         mirrored: False where the mean with the mirrored picture under the mirrored light, which the network
             takes by itself elsewhere, is left to the app; None for networks without it.
-        scores: what `python -m export check` measured; None before.
+        scores: what `relight export check` measured; None before.
     """
 
     name: str
@@ -147,7 +147,7 @@ def read_manifest(folder: Path | str, *, check_files: bool = True) -> Manifest:
         content = read_json(path, what="the manifest", advice="export the files again")
     except NoSuchFile as error:
         raise RelightError(
-            f"{folder} holds no {NAME}. Write the files with `python -m export tflite --out {folder}`."
+            f"{folder} holds no {NAME}. Write the files with `relight export tflite --out {folder}`."
         ) from error
     except RelightError as error:
         raise RelightError(f"{path} is damaged: {error}") from error

@@ -11,6 +11,7 @@ import numpy as np
 
 from export.litert.manifest import FileRecord
 from export.signatures import IMAGE, LIGHT, RELIT, light_tensor
+from tf_relight.carried import EXAMPLES, carried_folder
 from tf_relight.contract.card import MethodInfo
 from tf_relight.errors import RelightError
 from tf_relight.photo.colour import lab_to_rgb, rgb_to_lab
@@ -22,8 +23,8 @@ from tf_relight.weights.fetch import sha256_of
 if TYPE_CHECKING:
     from tf_relight.methods.trained import LoadedModel
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-"""The repository's own photos."""
+_EXAMPLES = carried_folder(EXAMPLES)
+"""The photos that come with tf_relight."""
 
 DIRECTIONS = ((-60.0, 20.0), (45.0, 0.0))
 """Azimuth and elevation in degrees of the lights under which portraits are compared."""
@@ -68,7 +69,7 @@ def example_photos(folder: Path | str | None = None) -> list[tuple[str, np.ndarr
     """Return (name, square (S, S, 3) float32 sRGB 0..1) of each photo in a folder, its middle cut out.
 
     Args:
-        folder: None takes the repository's examples.
+        folder: None takes tf_relight's examples.
 
     Raises:
         RelightError: the folder is missing, holds no pictures, or one cannot be read.
@@ -76,7 +77,7 @@ def example_photos(folder: Path | str | None = None) -> list[tuple[str, np.ndarr
     if folder is not None and not Path(folder).is_dir():
         raise RelightError(f"There is no folder {folder}. Name a folder of pictures with --images.")
     photos = []
-    for path in list_pictures([EXAMPLES if folder is None else folder]):
+    for path in list_pictures([_EXAMPLES if folder is None else folder]):
         pixels = read_picture(path).pixels
         side = min(pixels.shape[:2])
         top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2

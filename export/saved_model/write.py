@@ -113,7 +113,7 @@ def read_record(folder: Path | str) -> dict[str, Any]:
         record = read_json(path, what="the record", advice="export the model again")
     except RelightError as error:
         raise RelightError(
-            f"{folder} is not a model that `python -m export savedmodel` wrote: {path.name} is missing or "
+            f"{folder} is not a model that `relight export savedmodel` wrote: {path.name} is missing or "
             "damaged."
         ) from error
     if not isinstance(record, dict) or "signatures" not in record:

@@ -95,7 +95,7 @@ def find_models(folder: Path | str) -> dict[str, Path]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise RelightError(f"There is no folder {folder}. Write one with `python -m export savedmodel`.")
+        raise RelightError(f"There is no folder {folder}. Write one with `relight export savedmodel`.")
     if (folder / GRAPH_FILE).is_file():
         raise RelightError(f"{folder} is one version of a model. Give the folder above it: {folder.parent}.")
     if _versions(folder):
@@ -104,7 +104,7 @@ def find_models(folder: Path | str) -> dict[str, Path]:
     if not found:
         raise RelightError(
             f"{folder} holds no model: expected {folder}/<model>/<version>/{GRAPH_FILE} with a number as "
-            "version. Write one with `python -m export savedmodel`."
+            "version. Write one with `relight export savedmodel`."
         )
     return found
 

@@ -16,7 +16,10 @@ from typing import IO
 
 from tf_relight.errors import RelightError
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+PACKAGE = __name__.removesuffix(".serving.spawned")
+"""`export` in a checkout, `tf_relight.export` where it is installed."""
+ABOVE = Path(__file__).resolve().parents[__name__.count(".")]
+"""The folder from which `PACKAGE` can be imported."""
 _PORTS = re.compile(r"http://(\S+)[\s\S]*?(?:grpc (\S+)[\s\S]*?)?serve: ready")
 
 
@@ -54,10 +57,10 @@ def spawned(folder: Path | str, *arguments: str, timeout: float = 120) -> Iterat
     Raises:
         RelightError: it ended instead of becoming ready.
     """
-    command = [sys.executable, "-m", "export", "serve", str(Path(folder).resolve())]
+    command = [sys.executable, "-m", PACKAGE, "serve", str(Path(folder).resolve())]
     command += ["--http-port", "0", "--grpc-port", "0", *arguments]
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, cwd=CHECKOUT, stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=ABOVE, stdout=log, stderr=log)
         server = Spawned(process, "", "", log)
         try:
             yield _ready(server, time.monotonic() + timeout)

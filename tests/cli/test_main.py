@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from tf_relight import __version__
+from tf_relight.carried import import_export
 from tf_relight.cli.commands import COMMANDS
 from tf_relight.cli.commands import evaluate as evaluate_command
 from tf_relight.cli.commands import methods as methods_command
@@ -40,7 +41,7 @@ def undo(monkeypatch):
 def called(monkeypatch):
     """Replace every command by one that keeps its arguments."""
     kept: dict[str, object] = {}
-    for module in COMMANDS:
+    for module in (*COMMANDS, *import_export("commands").COMMANDS):
         for name, value in vars(module).items():
             own = inspect.isfunction(value) and value.__module__ == module.__name__
             if own and name != "add" and not name.startswith("_"):

@@ -109,7 +109,7 @@ def test_a_folder_through_the_command(
     assert main(["bench", str(folder), *arguments]) == 0
     assert "keras_bfloat16" in capsys.readouterr().out
     (row,) = map(json.loads, (tmp_path / "export.jsonl").read_text().splitlines())
-    assert row["command"].startswith("python -m export") and row["hardware"] and row["method"] == "dmshn"
+    assert row["command"] and row["hardware"] and row["method"] == "dmshn"
     sides = {each["side"]: each for each in row["sides"]}
     assert list(sides) == [BASE, "keras_bfloat16", "keras_xla", "savedmodel", "fp32", "dynamic_int8"]
     assert all(each["ms_min"] > 0 and each["peak_mib"] > 20 for each in sides.values())

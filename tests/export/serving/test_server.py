@@ -16,7 +16,7 @@ from export.serving import load_test
 from export.serving.client import Client, Refused
 from export.serving.limits import Limits
 from export.serving.model import find_models
-from export.serving.spawned import CHECKOUT, spawned
+from export.serving.spawned import ABOVE, spawned
 from tests.export.serving.conftest import running
 from tests.export.serving.tiny_model import light_of, picture
 from tf_relight.cli.parser import Parser
@@ -185,7 +185,7 @@ def test_sigterm_while_a_model_is_being_loaded_does_not_wait(tiny_models):
     )
     process = subprocess.Popen(
         [sys.executable, "-c", program],
-        cwd=CHECKOUT,
+        cwd=ABOVE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

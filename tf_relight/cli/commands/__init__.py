@@ -8,14 +8,18 @@ from __future__ import annotations
 from tf_relight.cli.commands import (
     app,
     compare,
+    configs,
     contact_sheet,
     data,
     evaluate,
+    examples,
+    export,
     image,
     light,
     methods,
     page,
     predict,
+    serve,
     train,
     turntable,
     video,
@@ -37,5 +41,9 @@ COMMANDS = (
     data,
     methods,
     weights,
+    configs,
+    examples,
+    export,
+    serve,
 )
 """In the order of `relight --help`."""

@@ -18,11 +18,13 @@ def add(commands: Any) -> None:
         description="Train, or load, every row of a table under one budget, score all on the same held-out "
         "pictures, and write table.md, table.csv, grid.png and curves.png. Run it again after a stop: "
         "finished rows are kept, others go on where they were.",
-        example="relight compare --config configs/tables/drn_ablation.yaml\n"
-        "  relight compare --config configs/tables/drn_ablation.yaml --only DRN --set train.steps=200 -o try",
+        example="relight compare --config drn_ablation\n"
+        "  relight compare --config drn_ablation --only DRN --set train.steps=200 -o try",
     )
     parser.set_defaults(command=compare)
-    parser.add_argument("--config", required=True, metavar="FILE", help="YAML file, see configs/tables/")
+    parser.add_argument(
+        "--config", required=True, metavar="FILE", help="YAML file, or a name from `relight configs`"
+    )
     add_set(parser, "change one value; rows.NAME.train.steps=100 changes one row")
     parser.add_argument(
         "--only", action="append", default=[], metavar="ROW", help="only this row; repeatable"
@@ -41,8 +43,9 @@ def compare(
     """Make the table and print it; the exit code is 2 if a row is missing."""
 
     from tf_relight.comparing.config import load_table
+    from tf_relight.config.shipped import find_config
 
-    table = load_table(config, overrides, out)
+    table = load_table(find_config(config), overrides, out)
     from tf_relight.comparing.compare import compare
     from tf_relight.scoring.score_table import terminal_table
 

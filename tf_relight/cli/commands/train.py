@@ -15,10 +15,12 @@ def add(commands: Any) -> None:
         "train",
         help="train a network from a config file",
         description="Train a network. Its folder gets the resolved config, curve, checkpoints and weights.",
-        example="relight train configs/dmshn_vidit.yaml --set data.root=VIDIT --set train.batch_size=4",
+        example="relight train dmshn_vidit --set data.root=VIDIT --set train.batch_size=4",
     )
     parser.set_defaults(command=train)
-    parser.add_argument("config", metavar="CONFIG", help="YAML file of the run, see configs/")
+    parser.add_argument(
+        "config", metavar="CONFIG", help="YAML file of the run, or a name from `relight configs`"
+    )
     add_set(parser, "change one value of the config; repeat for more")
     parser.add_argument("--resume", action="store_true", help="continue the run from its latest checkpoint")
 
@@ -26,8 +28,11 @@ def add(commands: Any) -> None:
 def train(*, config: str, overrides: Sequence[str], resume: bool) -> int:
     """Train as a config file says; returns the exit code, as all commands do."""
     from tf_relight.config.run import load_config
+    from tf_relight.config.shipped import find_config
+
+    settings = load_config(find_config(config), overrides)
     from tf_relight.training.run import train
 
-    weights = train(load_config(config, overrides), resume=resume)
+    weights = train(settings, resume=resume)
     say(f"Weights: {weights}")
     return 0
