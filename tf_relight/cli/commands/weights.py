@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
         "convert an official checkpoint, after checking what it is",
         "import dpr512 trained_model_03.t7",
     )
-    imported.add_argument("method", metavar="METHOD", help="dpr512 or dpr1024")
+    imported.add_argument("method", metavar="METHOD", help="dpr512, dpr1024 or sfsnet")
     imported.add_argument("file", metavar="FILE", help="the file as its authors publish it")
     imported.add_argument(
         "--allow-unknown", action="store_true", help="take a file that is not the recorded one"
@@ -118,7 +118,7 @@ def import_official(*, method: str, file: str, allow_unknown: bool) -> int:
 def _tell_import(done: Imported) -> None:
     record = done.record
     if done.known:
-        say(f"sha256 {done.sha256}, as recorded")
+        say(f"sha256 {done.sha256}, {'as recorded' if done.record.sha256 else 'nothing recorded to compare'}")
     else:
         say(f"sha256 {done.sha256}, UNKNOWN: the record of {record.name} says {record.sha256}")
     say(f"{done.tensors} tensors taken")
