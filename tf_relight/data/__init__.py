@@ -61,6 +61,8 @@ def open_source(
             other for other in DATASETS if lacking[0] in importlib.import_module(DATASETS[other]).FIELDS
         ]
         others = f" Data that can: {', '.join(having)}." if having else ""
+        # Of a mixture, the part that lacks it is named.
+        name = source.part_without(lacking[0]) if name == "mixture" else name  # type: ignore[attr-defined]
         raise RelightError(
             f"The data '{name}' have no {' and no '.join(lacking)}, which this training needs.{others}"
         )

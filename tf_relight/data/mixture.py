@@ -90,6 +90,13 @@ class MixtureSource:
         counts = [max(1, round(total * share / sum(shares))) for share in shares]
         self._ends = np.cumsum(counts)
 
+    def part_without(self, field: str) -> str:
+        """Return the name of the first part that lacks a field; "mixture" if none does."""
+        without = (
+            name for name, part in zip(self._names, self._sources, strict=True) if field not in part.fields
+        )
+        return next(without, "mixture")
+
     def __len__(self) -> int:
         """Number of samples of an epoch."""
         return int(self._ends[-1])

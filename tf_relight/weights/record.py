@@ -33,8 +33,8 @@ class WeightsRecord:
         method: the method it is for, or None for a feature network of a metric or a loss.
         url: where it is published; empty for a file that ships with the package.
         file: its name in the cache folder, or in tf_relight/pretrained/.
-        sha256: of the whole published file, 64 hexadecimal digits; empty where we never had the file, which is
-            then read from users' copies only.
+        sha256: of the whole published file, 64 hexadecimal digits; empty where we never had the file, which
+            is then read from users' copies only.
         size: its bytes.
         licence: of the weights, not of our code.
         paper: what to cite.

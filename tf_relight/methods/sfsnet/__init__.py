@@ -71,6 +71,8 @@ class Config(FrozenModel):
         zero_border: upsample as Caffe's deconvolution does, with zeros outside the picture.
         size: side in pixels that SkipNet sees; other pictures are resized to it and its answers back. SfSNet
             takes any size.
+        keep_detail: relight the photo by the ratio of what is drawn under the new light and under its own;
+            without, the drawn picture is the result.
     """
 
     network: Literal["sfsnet", "skipnet"] = "sfsnet"
@@ -78,4 +80,5 @@ class Config(FrozenModel):
     affine: bool = True
     normals: Literal["encoded", "signed"] = "encoded"
     zero_border: bool = False
+    keep_detail: bool = True
     size: int = Field(128, ge=32, le=512, multiple_of=32)

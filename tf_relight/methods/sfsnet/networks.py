@@ -17,6 +17,7 @@ from tf_relight.networks.decomposition import (
     light_of_27,
     shading_of,
     unit,
+    with_change,
 )
 from tf_relight.networks.layers import crop_like, resize_to
 from tf_relight.networks.relight_model import RelightModel
@@ -64,7 +65,7 @@ class FaceModel(RelightModel):
         """{"image", "light"} -> the outputs of the card."""
         found = self._taken_apart(inputs["image"], training)
         light = ops.cast(inputs["light"], "float32")
-        relit = ops.clip(found["albedo"] * shading_of(found["shaded_normal"], light), 0.0, 1.0)
+        relit = self._relit(inputs["image"], found, light)
         return {"relit": relit, **{name: found[name] for name in self._OUTPUTS}}
 
     _OUTPUTS = ("normal", "albedo", "shading", "rebuilt", "source_light")
@@ -77,8 +78,12 @@ class FaceModel(RelightModel):
         """
         found = self._taken_apart(batch["image"], training)
         light = batch.get("target_light", found["source_light"])
-        found["relit"] = ops.clip(found["albedo"] * shading_of(found["shaded_normal"], light), 0.0, 1.0)
+        found["relit"] = self._relit(batch["image"], found, light)
         return found
+
+    def _relit(self, image: Any, found: dict[str, Any], light: Any) -> Any:
+        drawn = ops.clip(found["albedo"] * shading_of(found["shaded_normal"], light), 0.0, 1.0)
+        return with_change(image, drawn, found["rebuilt"]) if self.config.keep_detail else drawn
 
     def _taken_apart(self, image: Any, training: bool) -> dict[str, Any]:
         found = self.decompose(image, training)
@@ -179,7 +184,12 @@ class SkipNet(FaceModel):
             ]
             for kind in ("normal", "albedo")
         }
-        self.lasts = {kind: keras.layers.Conv2D(3, 1, name=f"{kind}_last") for kind in ("normal", "albedo")}
+        self.lasts = {
+            kind: keras.layers.Conv2D(
+                3, 1, bias_initializer=keras.initializers.Constant(start), name=f"{kind}_last"
+            )
+            for kind, start in (("normal", 0.0), ("albedo", 0.5))
+        }
 
     @property
     def _grid(self) -> int:

@@ -1,7 +1,7 @@
 """SfSNet's weights of three releases, turned into the conventions of this network. Nothing imports Keras.
 
-The authors' Caffe model and its PyTorch port take and give blue first, give normals as (n + 1) / 2, x down and
-y right, and upsample with zeros outside the picture. The PyTorch training again takes red first and gives
+The authors' Caffe model and its PyTorch port take and give blue first, give normals as (n + 1) / 2, x down
+and y right, and upsample with zeros outside the picture. The PyTorch training again takes red first and gives
 signed normals. All of it is folded into the first and last layers, so that the network here is the same.
 """
 
@@ -104,7 +104,7 @@ def config_of(found: Mapping[str, np.ndarray]) -> dict[str, Any]:
 def used_tensors(
     found: Mapping[str, np.ndarray], config: Config
 ) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """Return the tensors under the names of `weight_map`, in our conventions, and how many are left by reason.
+    """Return the tensors under the names of `weight_map`, in our conventions, and how many others by reason.
 
     Raises:
         RelightError: no SfSNet of a known release, or a tensor that is missing or of another shape.
@@ -212,7 +212,7 @@ def _fold_blue_first(used: dict[str, np.ndarray]) -> None:
 
 
 def _fold_training(used: dict[str, np.ndarray]) -> None:
-    """The PyTorch training's conventions into ours: signed normals x down, y right; another order of features."""
+    """The PyTorch training's conventions into ours: normals x down, y right; another order of features."""
     for part in ("weight", "bias"):
         down, right, toward = used[f"Nconv0.{part}"]
         used[f"Nconv0.{part}"] = np.stack([right, -down, toward])

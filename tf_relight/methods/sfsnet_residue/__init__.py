@@ -94,6 +94,8 @@ class Config(FrozenModel):
             SfSNet reads the light from.
         as_released: of number 4, rebuild from the shading with the residue and the albedo without: the
             release does so, where its report also takes the residue from the albedo.
+        keep_detail: relight the photo by the ratio of what is drawn under the new light and under its own;
+            without, the drawn picture is the result.
     """
 
     number: Literal[1, 2, 3, 4, 5, 6, 7] = 3
@@ -103,6 +105,7 @@ class Config(FrozenModel):
     zero_border: bool = False
     second_stack: bool = False
     as_released: bool = False
+    keep_detail: bool = True
 
 
 def weight_map(config: Config) -> dict[str, str]:

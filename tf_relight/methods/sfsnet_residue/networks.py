@@ -17,6 +17,7 @@ from tf_relight.networks.decomposition import (
     even_sides,
     shading_of,
     unit,
+    with_change,
     xavier,
 )
 from tf_relight.networks.layers import InstanceNorm, crop_like
@@ -202,7 +203,7 @@ class SfSNetResidue(RelightModel):
     def infer(self, inputs: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """{"image", "light"} -> the outputs of the card."""
         found = self._taken_apart(inputs["image"], training)
-        relit = self._relit(found, ops.cast(inputs["light"], "float32"), training)
+        relit = self._relit(inputs["image"], found, ops.cast(inputs["light"], "float32"), training)
         names = ("normal", "albedo", "shading", "rebuilt", "residue")
         light = () if self.config.number == 2 else ("source_light",)
         return {"relit": relit, **{name: found[name] for name in (*names, *light)}}
@@ -218,7 +219,7 @@ class SfSNetResidue(RelightModel):
         """
         found = self._taken_apart(batch["image"], training)
         light = batch.get("target_light", found["source_light"])
-        found["relit"] = self._relit(found, light, training)
+        found["relit"] = self._relit(batch["image"], found, light, training)
         if "mask" in batch:
             found["face_albedo"] = found["albedo"] * batch["mask"]
         if "normal" in batch and "light" in batch:
@@ -264,11 +265,12 @@ class SfSNetResidue(RelightModel):
             self.corrector(ops.concatenate([first, second], axis=-1), training=training), "float32"
         )
 
-    def _relit(self, found: dict[str, Any], light: Any, training: bool) -> Any:
+    def _relit(self, image: Any, found: dict[str, Any], light: Any, training: bool) -> Any:
         shading = shading_of(found["shaded_normal"], light)
         if self.config.number == 1:
             shading = self._corrected(shading, found["residue"], training)
-        return ops.clip(found["albedo"] * shading, 0.0, 1.0)
+        drawn = ops.clip(found["albedo"] * shading, 0.0, 1.0)
+        return with_change(image, drawn, found["rebuilt"]) if self.config.keep_detail else drawn
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

@@ -49,6 +49,8 @@ class Config(FrozenModel):
         skips: how many of the inner levels reach the decoder directly; the outermost would carry the light
             of the photo past the embedding.
         fixed_ambient: the first number of the light is not read but always 1.
+        keep_detail: relight the photo by the ratio of what is drawn under the new light and under its own;
+            without, the drawn picture is the result.
     """
 
     width: int = Field(16, ge=2, le=128)
@@ -56,6 +58,7 @@ class Config(FrozenModel):
     content: int = Field(512, ge=4, le=2048)
     skips: int = Field(2, ge=0, le=6)
     fixed_ambient: bool = False
+    keep_detail: bool = True
 
 
 def weight_map(config: Config) -> dict[str, str]:

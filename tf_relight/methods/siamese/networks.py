@@ -12,6 +12,7 @@ from tf_relight.contract.card import COEFFICIENTS
 from tf_relight.light.spherical_harmonics import ImageOperation, apply_map_ops, frame_matrix, image_map
 from tf_relight.methods.siamese import Config
 from tf_relight.methods.siamese.recipe import RENDERED
+from tf_relight.networks.decomposition import with_change
 from tf_relight.networks.layers import (
     InstanceNorm,
     StridedConv2D,
@@ -234,6 +235,8 @@ class SiameseAutoEncoder(RelightModel):
         content, levels, read = self.encoder(pad_to_multiple(image, 2**self.config.halvings))
         asked = self.calibration.undone(ops.cast(inputs["light"], "float32"))
         relit = crop_like(self.decoder(content, levels, asked), image)
+        if self.config.keep_detail:
+            relit = with_change(image, relit, crop_like(self.decoder(content, levels, read), image))
         return {"relit": relit, "source_light": self.calibration(read)}
 
     def compute(self, batch: dict[str, Any], training: bool) -> dict[str, Any]:
@@ -252,6 +255,8 @@ class SiameseAutoEncoder(RelightModel):
         asked = batch.get("target_light")
         asked = read if asked is None else self.calibration.undone(ops.cast(asked, "float32"))
         found["relit"] = self.decoder(content, levels, asked)
+        if self.config.keep_detail:
+            found["relit"] = with_change(image, found["relit"], found["rebuilt"])
         given = ops.stop_gradient(ops.roll(read, 1, axis=0))
         relit = self.decoder(content, levels, given)
         relit_content, relit_levels, again = self.encoder(relit)
