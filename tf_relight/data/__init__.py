@@ -62,7 +62,7 @@ def open_source(
         ]
         others = f" Data that can: {', '.join(having)}." if having else ""
         # Of a mixture, the part that lacks it is named.
-        name = source.part_without(lacking[0]) if name == "mixture" else name  # type: ignore[attr-defined]
+        name = source.part_without(lacking[0]) if name == "mixture" else name
         raise RelightError(
             f"The data '{name}' have no {' and no '.join(lacking)}, which this training needs.{others}"
         )
