@@ -89,7 +89,7 @@ def training_batch(method, stages, count: int, size: int) -> dict[str, np.ndarra
     channels = {"picture": info.picture.channels, "mask": 1, "depth": 1}
     made = {}
     for name in method.needs(stages):
-        kind = FIELDS[name]
+        kind = FIELDS.get(name) or FIELDS[name.partition(".")[2]]  # of a second stream
         if kind == "light":
             made[name] = lights(count, 1 if light is None else light.channels)
         elif kind == "normal":

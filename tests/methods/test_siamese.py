@@ -64,7 +64,8 @@ def test_augmenting_by_the_number_of_the_sample_and_teaching_without_a_label():
         np.testing.assert_allclose(found["augmented_light"][number], light, atol=1e-5)
     learning, fitting = method.stages(method.small_config(), method.recipe())
     assert learning.needs(["image"]) == {"image"}
-    assert fitting.trains == ("calibration",) and fitting.needs(()) == {"rendered.light"}
+    assert fitting.trains == ("calibration",)
+    assert fitting.needs(()) == {"rendered.light", "rendered.image"}
 
 
 def test_parts_can_be_left_out():

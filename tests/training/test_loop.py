@@ -183,6 +183,36 @@ def test_drn_resumes_in_the_middle_of_its_second_stage(tmp_path):
     assert largest_difference(weights_of(whole), weights_of(resumed)) == 0.0
 
 
+@pytest.mark.long
+def test_residue_method_6_resumes_in_the_middle_of_its_second_stage(tmp_path):
+    """A GAN whose network learns first, a second stream, then a stage whose frozen parts keep statistics."""
+    from tests.training.small_residue import FaceNoise, build_small_residue, residue_stages
+
+    def trainer(folder):
+        import keras
+
+        keras.utils.set_random_seed(2)
+        return make_trainer(
+            folder,
+            model=build_small_residue(),
+            stages=residue_stages(),
+            source=FaceNoise(),
+            streams={"synthetic": FaceNoise(8)},
+            steps=12,
+        )
+
+    whole = trainer(tmp_path / "whole")
+    whole.run(progress=False)
+    cut = trainer(tmp_path / "cut")
+    cut_after(cut, 9)
+    with pytest.raises(Cut):
+        cut.run(progress=False)
+    resumed = trainer(tmp_path / "cut")
+    resumed.run(resume=True, progress=False)
+    assert [row["stage"] for row in resumed._curve.rows][-1] == "residue"
+    assert largest_difference(weights_of(whole), weights_of(resumed)) == 0.0
+
+
 def test_discriminators_of_the_training_resume_too(tmp_path):
     import keras
 

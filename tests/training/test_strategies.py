@@ -96,6 +96,15 @@ def test_xla_gradients_equal_plain_ones_on_two_replicas(one_device, tmp_path):
     assert difference(one_device, tmp_path / "gan_mirrored0.npz") <= 1e-5
 
 
+@pytest.mark.slow  # half a minute: two processes, two stages each
+def test_two_replicas_train_residue_method_6_as_one_device_does(tmp_path):
+    """Batch normalisation looks at all replicas' pictures; frozen parts keep their statistics."""
+    processes = [start(kind, tmp_path, "residue") for kind in ("default", "mirrored")]
+    for process in processes:
+        finish(process)
+    assert difference(tmp_path / "gan_default0.npz", tmp_path / "gan_mirrored0.npz") < SAME
+
+
 @pytest.mark.slow  # half a minute: two processes, three stages each
 def test_two_replicas_train_drn_as_one_device_does(tmp_path):
     """Adversarial stages, two of them with parts frozen beside them."""

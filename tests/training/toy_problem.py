@@ -34,6 +34,7 @@ def make_trainer(
     model=None,
     source=None,
     validation=None,
+    streams=None,
     **train,
 ):
     """A Trainer on NoiseSource; keyword arguments override the TrainConfig."""
@@ -60,6 +61,7 @@ def make_trainer(
         cluster=cluster or Cluster(),
         train_source=source or NoiseSource(),
         validation_source=validation,
+        streams=streams or {},
         folder=folder,
     )
 

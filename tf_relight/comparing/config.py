@@ -50,6 +50,7 @@ class RowConfig(FrozenModel):
         method: a name from `relight methods`; with `weights` it may be left out.
         model, recipe: what the method's own Config and Recipe take.
         train: what differs from the common budget, for example {init_from: FILE}.
+        streams: second streams of the row's batches, as in a run's config.
         weights: file, or name from `relight weights`, that is scored in place of training.
         published: numbers to print beside.
     """
@@ -59,6 +60,7 @@ class RowConfig(FrozenModel):
     model: dict[str, Any] = Field(default_factory=dict)
     recipe: dict[str, Any] = Field(default_factory=dict)
     train: dict[str, Any] = Field(default_factory=dict)
+    streams: dict[str, Any] = Field(default_factory=dict)
     weights: Annotated[str, Field(min_length=1)] | None = None
     published: Published | None = None
 
@@ -86,7 +88,7 @@ class RowConfig(FrozenModel):
         if self.weights is None and self.method is None:
             raise ValueError(f"row '{self.name}' has neither a method to train nor weights to load")
         if self.weights is not None:
-            given = [name for name in ("model", "recipe", "train") if getattr(self, name)]
+            given = [name for name in ("model", "recipe", "train", "streams") if getattr(self, name)]
             if given:
                 raise ValueError(
                     f"row '{self.name}' loads weights, so {' and '.join(given)} would change nothing: "
@@ -312,14 +314,14 @@ def _check_row(row: dict[str, Any], data: dict[str, Any], train: dict[str, Any] 
     name = row.get("method")
     if row.get("weights") is not None or name not in methods.names():
         return []  # reported already, or nothing to train
-    sections = {key: row.get(key) or {} for key in ("model", "recipe", "train")}
+    sections = {key: row.get(key) or {} for key in ("model", "recipe", "train", "streams")}
     title = f"row '{row.get('name', name)}'"
     if any(not isinstance(section, dict) for section in sections.values()):
         return []
     if train is None and "steps" not in sections["train"]:
         return [f"{title}: train.steps is missing: give all rows a budget in the section train."]
     merged = {**(train or {}), **sections["train"]}
-    run = {"method": name, "model": sections["model"], "recipe": sections["recipe"]}
+    run = {"method": name, **{key: sections[key] for key in ("model", "recipe", "streams")}}
     config, mistakes = validate({**run, "data": data, "train": merged})
     if config is not None and not mistakes:
         method = methods.get(config.method)
@@ -360,6 +362,7 @@ def _ready(row: RowConfig, config: TableConfig) -> TableRow:
             model=row.model,
             recipe=row.recipe,
             data=config.data,
+            streams={name: DataConfig.model_validate(values) for name, values in row.streams.items()},
             train=TrainConfig.model_validate({**common, **row.train}),
             output=folder,
         )

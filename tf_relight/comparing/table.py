@@ -105,7 +105,8 @@ def write_table(table: Table, results: Sequence[Result], missing: Sequence[str])
         RelightError: a file cannot be written.
     """
     folder = table.config.output
-    cells = [_cells(result, table.config.published_on) for result in results]
+    own = _own_columns(results)
+    cells = [_cells(result, table.config.published_on, own) for result in results]
     write_csv(folder / "table.csv", list(cells[0]), cells)
     write_text(folder / "table.md", _markdown(table, results, missing))
     for name in ("metrics.csv", "metrics.md"):
@@ -164,11 +165,35 @@ def grid(
     return write_sheet(sheet, path)
 
 
-def _cells(result: Result, published_on: str) -> dict[str, str]:
+def _own_columns(results: Sequence[Result]) -> tuple[str, ...]:
+    """Return the scores beyond those that every method has, such as normals and albedo, in their order.
+
+    The angle of the light that a method reads counts among them.
+    """
+    known = set(metrics.TABLE) - {"light_degrees"}
+    found = {
+        name: None
+        for result in results
+        for name, value in result.row.scores.items()
+        if name not in known and value is not None
+    }
+    return tuple(found)
+
+
+def _form(name: str) -> str:
+    return _FORMS.get(name) or (".2f" if name.endswith(("degrees", "psnr")) else ".4f")
+
+
+def _head(name: str) -> str:
+    words = name.replace("_", " ").replace("psnr", "PSNR")
+    return _HEADS.get(name) or words.removesuffix(" degrees") + (", degrees" if "degrees" in name else "")
+
+
+def _cells(result: Result, published_on: str, own: Sequence[str]) -> dict[str, str]:
     """Return a line of table.csv."""
     row, paper = result.row, result.published
     cells = {"row": row.run, "method": row.method, "data": row.data, "pictures": str(row.pictures)}
-    cells |= {name: exact(row.scores.get(name)) for name in MEASURED}
+    cells |= {name: exact(row.scores.get(name)) for name in (*MEASURED, *own)}
     cells["gain"] = exact(result.gain)
     numbers = {"parameters": row.parameters, "steps": result.steps, "train_seconds": result.seconds}
     cells |= {name: "n/a" if value is None else f"{value:.0f}" for name, value in numbers.items()}
@@ -192,10 +217,11 @@ def _markdown(table: Table, results: Sequence[Result], missing: Sequence[str]) -
     measured = [
         name for name in MEASURED if any(result.row.scores.get(name) is not None for result in results)
     ]
-    heads = ["", *(_HEADS[name] for name in measured), "gain, dB", "parameters", "steps", "training, min"]
+    measured += _own_columns(results)
+    heads = ["", *(_head(name) for name in measured), "gain, dB", "parameters", "steps", "training, min"]
     lines = []
     for result in results:
-        scores = [_number(result.row.scores.get(name), _FORMS[name]) for name in measured]
+        scores = [_number(result.row.scores.get(name), _form(name)) for name in measured]
         minutes = None if result.seconds is None else result.seconds / 60
         numbers = [_number(result.gain, "+.2f"), _number(result.row.parameters, ",")]
         lines.append([result.row.run, *scores, *numbers, _number(result.steps, ","), _number(minutes, ".1f")])

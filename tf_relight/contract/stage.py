@@ -199,6 +199,7 @@ class Stage:
         bias_rate: by how much biases learn faster, 2 in Caffe's habit.
         switches: passed to `model.set_switches(**switches)`, for example a skip count.
         builds_on: parts of the model that must have been trained before, and are frozen now.
+        reads: fields of the batch that the network computes from, beside its inputs.
 
     Example:
         >>> terms = (LossTerm("l1", 0.5, prediction="normal", target="normal", mask="mask"),)
@@ -221,10 +222,11 @@ class Stage:
     adversaries: tuple[Adversary, ...] = ()
     switches: Mapping[str, Any] = field(default_factory=dict)
     builds_on: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
 
     def needs(self, inputs: Collection[str]) -> set[str]:
         """Return the fields that its batches must hold, `inputs` among them; checks need none to train."""
-        return {*inputs, *(name for name in self._compared() if is_field(name))}
+        return {*inputs, *self.reads, *(name for name in self._compared() if is_field(name))}
 
     def losses_outputs(self) -> Iterator[str]:
         """Yield the names that the network must give while it trains."""

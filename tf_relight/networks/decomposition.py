@@ -32,8 +32,13 @@ def xavier() -> keras.initializers.Initializer:
 
 
 def batch_norm(name: str, affine: bool) -> keras.layers.BatchNormalization:
-    """Return a batch normalisation as in Caffe and PyTorch; without `affine` it has no scale and shift."""
-    return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, center=affine, scale=affine, name=name)
+    """Return a batch normalisation as in Caffe and PyTorch; without `affine` it has no scale and shift.
+
+    Several devices share their statistics, so that they train as one.
+    """
+    return keras.layers.BatchNormalization(
+        momentum=0.9, epsilon=1e-5, center=affine, scale=affine, synchronized=True, name=name
+    )
 
 
 class ConvNorm(keras.layers.Layer):

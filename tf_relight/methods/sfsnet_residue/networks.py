@@ -14,6 +14,7 @@ from tf_relight.networks.decomposition import (
     ConvNorm,
     Decomposition,
     ResidualStack,
+    batch_norm,
     even_sides,
     shading_of,
     unit,
@@ -131,10 +132,7 @@ class DcganJudge(keras.Model):
         super().__init__(**kwargs)
         self.channels = [3, *(spec.width * 2**i for i in range(spec.halvings))]
         self.convs = [_judge_conv(n, f"conv{i}", bias=False) for i, n in enumerate(self.channels[1:])]
-        norms = [
-            keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"norm{i}")
-            for i in range(1, spec.halvings)
-        ]
+        norms = [batch_norm(f"norm{i}", affine=True) for i in range(1, spec.halvings)]
         self.norms = [None, *norms]
         self.last = keras.layers.Conv2D(1, 4, use_bias=False, name="scores")
 

@@ -33,6 +33,8 @@ SYNTHETIC = "synthetic"
 MEMBERS = ("body.conv1", "body.conv2", "body.conv3", "body.normal_stack", "body.normal_generator")
 ALBEDO, GENERATOR = ("body.albedo_stack",), ("body.albedo_generator",)
 LIGHT = ("body.light_head",)
+_SHADED = ("normal", "light")
+"""What the true shading is made of."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ def _stage(
     *,
     share: float = 1.0,
     adversaries: tuple[Adversary, ...] = (),
+    reads: tuple[str, ...] = (),
 ) -> Stage:
     """A stage in which all that does not learn runs as after training."""
     parts = (*MEMBERS, *ALBEDO, *GENERATOR, *LIGHT, *_albedo_stack(config), "head")
@@ -144,6 +147,7 @@ def _stage(
         weight_decay=recipe.weight_decay if config.number <= 4 else 0.0,
         adversaries=adversaries,
         builds_on=("body",) if frozen else (),
+        reads=reads,
     )
 
 
@@ -153,7 +157,8 @@ def _correcting(config: Config, recipe: Recipe) -> list[Stage]:
         _term("l1", 0.6, "rebuilt", "image"),
         _term("l1", 0.4, "shading", "true_shading"),
     )
-    return [_stage(config, recipe, "correcting", losses, ("head", "corrector", *GENERATOR))]
+    trains = ("head", "corrector", *GENERATOR)
+    return [_stage(config, recipe, "correcting", losses, trains, reads=_SHADED)]
 
 
 def _latent(config: Config, recipe: Recipe) -> list[Stage]:
@@ -163,7 +168,7 @@ def _latent(config: Config, recipe: Recipe) -> list[Stage]:
         _term("l1", 0.2, "rebuilt", "image"),
         _term("l1", 0.8, "shading", "true_shading"),
     )
-    return [_stage(config, recipe, "latent_shading", losses, ("*",))]
+    return [_stage(config, recipe, "latent_shading", losses, ("*",), reads=_SHADED)]
 
 
 def _shading(config: Config, recipe: Recipe) -> list[Stage]:

@@ -93,5 +93,6 @@ def stages(config: Config, recipe: Recipe) -> list[Stage]:
         trains=("calibration",),
         inference=("encoder", "decoder"),
         builds_on=("encoder",),
+        reads=(f"{RENDERED}.image",),
     )
     return [learning, fitting]
