@@ -299,3 +299,26 @@ def test_caffes_sums_weigh_the_light_less_than_means_do():
     assert float(network.l1_sum(pictures + 0.5, pictures)) == pytest.approx(0.5 * 8 * 8 * 3)
     lights = np.zeros((2, 9, 3), np.float32)
     assert float(network.half_l2_sum(lights + 2.0, lights)) == pytest.approx(0.5 * 4 * 27)
+
+
+def test_a_warm_light_makes_what_is_drawn_warm():
+    method = methods.get("sfsnet")
+    model = method.build_model(method.config({"width": WIDTH, "keep_detail": False}))
+    image = picture()
+    light = np.zeros((1, 9, 3), np.float32)
+    light[:, 0] = 1.0
+    grey = np.asarray(model.infer({"image": image[None], "light": light})["relit"])
+    warm = np.asarray(model.infer({"image": image[None], "light": light * [1.1, 1.0, 0.8]})["relit"])
+    assert (warm - grey)[..., 0].mean() > 0 > (warm - grey)[..., 2].mean()
+
+
+def test_detail_is_kept_by_the_ratio_of_what_is_drawn():
+    method = methods.get("sfsnet")
+    model = method.build_model(method.config({"width": WIDTH}))
+    image = picture()
+    own = model.infer({"image": image[None], "light": np.zeros((1, 9, 3), np.float32)})["source_light"]
+    same = np.asarray(model.infer({"image": image[None], "light": own})["relit"])[0]
+    drawn = np.asarray(model.infer({"image": image[None], "light": own})["rebuilt"])[0]
+    inside = (drawn > 0).all(-1) & (drawn < 1).all(-1)
+    # Its own light gives the photo back, whatever an untrained network draws.
+    np.testing.assert_allclose(same[inside], image[inside], atol=1e-4)

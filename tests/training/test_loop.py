@@ -183,7 +183,7 @@ def test_drn_resumes_in_the_middle_of_its_second_stage(tmp_path):
     assert largest_difference(weights_of(whole), weights_of(resumed)) == 0.0
 
 
-@pytest.mark.long
+@pytest.mark.slow  # a minute: two stages, one of them a GAN, traced three times
 def test_residue_method_6_resumes_in_the_middle_of_its_second_stage(tmp_path):
     """A GAN whose network learns first, a second stream, then a stage whose frozen parts keep statistics."""
     from tests.training.small_residue import FaceNoise, build_small_residue, residue_stages

@@ -110,15 +110,22 @@ def shading_ops(normals: Any, light: Any) -> Any:
 
     if len(light.shape) == 2:
         light = light[..., None]
-    return ops.einsum("bhwk,bkc->bhwc", basis_ops(normals), ops.cast(light, normals.dtype))
+    harmonics, light = basis_ops(normals), ops.cast(light, normals.dtype)
+    # A matrix product: TensorFlow Lite fails to convert two einsums in a row.
+    batch, height, width = (ops.shape(harmonics)[axis] for axis in range(3))
+    flat = ops.matmul(ops.reshape(harmonics, (batch, height * width, 9)), light)
+    return ops.reshape(flat, (batch, height, width, light.shape[-1]))
 
 
 def apply_map_ops(matrix: np.ndarray, light: Any) -> Any:
     """Return a light tensor (B, 9) or (B, 9, C) changed by a (9, 9) matrix, such as that of `image_map`."""
     from keras import ops
 
-    equation = "ij,bj->bi" if len(light.shape) == 2 else "ij,bjc->bic"
-    return ops.einsum(equation, ops.cast(matrix, light.dtype), light)
+    turned = ops.convert_to_tensor(np.asarray(matrix, np.float32).T)
+    turned = ops.cast(turned, light.dtype)
+    if len(light.shape) == 2:
+        return ops.matmul(light, turned)
+    return ops.transpose(ops.matmul(ops.transpose(light, (0, 2, 1)), turned), (0, 2, 1))
 
 
 def project_environment(radiance: np.ndarray, longitudes: np.ndarray | None = None) -> np.ndarray:

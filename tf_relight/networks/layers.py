@@ -136,12 +136,21 @@ def resize_to(picture: Any, height: Any, width: Any) -> Any:
 
     Sizes may be unknown until run time. What lies outside counts as the nearest pixel.
     """
-    for axis, side in ((1, height), (2, width)):
-        if picture.shape[axis] is not None and picture.shape[axis] == side:
-            continue
-        weights = ops.cast(_resizing(ops.shape(picture)[axis], side), picture.dtype)
-        picture = ops.einsum("bhwc,oh->bowc" if axis == 1 else "bhwc,ow->bhoc", picture, weights)
+    if picture.shape[1] is None or picture.shape[1] != height:
+        picture = _resized_rows(picture, height)
+    if picture.shape[2] is None or picture.shape[2] != width:
+        turned = _resized_rows(ops.transpose(picture, (0, 2, 1, 3)), width)
+        picture = ops.transpose(turned, (0, 2, 1, 3))
     return picture
+
+
+def _resized_rows(picture: Any, rows: Any) -> Any:
+    """(B, h, W, C) -> (B, rows, W, C)."""
+    batch, source, width = (ops.shape(picture)[axis] for axis in range(3))
+    channels = picture.shape[3]
+    weights = ops.cast(_resizing(source, rows), picture.dtype)
+    flat = ops.matmul(weights, ops.reshape(picture, (batch, source, width * channels)))
+    return ops.reshape(flat, (batch, rows, width, channels))
 
 
 def _resizing(source: Any, target: Any) -> Any:
