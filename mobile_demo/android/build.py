@@ -183,7 +183,7 @@ def kotlin(out: Path, sources: Sequence[Path], libraries: Sequence[Path], *flags
     out.parent.mkdir(parents=True, exist_ok=True)
     run(
         tool("java", "openjdk-17-jdk-headless"), "-Xmx2g", "-cp", _joined(class_path("kotlin")),
-        "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", "-no-reflect", "-no-stdlib", "-jvm-target", "17", "-Werror",
+        "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", "-no-reflect", "-no-stdlib", "-jvm-target", "17",
         *flags, "-cp", _joined(libraries), "-d", out, *sources,
     )  # fmt: skip
     return out
@@ -195,7 +195,7 @@ def _joined(paths: Sequence[Path]) -> str:
 
 def core_jar() -> Path:
     """Return the maths, compiled."""
-    return kotlin(BUILD / "core.jar", [CORE / "main"], [stdlib()])
+    return kotlin(BUILD / "core.jar", [CORE / "main"], [stdlib()], "-Werror")
 
 
 def junit(classes: Sequence[str], libraries: Sequence[Path], *flags: str, env: dict[str, str] | None = None) -> None:
@@ -242,7 +242,7 @@ def app_jar() -> Path:
     """Return the app, compiled."""
     resources()
     sources = [APP / "main" / "kotlin", BUILD / "generated"]
-    return kotlin(BUILD / "app.jar", sources, app_libraries(), "-Xno-param-assertions", "-Xno-call-assertions")
+    return kotlin(BUILD / "app.jar", sources, app_libraries(), "-Werror", "-Xno-param-assertions", "-Xno-call-assertions")
 
 
 def apk() -> Path:
