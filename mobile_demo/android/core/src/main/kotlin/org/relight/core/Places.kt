@@ -1,0 +1,56 @@
+package org.relight.core
+
+import kotlin.math.max
+import kotlin.math.min
+
+/** A face: the box from the hairline to the chin, in pixels. */
+data class Face(val left: Double, val top: Double, val width: Double, val height: Double, val score: Double = 1.0)
+
+/** A stretch of one axis, and how the change dies out towards its ends inside the picture. */
+class Span(val first: Int, val last: Int, private val end: Int, private val fade: Double) {
+    /** The weight of the change at a place, the middle of pixels at .5. */
+    fun ramp(place: Double): Float {
+        val fromStart = if (first > 0) (place - first) / fade else 1.0
+        val fromEnd = if (last < end) (last - place) / fade else 1.0
+        val ramp = min(fromStart, fromEnd).coerceIn(0.0, 1.0)
+        return (ramp * ramp * (3 - 2 * ramp)).toFloat()
+    }
+}
+
+/** A part of a picture that is relit by itself; `whole` is all of it, without borders. */
+class Place(val across: Span, val down: Span, val whole: Boolean) {
+    val left get() = across.first
+    val top get() = down.first
+    val width get() = across.last - across.first
+    val height get() = down.last - down.first
+}
+
+/** Which parts of a photo are relit: the whole of a close portrait, else a square around each face. */
+object Places {
+    private const val CROP_SIDE = 2.0
+    private const val WHOLE_SIDE = 2.6
+    private const val FADE = 0.3
+
+    fun of(width: Int, height: Int, faces: List<Face>): List<Place> {
+        val close = faces.size == 1 && max(width, height) <= WHOLE_SIDE * faces[0].height
+        if (faces.isEmpty() || close) {
+            return listOf(Place(Span(0, width, width, 1.0), Span(0, height, height, 1.0), true))
+        }
+        return faces.map {
+            val side = CROP_SIDE * it.height
+            Place(span(it.left + it.width / 2, side, width), span(it.top + it.height / 2, side, height), false)
+        }
+    }
+
+    /** Width and height of the same shape with the given long side; small parts grow, too. */
+    fun sizeForNetwork(width: Int, height: Int, longSide: Int): Pair<Int, Int> {
+        val scale = longSide.toDouble() / max(width, height)
+        return max(1, Math.rint(width * scale).toInt()) to max(1, Math.rint(height * scale).toInt())
+    }
+
+    private fun span(centre: Double, side: Double, end: Int): Span {
+        val first = max(0, Math.rint(centre - side / 2).toInt())
+        val last = max(min(end, Math.rint(centre + side / 2).toInt()), first + 1)
+        return Span(first, last, end, max(1.0, FADE * side))
+    }
+}
