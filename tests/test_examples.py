@@ -21,6 +21,11 @@ MODULES = [
     "tf_relight.data.shards",
     "tf_relight.data.vidit.dataset",
     "tf_relight.light.light",
+    "tf_relight.methods.listing",
+    "tf_relight.pipelines.distribution",
+    "tf_relight.pipelines.keras_model",
+    "tf_relight.pipelines.random_relight",
+    "tf_relight.relighting.in_python",
     "tf_relight.relighting.photos",
 ]
 

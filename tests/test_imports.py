@@ -33,7 +33,7 @@ FLOORS: list[set[str]] = [
     {"methods", "rendering"},
     {"data", "relighting"},
     {"config", "scoring", "films"},
-    {"training", "showing"},
+    {"training", "showing", "pipelines"},
     {"comparing"},
     {"cli"},
     {"entry"},
@@ -51,7 +51,7 @@ GROUND = {"carried", "errors", "files", "litert", "progress", "quiet", "terminal
 ALSO = {("tf_relight.cli.main", "tf_relight"), ("export.__main__", "export.commands")}
 """The version that `relight --version` prints; the entry of `python -m export`."""
 
-KERAS_TOP = {"networks", "training"}
+KERAS_TOP = {"networks", "pipelines", "training"}
 """Rooms that may import Keras at the top of their modules; of methods only `networks.py` and `losses.py`."""
 KERAS_INSIDE = {*KERAS_TOP, "methods", "relighting", "scoring", "entry", "light", "rounding", "export"}
 TENSORFLOW = {"data", "training", "networks", "rendering"}
@@ -161,7 +161,18 @@ def test_keras_and_tensorflow_stay_in_their_places(module):
 
 
 def test_public_names():
-    assert tf_relight.__all__ == ["Light", "RelightError", "__version__", "load_model", "methods", "relight"]
+    assert tf_relight.__all__ == [
+        "Light",
+        "LightDistribution",
+        "RandomRelight",
+        "RelightError",
+        "__version__",
+        "list_models",
+        "load",
+        "load_model",
+        "methods",
+        "relight",
+    ]
     assert set(tf_relight.__all__) <= set(dir(tf_relight))
     for name in tf_relight.__all__:
         assert getattr(tf_relight, name) is not None
@@ -195,7 +206,8 @@ assert "dmshn" in run(0, "methods")
 assert "lpips" in run(0, "weights")
 assert "train.stps" in run(2, "train", sys.argv[1], "--set", "train.stps=3")
 run(2, "data", "check", sys.argv[2])
-assert tf_relight.methods.names() and tf_relight.load_model
+assert tf_relight.methods.names() and tf_relight.load_model and tf_relight.list_models()
+assert tf_relight.LightDistribution and tf_relight.relight
 print("fine")
 """
 

@@ -12,17 +12,36 @@ if TYPE_CHECKING:
     from tf_relight import methods
     from tf_relight.errors import RelightError
     from tf_relight.light.light import Light
+    from tf_relight.methods.listing import list_models
     from tf_relight.methods.trained import load_model
-    from tf_relight.relighting.photos import relight
+    from tf_relight.pipelines.distribution import LightDistribution
+    from tf_relight.pipelines.keras_model import load
+    from tf_relight.pipelines.random_relight import RandomRelight
+    from tf_relight.relighting.in_python import relight
 
 __version__ = "0.1.0"
-__all__ = ["Light", "RelightError", "__version__", "load_model", "methods", "relight"]
+__all__ = [
+    "Light",
+    "LightDistribution",
+    "RandomRelight",
+    "RelightError",
+    "__version__",
+    "list_models",
+    "load",
+    "load_model",
+    "methods",
+    "relight",
+]
 
 _HOMES = {
     "Light": "tf_relight.light.light",
+    "LightDistribution": "tf_relight.pipelines.distribution",
+    "RandomRelight": "tf_relight.pipelines.random_relight",
     "RelightError": "tf_relight.errors",
+    "list_models": "tf_relight.methods.listing",
+    "load": "tf_relight.pipelines.keras_model",
     "load_model": "tf_relight.methods.trained",
-    "relight": "tf_relight.relighting.photos",
+    "relight": "tf_relight.relighting.in_python",
 }
 """Public name to the module it lives in."""
 

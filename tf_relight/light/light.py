@@ -409,6 +409,15 @@ class Light:
         encoded = np.clip(linear_to_srgb(reflected), 0, 1)
         return np.round(encoded * inside[..., None] * 255).astype(np.uint8)
 
+    def _repr_png_(self) -> bytes:
+        from tf_relight.photo.picture import png_of
+
+        return png_of(self.sphere(128))
+
+    def __repr__(self) -> str:
+        """In words where it comes from."""
+        return f"<Light {describe(self)}>"
+
     def to_file(self, path: Path | str, frame: sh.Frame = "dpr") -> None:
         """Write a text file: 9 numbers for a grey light in DPR's frame, else 27 with a line naming the frame.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -11,6 +12,8 @@ import numpy as np
 from tf_relight.photo.metadata import Metadata
 
 _INVISIBLE = 0.5 / 255  # alpha below half an 8-bit step
+LONGEST_SHOWN = 1024
+"""Pixels along the long side of what a notebook shows; a notebook keeps it inside its file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +36,13 @@ class Picture:
     bits: int = 8
     notes: tuple[str, ...] = ()
     metadata: Metadata = Metadata()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """The pixels, for NumPy."""
+        return np.array(self.pixels, dtype=dtype or np.float32)
+
+    def _repr_png_(self) -> bytes:
+        return png_of(self.stored, self.alpha)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -162,3 +172,27 @@ def resize(
     }[how]
     result = cv2.resize(pixels, (width, height), interpolation=rule)
     return result.reshape(height, width, *pixels.shape[2:])  # OpenCV drops a last axis of length 1
+
+
+def png_of(pixels: np.ndarray, alpha: np.ndarray | None = None, longest: int = LONGEST_SHOWN) -> bytes:
+    """Return a PNG of a picture (H, W, 3) float 0..1, uint8 or uint16, made smaller if it is large.
+
+    Args:
+        alpha: (H, W, 1) float 0..1, or None.
+    """
+    scale = min(1.0, longest / max(pixels.shape[:2]))
+    if scale < 1:
+        size = (max(1, round(pixels.shape[0] * scale)), max(1, round(pixels.shape[1] * scale)))
+        pixels = shrunk(pixels, size)
+        alpha = None if alpha is None else shrunk(alpha, size).reshape(*size, 1)
+    shown = to_u8(pixels)[..., ::-1]
+    if alpha is not None:
+        shown = np.concatenate([shown, to_u8(alpha)], axis=-1)
+    good, coded = cv2.imencode(".png", np.ascontiguousarray(shown))
+    assert good, "PNG takes every picture of bytes"
+    return coded.tobytes()
+
+
+def data_url(png: bytes) -> str:
+    """Return a PNG as an address that stands inside a page."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

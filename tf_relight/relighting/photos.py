@@ -39,35 +39,30 @@ PORTRAIT_LIGHT = "loop"
 
 
 def relight(
-    photo: Path | str | np.ndarray,
+    picture: Picture,
     *,
     method: str | None = None,
     weights: Path | str | None = None,
     light_from: Path | str | None = None,
     engine: Engine = "auto",
     **options: Any,
-) -> np.ndarray:
-    """Relight one photo and return its pixels at full size.
+) -> Picture:
+    """Return one photo relit, at full size; `in_python.relight` takes photos in other forms.
 
     The network is loaded for each call; for many photos use `relight_photos`, or load once with `load_model`
     and call `relight_picture`; for many lights of one portrait use `portraits.PortraitRelighter`.
 
     Args:
-        photo: a file, or (H, W, 3) RGB, sRGB-encoded: float 0..1 or uint8.
         method, weights, light_from, engine: as in `relight_photos`.
         options: the fields of `RelightOptions`: light, strength, size, temperature and so on.
 
-    Returns:
-        (H, W, 3) float32 sRGB 0..1.
-
     Raises:
-        RelightError: as in `relight_photos`, or an array of another shape or type.
+        RelightError: as in `relight_photos`.
     """
     wanted = RelightOptions(**options)
     method = usual_method(method, weights, wanted, light_from)
     check_light(method, wanted, light_from)
-    picture = _from_array(photo) if isinstance(photo, np.ndarray) else read_picture(photo)
-    return job_for(method, weights, wanted, light_from, engine).relight(picture).pixels
+    return job_for(method, weights, wanted, light_from, engine).relight(picture)
 
 
 def relight_photos(
@@ -270,18 +265,6 @@ def job_for(
     if options.paper and weights is None and f"{method}-official" in KNOWN:
         weights = f"{method}-official"  # the demo's own
     return Job.of(load_for(method, weights, engine), options, light_from)
-
-
-def _from_array(pixels: np.ndarray) -> Picture:
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
-        raise RelightError(f"A photo must have the shape (H, W, 3), not {pixels.shape}.")
-    if pixels.dtype == np.uint8:
-        return Picture(pixels.astype(np.float32) / 255)
-    if not np.issubdtype(pixels.dtype, np.floating):
-        raise RelightError(f"A photo must be uint8 or floating point 0..1, not {pixels.dtype}.")
-    if not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 1):
-        raise RelightError("A floating point photo must lie within 0..1. Divide 8-bit values by 255.")
-    return Picture(pixels.astype(np.float32), bits=16)
 
 
 def check_light(method: str | None, options: RelightOptions, light_from: Path | str | None) -> None:
