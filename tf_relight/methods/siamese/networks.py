@@ -125,7 +125,7 @@ class Decoder(keras.layers.Layer):
         sizes = _sizes(config)[::-1]
         self.sizes, self.content_channels, self.skips = sizes, config.content, config.skips
         self.light1 = keras.layers.Dense(128, name="light1")
-        self.slope1 = keras.layers.PReLU(shared_axes=None, name="slope1")
+        self.slope1 = keras.layers.PReLU(shared_axes=[1, 2], name="slope1")
         self.light2 = keras.layers.Dense(sizes[0], name="light2")
         self.join = keras.layers.Conv2D(sizes[0], 1, name="join")
         self.middle = Residual(sizes[0], name="middle")
@@ -141,7 +141,7 @@ class Decoder(keras.layers.Layer):
     def build(self, input_shape: Any = None) -> None:
         """Make the weights; the size does not matter."""
         self.light1.build((None, 3 * COEFFICIENTS))
-        self.slope1.build((None, 128))
+        self.slope1.build((None, 1, 1, 128))
         self.light2.build((None, 128))
         self.join.build((None, None, None, self.content_channels + self.sizes[0]))
         self.middle.build()
@@ -153,8 +153,8 @@ class Decoder(keras.layers.Layer):
 
     def call(self, content: Any, levels: list[Any], light: Any) -> Any:
         """Content (B, h, w, C), levels from the inmost, light (B, 9, 3) -> (B, H, W, 3)."""
-        told = self.slope1(self.light1(ops.reshape(light, (-1, 3 * COEFFICIENTS))))
-        x = ops.concatenate([content, repeat_over(self.light2(told)[:, None, None, :], content)], axis=-1)
+        told = self.slope1(self.light1(ops.reshape(light, (-1, 1, 1, 3 * COEFFICIENTS))))
+        x = ops.concatenate([content, repeat_over(self.light2(told), content)], axis=-1)
         x = self.middle(self.join(x))
         parts = zip(self.convs, self.blocks, self.films, levels, strict=True)
         for number, (conv, block, film, level) in enumerate(parts):
@@ -162,7 +162,7 @@ class Decoder(keras.layers.Layer):
             if number < self.skips:
                 x = x + level
             x = block(x)
-            changes = film(told)[:, None, None, :]
+            changes = film(told)
             scale, shift = ops.split(changes, 2, axis=-1)
             x = _rectified(x * (1.0 + scale) + shift)
         return ops.sigmoid(ops.cast(self.last(x), "float32"))
