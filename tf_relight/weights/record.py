@@ -152,6 +152,14 @@ KNOWN: dict[str, WeightsRecord] = {
             "this project",
             "rendered humans, lights told in lightness; what people are relit with",
         ),
+        _shipped(
+            "sfsnet-humans-64-v0",
+            "sfsnet",
+            "404d9c73b90945d9c2b40cf6afa80d4529dd9bcfb2ae9a0ce0142bcb3d903974",
+            459_730,
+            "Sengupta et al., SfSNet, CVPR 2018",
+            "faces to normals, albedo and light; rendered humans at 64 px, a quarter of the paper's width",
+        ),
         _dpr(
             512,
             "trained_model_03.t7",

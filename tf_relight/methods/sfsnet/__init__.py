@@ -41,7 +41,8 @@ _SFSNET = MethodInfo(
         Port("rebuilt", "srgb"),
         Port("source_light", "light", 3, domain="lightness"),
     ),
-    weights_licence="official weights carry no licence file; import your copy with `relight weights import`",
+    default_weights="sfsnet-humans-64-v0",
+    weights_licence="own weights, Apache-2.0, trained on rendered people; official: `relight weights import`",
 )
 
 VARIANTS: dict[str, MethodInfo] = {
@@ -53,6 +54,7 @@ VARIANTS: dict[str, MethodInfo] = {
         parameters=9_460_065,
         small={"width": 4},
         defaults={"network": "skipnet", "normals": "signed"},
+        default_weights=None,
         weights_licence="none published",
     ),
 }
