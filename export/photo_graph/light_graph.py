@@ -128,24 +128,39 @@ def in_range(light: Any) -> Any:
     return light * tf.where(brightest > light_range.BRIGHTEST, light_range.BRIGHTEST / brightest, 1.0)
 
 
-def network_numbers(light: Any, told: Domain, port: Port, index: Any) -> Any:
-    """Return a light (9,), or (27,) colour by colour, as a port takes it, (9 channels,).
+def network_numbers(light: Any, told: Domain, port: Port, index: Any, own: Any = None) -> tuple[Any, Any]:
+    """Return a light (9,), or (27,) colour by colour, as a port takes it, (9 channels,), and the gain.
+
+    Args:
+        own: the photo's own light, as the network reads it, colour by colour; None if unknown.
 
     Raises:
         InvalidArgumentError: when run, as `check_light`, of the light's luminance.
     """
-    if light.shape[0] == COEFFICIENTS:
-        return tf.tile(network_light(check_light(light, index), told, port.domain), [port.channels])
-    colours_of_light = tf.reshape(light, (3, COEFFICIENTS))
     weights = tf.constant(LUMINANCE, tf.float32)
+
+    def as_taken(grey: Any) -> tuple[Any, Any]:
+        if own is None:
+            return network_light(grey, told, port.domain), tf.ones(())
+        by_colour = tf.reshape(own, (-1, COEFFICIENTS))
+        single = (
+            tf.linalg.matvec(by_colour, weights, transpose_a=True) if port.channels == 3 else by_colour[0]
+        )
+        numbers, _, gain = exposed(grey, told, port.domain, single)
+        return numbers, gain
+
+    if light.shape[0] == COEFFICIENTS:
+        numbers, gain = as_taken(check_light(light, index))
+        return tf.tile(numbers, [port.channels]), gain
+    colours_of_light = tf.reshape(light, (3, COEFFICIENTS))
     grey = check_light(tf.linalg.matvec(colours_of_light, weights, transpose_a=True), index)
-    numbers = network_light(grey, told, port.domain)
+    numbers, gain = as_taken(grey)
     if port.channels == 1:
-        return numbers
+        return numbers, gain
     if told != port.domain:
         colours_of_light = in_lightness(colours_of_light)
         grey = tf.linalg.matvec(colours_of_light, weights, transpose_a=True)
-    return tf.reshape(colours_of_light, (-1,)) * (numbers[0] / grey[0])
+    return tf.reshape(colours_of_light, (-1,)) * (numbers[0] / grey[0]), gain
 
 
 def colour_of(light: Any) -> Any:

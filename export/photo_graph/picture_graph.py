@@ -112,10 +112,15 @@ def relight_in_colour(
     Returns:
         (H, W, 3) float32 sRGB 0..1.
     """
-    numbers = network_numbers(light, told, port, index)
     height, width = portrait_size(tf.shape(pixels), side)
     small = resize(pixels, height, width)
+    own = None
+    if port.domain == "lightness":
+        own = network(small[None], tf.zeros((1, COEFFICIENTS * port.channels)))[1]
+        own = None if own is None else own[0]
+    numbers, gain = network_numbers(light, told, port, index, own)
     relit = tf.clip_by_value(network(small[None], numbers[None])[0][0], 0.0, 1.0)
+    relit = tf.clip_by_value(gain * (relit + SRGB_FOOT) - SRGB_FOOT, 0.0, 1.0)
     relit = tf.debugging.check_numerics(relit, NOT_FINITE)
     if light.shape[0] > COEFFICIENTS and port.channels == 1:
         relit = tf.clip_by_value(linear_to_srgb(srgb_to_linear(relit) * colour_of(light)), 0.0, 1.0)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tf_relight.contract.card import COEFFICIENTS
 from tf_relight.errors import RelightError
 from tf_relight.methods.method import light_input
 from tf_relight.networks.running import run_network, training_size
@@ -18,8 +19,9 @@ from tf_relight.photo.colour import linear_to_srgb, luminance, srgb_to_linear
 from tf_relight.photo.faces import find_faces
 from tf_relight.photo.people import person_mask
 from tf_relight.photo.picture import Picture, resize
-from tf_relight.photo.transfer import transfer
-from tf_relight.relighting.portraits import coloured, network_light, regions, size_for_network, with_sphere
+from tf_relight.photo.transfer import SRGB_FOOT, transfer
+from tf_relight.relighting.light_range import exposed, luminance_of_light
+from tf_relight.relighting.portraits import coloured, regions, size_for_network, with_sphere
 from tf_relight.relighting.squares import as_square
 
 if TYPE_CHECKING:
@@ -55,31 +57,45 @@ def relight_in_colour(picture: Picture, loaded: LoadedModel, options: RelightOpt
         change[rows, columns] += weight[..., None] * (relit - full)
         reach[rows, columns] += weight[..., None]
     change *= np.float32(options.strength) / np.maximum(reach, 1)
-    if options.keep_background:
+    if options.keep_background or (faces and loaded.method.info.task == "decomposition"):
+        # What takes faces apart knows nothing of what is behind them.
         change *= person_mask(picture.pixels, faces)[..., None]
     shown = with_sphere(picture.with_pixels(np.clip(picture.pixels + change, 0, 1)), options)
     note = () if faces else ("No face was found; the whole picture was relit, which may look wrong.",)
     return replace(shown, notes=shown.notes + note)
 
 
-def network_numbers(light: Light, port: Port) -> np.ndarray:
-    """Return a light (9, C) float32 for a port, as bright as those of the networks' training."""
-    grey = network_light(light, port.domain)
+def network_numbers(light: Light, port: Port, own: np.ndarray | None = None) -> tuple[np.ndarray, float]:
+    """Return a light (9, C) float32 for a port, as bright as those of the networks' training, and the gain.
+
+    Args:
+        own: (9,) grey, the photo's own light in the port's domain, whose exposure is kept; None if unknown.
+    """
+    grey, _, gain = exposed(light, port.domain, own)
+    gain = 1.0 if own is None else gain
     if port.channels == 1:
-        return grey[:, None]
+        return grey[:, None], gain
     told = light.told_in(port.domain)
-    return (told.coefficients * (grey[0] / told.luminance[0])).astype(np.float32)
+    return (told.coefficients * (grey[0] / told.luminance[0])).astype(np.float32), gain
 
 
 def _relit(small: np.ndarray, loaded: LoadedModel, light: Light) -> np.ndarray:
     method, port = loaded.method, loaded.method.info.light
     assert port is not None
     square, place = as_square(method.picture_input(small))
-    inputs: dict[str, Any] = {
-        method.info.picture.name: square,
-        port.name: light_input(port, network_numbers(light, port)),
-    }
-    relit = run_network(lambda: np.clip(method.predict(loaded.model, **inputs)["relit"][place], 0, 1))
+    picture, source = method.info.picture.name, method.info.source_light
+
+    def run(numbers: np.ndarray) -> dict[str, np.ndarray]:
+        given: dict[str, Any] = {picture: square, port.name: light_input(port, numbers)}
+        return method.predict(loaded.model, **given)
+
+    own = None
+    if source is not None and port.domain == "lightness":
+        read = run(np.zeros((COEFFICIENTS, port.channels), np.float32))[source.name]
+        own = luminance_of_light(read)
+    numbers, gain = network_numbers(light, port, own)
+    relit = run_network(lambda: np.clip(run(numbers)["relit"][place], 0, 1))
+    relit = np.clip(np.float32(gain) * (relit + SRGB_FOOT) - SRGB_FOOT, 0, 1)
     if port.channels == 3:
         return relit
     tint = np.maximum(light.told_in("linear").coefficients[0], 0)

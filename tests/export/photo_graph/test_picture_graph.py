@@ -110,8 +110,10 @@ def test_coloured_lights_are_told_in_lightness_as_there():
     light = Light.from_direction(-50, 20, temperature=3000)
     port = Port("light", "light", 3, domain="lightness")
     flat = tf.constant(light.coefficients.T.ravel(), tf.float32)
-    found = light_graph.network_numbers(flat, "linear", port, 0)
-    np.testing.assert_allclose(np.reshape(found, (3, 9)).T, coloured.network_numbers(light, port), atol=1e-3)
+    found, gain = light_graph.network_numbers(flat, "linear", port, 0)
+    expected, expected_gain = coloured.network_numbers(light, port)
+    np.testing.assert_allclose(np.reshape(found, (3, 9)).T, expected, atol=1e-3)
+    assert float(gain) == expected_gain == 1.0
 
 
 @pytest.mark.parametrize("kelvin", [2500.0, 6500.0, 15000.0])
