@@ -6,6 +6,7 @@ Nothing heavy is imported at the top of these modules, so that `--help` stays qu
 from __future__ import annotations
 
 from tf_relight.cli.commands import (
+    bulk,
     compare,
     contact_sheet,
     data,
@@ -26,6 +27,7 @@ COMMANDS = (
     evaluate,
     compare,
     image,
+    bulk,
     video,
     turntable,
     contact_sheet,
