@@ -34,7 +34,7 @@ FLOORS: list[set[str]] = [
     {"data", "relighting"},
     {"config", "scoring", "films"},
     {"training", "showing", "pipelines"},
-    {"comparing"},
+    {"comparing", "wide"},
     {"cli"},
     {"entry"},
     {"export"},

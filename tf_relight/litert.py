@@ -17,9 +17,18 @@ import numpy as np
 from tf_relight.errors import RelightError
 from tf_relight.quiet import without_notes
 
+_cores: list[int] = []
+
+
+def use_cores(count: int) -> None:
+    """Let this process work on so many cores, as one of several on a machine."""
+    _cores[:] = [count]
+
 
 def cores() -> int:
     """Return how many processor cores this process may use."""
+    if _cores:
+        return _cores[0]
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

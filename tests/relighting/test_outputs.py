@@ -36,8 +36,8 @@ def folder(tmp_path):
 def stand_in(monkeypatch):
     """No network is loaded."""
     made = portrait_stand_in.loaded()
-    loader = SimpleNamespace(load_model=lambda weights, method=None: made)
-    monkeypatch.setitem(sys.modules, "tf_relight.methods.trained", loader)
+    loader = SimpleNamespace(load_network=lambda weights, method=None, engine="auto": made)
+    monkeypatch.setitem(sys.modules, "tf_relight.relighting.network", loader)
     return made
 
 

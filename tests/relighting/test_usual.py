@@ -21,7 +21,7 @@ def asked(monkeypatch):
     """The methods whose weights were asked for; faces are found in pictures called "person"."""
     loaded: list[tuple[str | None, object]] = []
 
-    def load_for(method, weights):
+    def load_for(method, weights, engine="keras"):
         loaded.append((method, weights))
         return portrait_stand_in.loaded(takes_light=method != usual.SCENE_METHOD)
 

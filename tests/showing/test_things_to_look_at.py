@@ -29,7 +29,7 @@ def stand_in(monkeypatch):
     made = {name: loaded(name) for name in (PORTRAIT_METHOD, "dpr512", "dpr1024")}
     made["dmshn"] = loaded("dmshn", takes_light=False)
     for module in (turntable, contact_sheet, before_after, video):
-        monkeypatch.setattr(module, "load_for", lambda method, weights: made[method])
+        monkeypatch.setattr(module, "load_for", lambda method, weights, engine="keras": made[method])
     monkeypatch.setattr(portraits, "find_faces", lambda pixels: [])
     monkeypatch.setattr(face_tracks, "find_faces", lambda pixels: [])
     return made

@@ -10,6 +10,7 @@ recipe of an official demo.
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -28,6 +29,9 @@ from tf_relight.photo.picture import resize
 
 if TYPE_CHECKING:
     import keras
+
+_KERAS = threading.Lock()
+"""Keras models are called by one thread at a time; prepared networks by any number."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,8 @@ class Method:
         if found is None:
             model = self._keras(model, f"pictures of {' x '.join(map(str, shape))}" if mode is None else mode)
             own = getattr(self.networks, "predict", None)
-            found = run_once(model, given) if own is None else own(model, given, mode)
+            with _KERAS:
+                found = run_once(model, given) if own is None else own(model, given, mode)
         self._check_outputs({name: value.shape for name, value in found.items()})
         return found
 

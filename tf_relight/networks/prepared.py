@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ class PreparedNetwork:
         self._session = Session(prepared.content, str(prepared.path))
         self._path, self._sizes, self._build = prepared.path, prepared.record.sizes, build
         self._model: Any = None
+        self._building = threading.Lock()
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray] | None:
         """Return the outputs by name for one picture, or None if the file takes none of its size."""
@@ -61,10 +63,11 @@ class PreparedNetwork:
                 f"{self._path} is for squares of {', '.join(map(str, self._sizes))} pixels, not for {why}: "
                 "leave out --engine litert."
             )
-        if self._model is None:
-            logging.getLogger(__name__).info("engine: Keras, for %s", why)
-            self._model = self._build()
-        return self._model
+        with self._building:
+            if self._model is None:
+                logging.getLogger(__name__).info("engine: Keras, for %s", why)
+                self._model = self._build()
+            return self._model
 
 
 def signature_name(size: int) -> str:

@@ -18,8 +18,6 @@ SAME_FACE = 0.3
 """Overlap of two finds, as intersection over union, from which on they are one face."""
 _INSIDE = 0.7
 """Share of the smaller find that lies in a larger one, from which on they are one face."""
-_STEP = 0.6
-"""Of a window's side, from one window to the next; a face no larger than the rest is whole in one of them."""
 _ANCHORS = {"faces_near": ((8, 2), (16, 6)), "faces_far": ((4, 1),)}
 """(stride in pixels, places each) of the grids over which the networks answer."""
 
@@ -66,11 +64,16 @@ def whole(height: int, width: int) -> list[tuple[str, int, int, int]]:
     return [("faces_near", left, top, side), ("faces_far", left, top, side), far]
 
 
-def tiles(height: int, width: int, share: float) -> Iterator[tuple[str, int, int, int]]:
-    """Yield overlapping windows whose side is a share of the long side, for faces that are small in it."""
+def tiles(height: int, width: int, share: float, step: float) -> Iterator[tuple[str, int, int, int]]:
+    """Yield windows whose side is a share of the long side, for faces that are small in it.
+
+    Args:
+        step: at most from one window to the next, of its side; a face no larger than the rest of it is whole
+            in one of them.
+    """
     side = max(1, round(share * max(height, width)))
-    for top in _starts(height, side):
-        for left in _starts(width, side):
+    for top in _starts(height, side, step):
+        for left in _starts(width, side, step):
             yield "faces_far", left, top, side
 
 
@@ -83,10 +86,10 @@ def each_once(finds: Sequence[Find]) -> list[Find]:
     return kept
 
 
-def _starts(length: int, side: int) -> list[int]:
+def _starts(length: int, side: int, step: float) -> list[int]:
     if length <= side:
         return [(length - side) // 2]
-    count = 1 + int(np.ceil((length - side) / (_STEP * side)))
+    count = 1 + int(np.ceil((length - side) / (step * side)))
     return [round(each) for each in np.linspace(0, length - side, count)]
 
 

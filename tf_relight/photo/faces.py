@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,8 +13,8 @@ from tf_relight.photo.picture import shrunk, to_u8
 
 LOOKED_AT = 1280
 """Long side of the copy that is looked at."""
-SHARES = (0.5, 0.25, 0.125)
-"""Sides of the windows for small faces, of the long side."""
+WINDOWS = ((0.55, 0.82), (0.25, 0.65), (0.125, 0.65))
+"""For small faces: side of the windows, of the long side, and the largest step between them, of that side."""
 IN_A_CROWD = 0.13
 """Height of a face, of a window's side, from which down smaller windows are looked through, too."""
 _FOREHEAD = 0.1
@@ -81,10 +80,11 @@ def find_faces(pixels: np.ndarray) -> list[Face]:
     small = to_u8(shrunk(pixels, size))
     finds: list[Find] = []
     windows = whole(*size)
-    for share, more in itertools.zip_longest(SHARES, SHARES[1:]):
-        finds = each_once([*finds, *look(small, [*windows, *tiles(*size, share)])])
+    for number, (share, step) in enumerate(WINDOWS):
+        finds = each_once([*finds, *look(small, [*windows, *tiles(*size, share, step)])])
         faces, windows = _faces(small, finds), []
-        smallest = min((face.height for face in faces), default=0.0 if more != SHARES[-1] else np.inf)
+        # Where nobody is seen, the smallest windows would find little but mistakes.
+        smallest = min((face.height for face in faces), default=np.inf if number else 0.0)
         if smallest >= IN_A_CROWD * share * max(size):
             break
     if not faces:

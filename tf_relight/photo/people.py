@@ -46,7 +46,8 @@ def person_mask(pixels: np.ndarray, faces: Sequence[Face], size: tuple[int, int]
 
     Source: He and Sun, "Fast Guided Filter", 2015.
     """
-    scale = min(1.0, LOOKED_AT / max(pixels.shape[:2]))
+    looked_at = LOOKED_AT if size is None else min(LOOKED_AT, 2 * max(size))
+    scale = min(1.0, looked_at / max(pixels.shape[:2]))
     low = max(1, round(pixels.shape[0] * scale)), max(1, round(pixels.shape[1] * scale))
     small = shrunk(pixels, low)
     models = _linear_models(small, _seen(pixels, small, faces))

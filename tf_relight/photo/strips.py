@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+
+from tf_relight.litert import cores
 
 STRIP_PIXELS = 1 << 17
 """Few enough that the arrays of a strip stay in the cache of a core."""
@@ -25,6 +28,28 @@ def by_strips(shape: tuple[int, ...], work: Callable[[slice], None], pixels: int
         list(pool.map(work, strips))
 
 
+class SharedRoom:
+    """A number of pixels that threads share, so that large pictures do not stand in memory side by side."""
+
+    def __init__(self, pixels: int) -> None:
+        self._all, self._free = pixels, pixels
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def taken(self, pixels: int) -> Iterator[None]:
+        """Wait for room and keep it; more than there is takes all of it."""
+        wanted = min(pixels, self._all)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= wanted)
+            self._free -= wanted
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += wanted
+                self._changed.notify_all()
+
+
 def threads() -> int:
     """How many threads share the work on a picture."""
-    return min(8, os.cpu_count() or 1)
+    return min(8, cores())

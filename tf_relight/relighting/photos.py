@@ -7,8 +7,10 @@ many is reported at the end; it does not stop the others.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +20,11 @@ import numpy as np
 from tf_relight import methods
 from tf_relight.contract import usual
 from tf_relight.errors import RelightError
+from tf_relight.litert import cores
 from tf_relight.networks.running import run_network, training_size, working_size
 from tf_relight.photo.picture import Picture, resize
 from tf_relight.photo.reading import read_picture
+from tf_relight.photo.strips import SharedRoom
 from tf_relight.photo.transfer import transfer
 from tf_relight.photo.writing import check_can_write, write_picture
 from tf_relight.progress import track
@@ -34,6 +38,9 @@ if TYPE_CHECKING:
     from tf_relight.photo.faces import Face
     from tf_relight.relighting.network import Engine
 
+PHOTOS_AT_ONCE = 4
+PIXELS_AT_ONCE = 40_000_000
+"""Of the photos that are relit at the same time, which bounds the memory; a larger photo has it alone."""
 PORTRAIT_LIGHT = "loop"
 """The preset that people are relit by when no light is asked for."""
 
@@ -125,17 +132,26 @@ def relight_photos(
     job = job_for(method, weights, wanted, light_from, engine)
     is_one = raise_for_one and len(plan.jobs) == len(paths) == 1 and not Path(paths[0]).is_dir()
     started = time.monotonic()
-    for source, target in track(plan.jobs, lambda pair: f"Relighting {pair[0].name}", show=progress):
-        try:
-            report.notes += _relight_file(source, target, job)
-            report.written.append(target)
-            report.sources.append(source)
-        except RelightError as error:
-            if is_one:
-                raise
-            sentence = str(error)
-            report.failures.append(sentence if str(source) in sentence else f"{source}: {sentence}")
-            report.failed.append(source)
+    room = SharedRoom(PIXELS_AT_ONCE)
+    pool = ThreadPoolExecutor(1 if len(plan.jobs) == 1 else min(cores(), PHOTOS_AT_ONCE))
+    try:
+        running = [pool.submit(relight_file, source, target, job, room) for source, target in plan.jobs]
+        pairs = zip(plan.jobs, running, strict=True)
+        for (source, target), done in track(
+            pairs, lambda pair: f"Relighting {pair[0][0].name}", total=len(running), show=progress
+        ):
+            try:
+                report.notes += done.result()
+                report.written.append(target)
+                report.sources.append(source)
+            except RelightError as error:
+                if is_one:
+                    raise
+                sentence = str(error)
+                report.failures.append(sentence if str(source) in sentence else f"{source}: {sentence}")
+                report.failed.append(source)
+    finally:
+        pool.shutdown(cancel_futures=True)
     report.seconds = time.monotonic() - started
     return report
 
@@ -215,6 +231,7 @@ class UsualJob:
     def __init__(self, options: RelightOptions, engine: Engine = "auto") -> None:
         self.options, self._engine = options, engine
         self._jobs: dict[str, Job] = {}
+        self._loading = threading.Lock()
 
     def relight(self, picture: Picture) -> Picture:
         """Return the picture relit; the first note says how."""
@@ -223,11 +240,12 @@ class UsualJob:
 
         faces = find_faces(picture.stored)
         name = usual.PORTRAIT_METHOD if faces else usual.SCENE_METHOD
-        if name not in self._jobs:
-            options = self.options
-            if faces:
-                options = replace(options, light=Light.from_preset(PORTRAIT_LIGHT))
-            self._jobs[name] = Job.of(load_for(name, None, self._engine), options)
+        with self._loading:
+            if name not in self._jobs:
+                options = self.options
+                if faces:
+                    options = replace(options, light=Light.from_preset(PORTRAIT_LIGHT))
+                self._jobs[name] = Job.of(load_for(name, None, self._engine), options)
         if not faces:
             return self._jobs[name].relight(picture)
         relit = self._jobs[name].relight(picture, faces)
@@ -306,16 +324,25 @@ def load_for(method: str | None, weights: Path | str | None, engine: Engine = "k
     return load_network(weights, method, engine)
 
 
-def _relight_file(source: Path, target: Path, job: Job | UsualJob) -> tuple[str, ...]:
+def relight_file(source: Path, target: Path, job: Job | UsualJob, room: SharedRoom) -> tuple[str, ...]:
+    """Relight one photo file into another, and return sentences about it.
+
+    Args:
+        room: that photos share which are worked on at the same time.
+
+    Raises:
+        RelightError: the photo cannot be read, relit or written.
+    """
     options = job.options
     try:
         picture = read_picture(source)
-        relit = job.relight(replace(picture, notes=()))
-        notes = picture.notes + tuple(f"{source.name}: {note}" for note in relit.notes)
-        if options.paper and check_can_write(target) == "JPEG":
-            from tf_relight.relighting.portraits import write_as_paper
+        with room.taken(picture.size[0] * picture.size[1]):
+            relit = job.relight(replace(picture, notes=()))
+            notes = picture.notes + tuple(f"{source.name}: {note}" for note in relit.notes)
+            if options.paper and check_can_write(target) == "JPEG":
+                from tf_relight.relighting.portraits import write_as_paper
 
-            return notes + write_as_paper(target, relit, strip=options.strip)
-        return notes + write_picture(target, relit, strip=options.strip)
+                return notes + write_as_paper(target, relit, strip=options.strip)
+            return notes + write_picture(target, relit, strip=options.strip)
     except MemoryError as error:
         raise RelightError(f"Not enough memory for {source}. Make it smaller first.") from error

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tf_relight.cli.commands import (
     app,
+    bulk,
     compare,
     configs,
     contact_sheet,
@@ -32,6 +33,7 @@ COMMANDS = (
     evaluate,
     compare,
     image,
+    bulk,
     video,
     turntable,
     contact_sheet,

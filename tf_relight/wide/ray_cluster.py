@@ -1,0 +1,128 @@
+"""Joining a Ray cluster, or starting a small one on this machine, and what can go wrong with it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from importlib.metadata import version
+from typing import Any
+
+from tf_relight.errors import RelightError, shortened
+from tf_relight.litert import cores
+
+CONNECT_SECONDS = 20.0
+
+
+def ray_package() -> Any:
+    """Return the package ray.
+
+    Raises:
+        RelightError: it is not installed; names the extra.
+    """
+    # Ray asks the internet for news, reports its use there, and draws bars of its own.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise RelightError(
+            "Work on a cluster needs the extra `cluster`: pip install 'tf_relight[cluster]'."
+        ) from error
+    return ray
+
+
+@contextlib.contextmanager
+def joined(address: str | None, workers: int | None = None) -> Iterator[Any]:
+    """Yield ray, joined to a cluster; None starts one on this machine, which ends with the work.
+
+    Args:
+        address: such as "10.0.0.5:6379", or "auto" for the cluster that this machine belongs to.
+        workers: cores of the cluster on this machine; None takes all.
+
+    Raises:
+        RelightError: no cluster answers there, or it runs other versions than this process.
+    """
+    ray = ray_package()
+    usual: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        "configure_logging": True,
+    }
+    if address is None:
+        ray.init(num_cpus=workers or cores(), include_dashboard=False, _node_ip_address="127.0.0.1", **usual)
+    else:
+        _join(ray, address, usual)
+    try:
+        _check_versions(ray)
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def nodes(ray: Any) -> list[dict[str, Any]]:
+    """Return the nodes of the cluster that are alive."""
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
+def _join(ray: Any, address: str, usual: dict[str, Any]) -> None:
+    if address != "auto" and "://" not in address:
+        _check_answers(address)
+    try:
+        ray.init(address=address, **usual)
+    except RuntimeError as error:
+        if "Version mismatch" in str(error):
+            raise RelightError(
+                f"The Ray cluster at {address} runs another version of Ray or Python than this machine "
+                f"({ray.__version__}): install the same on all."
+            ) from error
+        raise RelightError(_absent(address, error)) from error
+    except (ConnectionError, ValueError, OSError, TimeoutError) as error:
+        raise RelightError(_absent(address, error)) from error
+
+
+def _check_answers(address: str) -> None:
+    """Ray itself waits for minutes for a cluster that is not there."""
+    import socket
+
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS):
+            pass
+    except (OSError, ValueError, OverflowError) as error:
+        raise RelightError(_absent(address, error)) from error
+
+
+def _absent(address: str, error: Exception) -> str:
+    reason = shortened(str(error).split("\n")[0].rstrip("."))
+    return f"No Ray cluster answers at {address} ({reason}): check the address, or run `ray start` there."
+
+
+def _check_versions(ray: Any) -> None:
+    """Ask one worker of each node which tf_relight it has."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    asked = {
+        node["NodeManagerAddress"]: ray.remote(_version)
+        .options(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
+        .remote()
+        for node in nodes(ray)
+    }
+    for place, reference in asked.items():
+        try:
+            found = ray.get(reference, timeout=120)
+        except Exception as error:  # a package that is missing there comes as one of Ray's many errors
+            raise RelightError(
+                f"The node {place} cannot run tf_relight ({shortened(str(error).strip().splitlines()[-1])}): "
+                "install tf_relight[cluster] on every node."
+            ) from error
+        if found != _version():
+            raise RelightError(
+                f"The node {place} has tf_relight {found}, this machine {_version()}: install the same."
+            )
+
+
+def _version() -> str:
+    return version("tf-relight")
