@@ -6,8 +6,8 @@
     python3 build.py test         core, the app on the JVM, and the finished APK
     python3 build.py style        ktlint and detekt
 
-Needs JDK 17 or later, Maven, and for the APK Debian's aapt, zipalign and apksigner; for the app's tests a C compiler.
-Android Studio builds the same sources by Gradle.
+Needs JDK 17 or later, Maven, and for the APK Debian's aapt, zipalign and apksigner; for the app's tests a C
+compiler. Android Studio builds the same sources by Gradle.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ class Failed(Exception):
     """What went wrong, in a sentence."""
 
 
-def run(*words: object, cwd: Path | None = None, env: dict[str, str] | None = None, quiet: bool = False) -> str:
+def run(
+    *words: object, cwd: Path | None = None, env: dict[str, str] | None = None, quiet: bool = False
+) -> str:
     """Run a program and return what it printed; its output is shown when it fails."""
     command = [str(word) for word in words]
     done = subprocess.run(
@@ -86,7 +88,7 @@ def java_home() -> Path:
     return Path(tool("java", "openjdk-17-jdk-headless")).resolve().parents[1]
 
 
-# -- Artifacts -------------------------------------------------------------------------------------------------
+# -- Artifacts ---------------------------------------------------------------------------------------------
 
 
 def class_path(group: str) -> list[Path]:
@@ -110,7 +112,9 @@ def _resolve(group: str) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     dependencies = []
     for told in GROUPS[group]:
-        name, artifact, version, kind, alone = [*told.split(":"), "jar", ""][:5] if told.count(":") < 4 else told.split(":")
+        name, artifact, version, kind, alone = (
+            [*told.split(":"), "jar", ""][:5] if told.count(":") < 4 else told.split(":")
+        )
         without = (
             "<exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>"
             if alone
@@ -126,16 +130,22 @@ def _resolve(group: str) -> list[Path]:
         f"<dependencies>{''.join(dependencies)}</dependencies></project>"
     )
     run(
-        tool("mvn", "maven"), "-B", "-q",
-        "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath", "-Dmdep.outputFile=class_path.txt",
-        cwd=folder, quiet=True,
-    )  # fmt: skip
+        tool("mvn", "maven"),
+        "-B",
+        "-q",
+        "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath",
+        "-Dmdep.outputFile=class_path.txt",
+        cwd=folder,
+        quiet=True,
+    )
     return [Path(path) for path in (folder / "class_path.txt").read_text().strip().split(":")]
 
 
 def _check(files: Sequence[Path]) -> None:
     """Compare files with the recorded sums; RELIGHT_RECORD=1 records those that are not known yet."""
-    known = dict(reversed(line.split("  ", 1)) for line in SUMS.read_text().splitlines()) if SUMS.exists() else {}
+    known = (
+        dict(reversed(line.split("  ", 1)) for line in SUMS.read_text().splitlines()) if SUMS.exists() else {}
+    )
     for path in files:
         name = str(path.relative_to(MAVEN))
         found = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -171,21 +181,38 @@ def stdlib() -> Path:
     return next(path for path in class_path("kotlin") if path.name.startswith("kotlin-stdlib-2"))
 
 
-# -- Kotlin ----------------------------------------------------------------------------------------------------
+# -- Kotlin ------------------------------------------------------------------------------------------------
 
 
 def kotlin(out: Path, sources: Sequence[Path], libraries: Sequence[Path], *flags: str) -> Path:
     """Compile Kotlin (and look up Java) sources into a jar, unless it is newer than they are."""
-    files = [file for source in sources for file in ([source] if source.is_file() else source.rglob("*")) if file.is_file()]
+    files = [
+        file
+        for source in sources
+        for file in ([source] if source.is_file() else source.rglob("*"))
+        if file.is_file()
+    ]
     newest = max(file.stat().st_mtime for file in [*files, *libraries])
     if out.exists() and out.stat().st_mtime > newest:
         return out
     out.parent.mkdir(parents=True, exist_ok=True)
     run(
-        tool("java", "openjdk-17-jdk-headless"), "-Xmx2g", "-cp", _joined(class_path("kotlin")),
-        "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", "-no-reflect", "-no-stdlib", "-jvm-target", "17",
-        *flags, "-cp", _joined(libraries), "-d", out, *sources,
-    )  # fmt: skip
+        tool("java", "openjdk-17-jdk-headless"),
+        "-Xmx2g",
+        "-cp",
+        _joined(class_path("kotlin")),
+        "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler",
+        "-no-reflect",
+        "-no-stdlib",
+        "-jvm-target",
+        "17",
+        *flags,
+        "-cp",
+        _joined(libraries),
+        "-d",
+        out,
+        *sources,
+    )
     return out
 
 
@@ -198,9 +225,17 @@ def core_jar() -> Path:
     return kotlin(BUILD / "core.jar", [CORE / "main"], [stdlib()], "-Werror")
 
 
-def junit(classes: Sequence[str], libraries: Sequence[Path], *flags: str, env: dict[str, str] | None = None) -> None:
+def junit(
+    classes: Sequence[str], libraries: Sequence[Path], *flags: str, env: dict[str, str] | None = None
+) -> None:
     """Run test classes, and say what they said."""
-    words = [tool("java", "openjdk-17-jdk-headless"), *flags, "-cp", _joined(libraries), "org.junit.runner.JUnitCore"]
+    words = [
+        tool("java", "openjdk-17-jdk-headless"),
+        *flags,
+        "-cp",
+        _joined(libraries),
+        "org.junit.runner.JUnitCore",
+    ]
     print(run(*words, *classes, env=env, quiet=True)[-3000:].strip(), flush=True)
 
 
@@ -211,7 +246,7 @@ def core() -> None:
     junit(["org.relight.core.CoreTest"], [tests, *libraries], f"-Dvectors={VECTORS}")
 
 
-# -- The app ---------------------------------------------------------------------------------------------------
+# -- The app -----------------------------------------------------------------------------------------------
 
 
 def resources() -> Path:
@@ -226,10 +261,30 @@ def resources() -> Path:
     manifest.write_text(told.replace("<manifest ", f'<manifest package="{PACKAGE}" ', 1))
     run(tool("aapt2", "aapt"), "compile", "--dir", APP / "main" / "res", "-o", compiled)
     run(
-        tool("aapt2", "aapt"), "link", "-I", jars("android")[0], "--manifest", manifest, "-A", APP / "main" / "assets",
-        "-0", ".tflite", "--java", generated, "--min-sdk-version", LEAST_SDK, "--target-sdk-version", "34",
-        "--version-code", "1", "--version-name", "0.1.0", "-o", base, compiled,
-    )  # fmt: skip
+        tool("aapt2", "aapt"),
+        "link",
+        "-I",
+        jars("android")[0],
+        "--manifest",
+        manifest,
+        "-A",
+        APP / "main" / "assets",
+        "-0",
+        ".tflite",
+        "--java",
+        generated,
+        "--min-sdk-version",
+        LEAST_SDK,
+        "--target-sdk-version",
+        "34",
+        "--version-code",
+        "1",
+        "--version-name",
+        "0.1.0",
+        "-o",
+        base,
+        compiled,
+    )
     return base
 
 
@@ -242,7 +297,14 @@ def app_jar() -> Path:
     """Return the app, compiled."""
     resources()
     sources = [APP / "main" / "kotlin", BUILD / "generated"]
-    return kotlin(BUILD / "app.jar", sources, app_libraries(), "-Werror", "-Xno-param-assertions", "-Xno-call-assertions")
+    return kotlin(
+        BUILD / "app.jar",
+        sources,
+        app_libraries(),
+        "-Werror",
+        "-Xno-param-assertions",
+        "-Xno-call-assertions",
+    )
 
 
 def apk() -> Path:
@@ -258,18 +320,50 @@ def apk() -> Path:
             library.parent.mkdir(parents=True)
             library.write_bytes(runtime.read(f"jni/{abi}/libtensorflowlite_jni.so"))
     run(
-        tool("java", "openjdk-17-jdk-headless"), "-Xmx2g", "-cp", _joined(jars("shrinker")), "com.android.tools.r8.R8",
-        "--release", "--min-api", LEAST_SDK, "--lib", java_home(), "--lib", jars("android")[0],
-        "--pg-conf", HERE / "app" / "proguard-rules.pro", "--pg-conf", rules, "--output", work / "dex",
-        classes, core_jar(), stdlib(), *jars("runtime"), quiet=True,
-    )  # fmt: skip
+        tool("java", "openjdk-17-jdk-headless"),
+        "-Xmx2g",
+        "-cp",
+        _joined(jars("shrinker")),
+        "com.android.tools.r8.R8",
+        "--release",
+        "--min-api",
+        LEAST_SDK,
+        "--lib",
+        java_home(),
+        "--lib",
+        jars("android")[0],
+        "--pg-conf",
+        HERE / "app" / "proguard-rules.pro",
+        "--pg-conf",
+        rules,
+        "--output",
+        work / "dex",
+        classes,
+        core_jar(),
+        stdlib(),
+        *jars("runtime"),
+        quiet=True,
+    )
     unaligned, aligned, out = work / "unaligned.apk", work / "aligned.apk", BUILD / "relight.apk"
     _packed(unaligned, work)
     run(tool("zipalign", "zipalign"), "-f", "-p", "4", unaligned, aligned)
     run(
-        tool("apksigner", "apksigner"), "sign", "--ks", _key(), "--ks-pass", "pass:relight", "--v1-signing-enabled",
-        "false", "--v2-signing-enabled", "true", "--v3-signing-enabled", "true", "--out", out, aligned,
-    )  # fmt: skip
+        tool("apksigner", "apksigner"),
+        "sign",
+        "--ks",
+        _key(),
+        "--ks-pass",
+        "pass:relight",
+        "--v1-signing-enabled",
+        "false",
+        "--v2-signing-enabled",
+        "true",
+        "--v3-signing-enabled",
+        "true",
+        "--out",
+        out,
+        aligned,
+    )
     Path(f"{out}.idsig").unlink(missing_ok=True)
     print(f"{out.relative_to(HERE)}: {out.stat().st_size / 1e6:.1f} MB, sha256 {_sum(out)}", flush=True)
     return out
@@ -295,10 +389,25 @@ def _key() -> Path:
     key = BUILD / "trial.p12"
     if not key.exists():
         run(
-            tool("keytool", "openjdk-17-jdk-headless"), "-genkeypair", "-keystore", key, "-storetype", "PKCS12",
-            "-storepass", "relight", "-alias", "app", "-keyalg", "RSA", "-keysize", "3072", "-validity", "10000",
-            "-dname", "CN=Relight trial",
-        )  # fmt: skip
+            tool("keytool", "openjdk-17-jdk-headless"),
+            "-genkeypair",
+            "-keystore",
+            key,
+            "-storetype",
+            "PKCS12",
+            "-storepass",
+            "relight",
+            "-alias",
+            "app",
+            "-keyalg",
+            "RSA",
+            "-keysize",
+            "3072",
+            "-validity",
+            "10000",
+            "-dname",
+            "CN=Relight trial",
+        )
     return key
 
 
@@ -306,15 +415,21 @@ def _sum(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-# -- Its tests -------------------------------------------------------------------------------------------------
+# -- Its tests ---------------------------------------------------------------------------------------------
 
 OPENED = [
     f"--add-opens=java.base/{package}=ALL-UNNAMED"
     for package in (
-        "java.lang", "java.util", "java.lang.reflect", "java.io", "java.net", "java.security", "java.text",
+        "java.lang",
+        "java.util",
+        "java.lang.reflect",
+        "java.io",
+        "java.net",
+        "java.security",
+        "java.text",
         "jdk.internal.access",
     )
-]  # fmt: skip
+]
 
 
 def native() -> Path:
@@ -325,12 +440,32 @@ def native() -> Path:
         out.mkdir(parents=True, exist_ok=True)
         compiler = tool("gcc", "gcc")
         source = HERE / "native" / "bionic.c"
-        run(compiler, "-shared", "-fPIC", "-O1", "-Wl,-soname,libc.so", "-o", out / "libc.so", source, "-l:libc.so.6")
+        run(
+            compiler,
+            "-shared",
+            "-fPIC",
+            "-O1",
+            "-Wl,-soname,libc.so",
+            "-o",
+            out / "libc.so",
+            source,
+            "-l:libc.so.6",
+        )
         for name in ("m", "dl", "log"):
             run(
-                compiler, "-shared", "-fPIC", "-x", "c", "/dev/null", f"-Wl,-soname,lib{name}.so",
-                "-Wl,--no-as-needed", "-o", out / f"lib{name}.so", "-l:libm.so.6", "-l:libc.so.6",
-            )  # fmt: skip
+                compiler,
+                "-shared",
+                "-fPIC",
+                "-x",
+                "c",
+                "/dev/null",
+                f"-Wl,-soname,lib{name}.so",
+                "-Wl,--no-as-needed",
+                "-o",
+                out / f"lib{name}.so",
+                "-l:libm.so.6",
+                "-l:libc.so.6",
+            )
         android = BUILD / "android_library.so"
         with archive("tensorflow-lite-2") as runtime:
             android.write_bytes(runtime.read("jni/x86_64/libtensorflowlite_jni.so"))
@@ -354,23 +489,46 @@ def robolectric(tests: Path, classes: Sequence[Path], names: Sequence[str]) -> N
     screens = HERE.parent / "build" / "screens" / "android"
     screens.mkdir(parents=True, exist_ok=True)
     libraries = [
-        BUILD / "conf", tests, *classes, stdlib(), *jars("robolectric"), *jars("junit"), *jars("android"),
-    ]  # fmt: skip
+        BUILD / "conf",
+        tests,
+        *classes,
+        stdlib(),
+        *jars("robolectric"),
+        *jars("junit"),
+        *jars("android"),
+    ]
     junit(
-        names, libraries, "-Xmx3g", f"-Djava.library.path={native()}", "-Drobolectric.offline=true",
-        f"-Drobolectric.dependency.dir={offline}", f"-Dscreens={screens}", f"-Dvectors={VECTORS}",
-        f"-Dassets={APP}/main/assets", f"-Dapk={BUILD}/relight.apk", f"-Dexample={HERE.parents[1]}/examples/astronaut.jpg",
-        "-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote", *OPENED,
+        names,
+        libraries,
+        "-Xmx3g",
+        f"-Djava.library.path={native()}",
+        "-Drobolectric.offline=true",
+        f"-Drobolectric.dependency.dir={offline}",
+        f"-Dscreens={screens}",
+        f"-Dvectors={VECTORS}",
+        f"-Dexample={HERE.parents[1]}/examples/astronaut.jpg",
+        "-XX:+UnlockDiagnosticVMOptions",
+        "-XX:-BytecodeVerificationRemote",
+        *OPENED,
         env={"LD_LIBRARY_PATH": str(native())},
-    )  # fmt: skip
+    )
 
 
 def app() -> None:
     """Test the app on the JVM."""
     classes = [app_jar(), core_jar(), *jars("runtime")]
     libraries = [*classes, stdlib(), *jars("robolectric"), *jars("junit"), *jars("android")]
-    tests = kotlin(BUILD / "app-test.jar", [APP / "test" / "kotlin", BUILD / "generated"], libraries, "-Xfriend-paths=" + str(classes[0]))
-    robolectric(tests, classes, ["org.relight.app.LifeTest", "org.relight.app.RelightTest", "org.relight.app.ScreenTest"])
+    tests = kotlin(
+        BUILD / "app-test.jar",
+        [APP / "test" / "kotlin", BUILD / "generated"],
+        libraries,
+        "-Xfriend-paths=" + str(classes[0]),
+    )
+    robolectric(
+        tests,
+        classes,
+        ["org.relight.app.LifeTest", "org.relight.app.RelightTest", "org.relight.app.ScreenTest"],
+    )
 
 
 def finished() -> None:
@@ -384,11 +542,20 @@ def finished() -> None:
     _check_badging(run(tool("aapt2", "aapt"), "dump", "badging", package, quiet=True))
     _check_content(package)
     out = BUILD / "from_dex.jar"
-    translator = kotlin(BUILD / "from_dex_tool.jar", [HERE / "native" / "FromDex.kt"], [stdlib(), *jars("dex2jar")])
+    translator = kotlin(
+        BUILD / "from_dex_tool.jar", [HERE / "native" / "FromDex.kt"], [stdlib(), *jars("dex2jar")]
+    )
     with zipfile.ZipFile(package) as content:
         (BUILD / "classes.dex").write_bytes(content.read("classes.dex"))
     words = [BUILD / "classes.dex", out]
-    run(tool("java", "openjdk-17-jdk-headless"), "-cp", _joined([translator, stdlib(), *jars("dex2jar")]), "FromDexKt", *words, quiet=True)
+    run(
+        tool("java", "openjdk-17-jdk-headless"),
+        "-cp",
+        _joined([translator, stdlib(), *jars("dex2jar")]),
+        "FromDexKt",
+        *words,
+        quiet=True,
+    )
     libraries = [*jars("robolectric"), *jars("junit"), *jars("android"), stdlib()]
     tests = kotlin(BUILD / "dex-test.jar", [APP / "testDex" / "kotlin"], libraries)
     robolectric(tests, [out], ["DexTest"])
@@ -407,7 +574,11 @@ def _check_badging(told: str) -> None:
     missing = [line for line in wanted if line not in told]
     if missing:
         raise Failed(f"The badging lacks {missing[0]}:\n{told}")
-    others = [line for line in told.splitlines() if line.startswith("uses-permission:") and "WRITE_EXTERNAL" not in line]
+    others = [
+        line
+        for line in told.splitlines()
+        if line.startswith("uses-permission:") and "WRITE_EXTERNAL" not in line
+    ]
     # What reads old storage is implied by what writes it.
     others = [line for line in others if "READ_EXTERNAL" not in line]
     if others:
@@ -431,7 +602,9 @@ def words() -> None:
     told = {}
     for folder in ("values", "values-de"):
         root = ElementTree.parse(APP / "main" / "res" / folder / "strings.xml").getroot()
-        told[folder] = {each.get("name"): [item.text or "" for item in each] or [each.text or ""] for each in root}
+        told[folder] = {
+            each.get("name"): [item.text or "" for item in each] or [each.text or ""] for each in root
+        }
     english, german = told["values"], told["values-de"]
     if english.keys() != german.keys():
         raise Failed(f"Not told in both languages: {sorted(english.keys() ^ german.keys())}")
@@ -450,9 +623,16 @@ def style() -> None:
     run(java, "-cp", _joined(jars("ktlint")), "com.pinterest.ktlint.Main", "--relative", *patterns, cwd=HERE)
     main_sources = ",".join(str(each) for each in (CORE / "main", APP / "main" / "kotlin"))
     run(
-        java, "-cp", _joined(jars("detekt")), "io.gitlab.arturbosch.detekt.cli.Main", "--input", main_sources,
-        "--config", HERE / "detekt.yml", "--build-upon-default-config",
-    )  # fmt: skip
+        java,
+        "-cp",
+        _joined(jars("detekt")),
+        "io.gitlab.arturbosch.detekt.cli.Main",
+        "--input",
+        main_sources,
+        "--config",
+        HERE / "detekt.yml",
+        "--build-upon-default-config",
+    )
     print("style: ktlint and detekt are content", flush=True)
 
 
