@@ -69,10 +69,16 @@ def run(
         command, cwd=cwd, env={**os.environ, "TZ": "UTC", **(env or {})}, capture_output=True, text=True
     )
     if done.returncode:
-        raise Failed(f"{Path(command[0]).name} failed:\n{done.stdout[-6000:]}{done.stderr[-6000:]}")
+        raise Failed(f"{Path(command[0]).name} failed:\n{_short(done.stdout)}{_short(done.stderr)}")
     if not quiet and done.stdout.strip():
         print(done.stdout.strip(), flush=True)
     return done.stdout + done.stderr
+
+
+def _short(text: str) -> str:
+    """Return what a program printed, without the stack below our own code."""
+    lines = [line for line in text.splitlines() if not line.startswith("\tat ") or "org.relight" in line]
+    return "\n".join(lines)[-12000:] + "\n"
 
 
 def tool(name: str, package: str) -> str:
