@@ -124,6 +124,7 @@ def scene(photo: str, result: str) -> None:
     from tf_relight.photo.picture import resize, to_u8
     from tf_relight.photo.reading import read_picture
     from tf_relight.photo.transfer import transfer
+    from tf_relight.relighting.squares import as_square
 
     told = json.loads(Path(result).read_text())
     folder = FOLDERS["web"]
@@ -132,10 +133,9 @@ def scene(photo: str, result: str) -> None:
     side = record["sizes"][0]
     pixels = read_picture(photo).pixels
     small = resize(pixels, working_size(pixels.shape[:2], side))
-    height, width = small.shape[:2]
-    square = np.pad(small, ((0, side - height), (0, side - width), (0, 0)), mode="reflect")
+    square, there = as_square(small)
     answer = InterpreterRuntime(folder / record["name"]).run(f"relight_{side}", {"image": square[None]})
-    made = to_u8(transfer(pixels, small, answer["relit"][0, :height, :width]))
+    made = to_u8(transfer(pixels, small, answer["relit"][0][there]))
     found = np.array(told["data"], np.uint8).reshape(told["height"], told["width"], 4)[..., :3]
     changed = _decibels(found, to_u8(pixels))
     print(json.dumps({"decibels": _decibels(found, made), "changed": changed}))

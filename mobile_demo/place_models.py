@@ -9,6 +9,7 @@ role, sha256, sizes and licence; the apps refuse a file that is another.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import shutil
 import sys
@@ -17,12 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from export.litert.manifest import read_manifest
+from mobile_demo.older_form import older_form
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path, write_text
 from tf_relight.photo.small_networks import NETWORKS, content_of
 
 HERE = Path(__file__).parent
 FOLDERS = {"web": HERE / "web" / "models", "android": HERE / "android" / "app" / "src" / "main" / "assets"}
+OLDER = {"android"}
+"""Apps whose runtime is TensorFlow Lite 2.16.1."""
 SMALL = ("faces_near", "faces_far", "people")
 
 
@@ -77,13 +81,15 @@ def place(build: Path, app: str) -> list[dict[str, Any]]:
         )
     for name in SMALL:
         network, content = NETWORKS[name], content_of(name)
+        if app in OLDER:
+            content = older_form(content)
         with atomic_path(folder / network.file) as temporary:
             temporary.write_bytes(content)
         entries.append(
             {
                 "name": network.file,
                 "role": name,
-                "sha256": network.sha256,
+                "sha256": hashlib.sha256(content).hexdigest(),
                 "size_bytes": len(content),
                 "sizes": [network.side],
                 "licence": "Apache-2.0",

@@ -29,6 +29,7 @@ from tf_relight.relighting.light_range import exposed
 from tf_relight.relighting.light_tint import has_colour, light_colour
 from tf_relight.relighting.portraits import PortraitRelighter, without_weave
 from tf_relight.relighting.request import RelightOptions
+from tf_relight.relighting.squares import as_square
 
 FOLDER = Path(__file__).parent / "vectors"
 PORTRAIT = Path(__file__).parents[1] / "examples" / "astronaut.jpg"
@@ -207,7 +208,17 @@ def places() -> dict[str, Any]:
             )
         boxes = [{"left": f.left, "top": f.top, "width": f.width, "height": f.height} for f in faces]
         cases.append({"width": size[1], "height": size[0], "faces": boxes, "places": found})
-    return {"tolerance": 1e-6, "why": "float32 in the package", "side": SIDE, "cases": cases}
+    squares = []
+    for shape in ((7, 4), (3, 8), (1, 6), (5, 5)):
+        picture = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+        squares.append({"picture": array(picture), "square": array(as_square(picture)[0])})
+    return {
+        "tolerance": 1e-6,
+        "why": "float32 in the package",
+        "side": SIDE,
+        "cases": cases,
+        "squares": squares,
+    }
 
 
 def portraits() -> dict[str, Any]:
@@ -230,6 +241,13 @@ def portraits() -> dict[str, Any]:
             {"temperature": 3000.0, "strength": 0.8},
         ),
         ("close, from behind", close, FACE.moved(-10, -40).scaled(96 / 220), Light.from_preset("rim"), {}),
+        (
+            "cropped at the border",
+            cropped,
+            SMALL_FACE.moved(-52, 90).scaled(128 / 300),
+            Light.from_direction(30, 60),
+            {},
+        ),
         (
             "close, background kept",
             close,

@@ -6,8 +6,8 @@
     python3 build.py test         core, the app on the JVM, and the finished APK
     python3 build.py style        ktlint and detekt
 
-Needs JDK 17 or later, Maven, and for the APK Debian's aapt, zipalign and apksigner; for the app's tests a C compiler.
-Android Studio builds the same sources by Gradle.
+Needs JDK 17 or later, Maven, and for the APK Debian's aapt, zipalign and apksigner; for the app's tests a C
+compiler. Android Studio builds the same sources by Gradle.
 """
 
 from __future__ import annotations
@@ -69,10 +69,16 @@ def run(
         command, cwd=cwd, env={**os.environ, "TZ": "UTC", **(env or {})}, capture_output=True, text=True
     )
     if done.returncode:
-        raise Failed(f"{Path(command[0]).name} failed:\n{done.stdout[-6000:]}{done.stderr[-6000:]}")
+        raise Failed(f"{Path(command[0]).name} failed:\n{_short(done.stdout)}{_short(done.stderr)}")
     if not quiet and done.stdout.strip():
         print(done.stdout.strip(), flush=True)
     return done.stdout + done.stderr
+
+
+def _short(text: str) -> str:
+    """Return what a program printed, without the stack below our own code."""
+    lines = [line for line in text.splitlines() if not line.startswith("\tat ") or "org.relight" in line]
+    return "\n".join(lines)[-12000:] + "\n"
 
 
 def tool(name: str, package: str) -> str:
@@ -88,7 +94,7 @@ def java_home() -> Path:
     return Path(tool("java", "openjdk-17-jdk-headless")).resolve().parents[1]
 
 
-# -- Artifacts -------------------------------------------------------------------------------------------------
+# -- Artifacts ---------------------------------------------------------------------------------------------
 
 
 def class_path(group: str) -> list[Path]:
@@ -130,10 +136,14 @@ def _resolve(group: str) -> list[Path]:
         f"<dependencies>{''.join(dependencies)}</dependencies></project>"
     )
     run(
-        tool("mvn", "maven"), "-B", "-q",
-        "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath", "-Dmdep.outputFile=class_path.txt",
-        cwd=folder, quiet=True,
-    )  # fmt: skip
+        tool("mvn", "maven"),
+        "-B",
+        "-q",
+        "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath",
+        "-Dmdep.outputFile=class_path.txt",
+        cwd=folder,
+        quiet=True,
+    )
     return [Path(path) for path in (folder / "class_path.txt").read_text().strip().split(":")]
 
 
@@ -177,7 +187,7 @@ def stdlib() -> Path:
     return next(path for path in class_path("kotlin") if path.name.startswith("kotlin-stdlib-2"))
 
 
-# -- Kotlin ----------------------------------------------------------------------------------------------------
+# -- Kotlin ------------------------------------------------------------------------------------------------
 
 
 def kotlin(out: Path, sources: Sequence[Path], libraries: Sequence[Path], *flags: str) -> Path:
@@ -193,10 +203,22 @@ def kotlin(out: Path, sources: Sequence[Path], libraries: Sequence[Path], *flags
         return out
     out.parent.mkdir(parents=True, exist_ok=True)
     run(
-        tool("java", "openjdk-17-jdk-headless"), "-Xmx2g", "-cp", _joined(class_path("kotlin")),
-        "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", "-no-reflect", "-no-stdlib", "-jvm-target", "17",
-        *flags, "-cp", _joined(libraries), "-d", out, *sources,
-    )  # fmt: skip
+        tool("java", "openjdk-17-jdk-headless"),
+        "-Xmx2g",
+        "-cp",
+        _joined(class_path("kotlin")),
+        "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler",
+        "-no-reflect",
+        "-no-stdlib",
+        "-jvm-target",
+        "17",
+        *flags,
+        "-cp",
+        _joined(libraries),
+        "-d",
+        out,
+        *sources,
+    )
     return out
 
 
@@ -230,7 +252,7 @@ def core() -> None:
     junit(["org.relight.core.CoreTest"], [tests, *libraries], f"-Dvectors={VECTORS}")
 
 
-# -- The app ---------------------------------------------------------------------------------------------------
+# -- The app -----------------------------------------------------------------------------------------------
 
 
 def resources() -> Path:
@@ -245,10 +267,30 @@ def resources() -> Path:
     manifest.write_text(told.replace("<manifest ", f'<manifest package="{PACKAGE}" ', 1))
     run(tool("aapt2", "aapt"), "compile", "--dir", APP / "main" / "res", "-o", compiled)
     run(
-        tool("aapt2", "aapt"), "link", "-I", jars("android")[0], "--manifest", manifest, "-A", APP / "main" / "assets",
-        "-0", ".tflite", "--java", generated, "--min-sdk-version", LEAST_SDK, "--target-sdk-version", "34",
-        "--version-code", "1", "--version-name", "0.1.0", "-o", base, compiled,
-    )  # fmt: skip
+        tool("aapt2", "aapt"),
+        "link",
+        "-I",
+        jars("android")[0],
+        "--manifest",
+        manifest,
+        "-A",
+        APP / "main" / "assets",
+        "-0",
+        ".tflite",
+        "--java",
+        generated,
+        "--min-sdk-version",
+        LEAST_SDK,
+        "--target-sdk-version",
+        "34",
+        "--version-code",
+        "1",
+        "--version-name",
+        "0.1.0",
+        "-o",
+        base,
+        compiled,
+    )
     return base
 
 
@@ -284,18 +326,50 @@ def apk() -> Path:
             library.parent.mkdir(parents=True)
             library.write_bytes(runtime.read(f"jni/{abi}/libtensorflowlite_jni.so"))
     run(
-        tool("java", "openjdk-17-jdk-headless"), "-Xmx2g", "-cp", _joined(jars("shrinker")), "com.android.tools.r8.R8",
-        "--release", "--min-api", LEAST_SDK, "--lib", java_home(), "--lib", jars("android")[0],
-        "--pg-conf", HERE / "app" / "proguard-rules.pro", "--pg-conf", rules, "--output", work / "dex",
-        classes, core_jar(), stdlib(), *jars("runtime"), quiet=True,
-    )  # fmt: skip
+        tool("java", "openjdk-17-jdk-headless"),
+        "-Xmx2g",
+        "-cp",
+        _joined(jars("shrinker")),
+        "com.android.tools.r8.R8",
+        "--release",
+        "--min-api",
+        LEAST_SDK,
+        "--lib",
+        java_home(),
+        "--lib",
+        jars("android")[0],
+        "--pg-conf",
+        HERE / "app" / "proguard-rules.pro",
+        "--pg-conf",
+        rules,
+        "--output",
+        work / "dex",
+        classes,
+        core_jar(),
+        stdlib(),
+        *jars("runtime"),
+        quiet=True,
+    )
     unaligned, aligned, out = work / "unaligned.apk", work / "aligned.apk", BUILD / "relight.apk"
     _packed(unaligned, work)
     run(tool("zipalign", "zipalign"), "-f", "-p", "4", unaligned, aligned)
     run(
-        tool("apksigner", "apksigner"), "sign", "--ks", _key(), "--ks-pass", "pass:relight", "--v1-signing-enabled",
-        "false", "--v2-signing-enabled", "true", "--v3-signing-enabled", "true", "--out", out, aligned,
-    )  # fmt: skip
+        tool("apksigner", "apksigner"),
+        "sign",
+        "--ks",
+        _key(),
+        "--ks-pass",
+        "pass:relight",
+        "--v1-signing-enabled",
+        "false",
+        "--v2-signing-enabled",
+        "true",
+        "--v3-signing-enabled",
+        "true",
+        "--out",
+        out,
+        aligned,
+    )
     Path(f"{out}.idsig").unlink(missing_ok=True)
     print(f"{out.relative_to(HERE)}: {out.stat().st_size / 1e6:.1f} MB, sha256 {_sum(out)}", flush=True)
     return out
@@ -321,10 +395,25 @@ def _key() -> Path:
     key = BUILD / "trial.p12"
     if not key.exists():
         run(
-            tool("keytool", "openjdk-17-jdk-headless"), "-genkeypair", "-keystore", key, "-storetype", "PKCS12",
-            "-storepass", "relight", "-alias", "app", "-keyalg", "RSA", "-keysize", "3072", "-validity", "10000",
-            "-dname", "CN=Relight trial",
-        )  # fmt: skip
+            tool("keytool", "openjdk-17-jdk-headless"),
+            "-genkeypair",
+            "-keystore",
+            key,
+            "-storetype",
+            "PKCS12",
+            "-storepass",
+            "relight",
+            "-alias",
+            "app",
+            "-keyalg",
+            "RSA",
+            "-keysize",
+            "3072",
+            "-validity",
+            "10000",
+            "-dname",
+            "CN=Relight trial",
+        )
     return key
 
 
@@ -332,15 +421,21 @@ def _sum(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-# -- Its tests -------------------------------------------------------------------------------------------------
+# -- Its tests ---------------------------------------------------------------------------------------------
 
 OPENED = [
     f"--add-opens=java.base/{package}=ALL-UNNAMED"
     for package in (
-        "java.lang", "java.util", "java.lang.reflect", "java.io", "java.net", "java.security", "java.text",
+        "java.lang",
+        "java.util",
+        "java.lang.reflect",
+        "java.io",
+        "java.net",
+        "java.security",
+        "java.text",
         "jdk.internal.access",
     )
-]  # fmt: skip
+]
 
 
 def native() -> Path:
@@ -364,9 +459,19 @@ def native() -> Path:
         )
         for name in ("m", "dl", "log"):
             run(
-                compiler, "-shared", "-fPIC", "-x", "c", "/dev/null", f"-Wl,-soname,lib{name}.so",
-                "-Wl,--no-as-needed", "-o", out / f"lib{name}.so", "-l:libm.so.6", "-l:libc.so.6",
-            )  # fmt: skip
+                compiler,
+                "-shared",
+                "-fPIC",
+                "-x",
+                "c",
+                "/dev/null",
+                f"-Wl,-soname,lib{name}.so",
+                "-Wl,--no-as-needed",
+                "-o",
+                out / f"lib{name}.so",
+                "-l:libm.so.6",
+                "-l:libc.so.6",
+            )
         android = BUILD / "android_library.so"
         with archive("tensorflow-lite-2") as runtime:
             android.write_bytes(runtime.read("jni/x86_64/libtensorflowlite_jni.so"))
@@ -390,15 +495,29 @@ def robolectric(tests: Path, classes: Sequence[Path], names: Sequence[str]) -> N
     screens = HERE.parent / "build" / "screens" / "android"
     screens.mkdir(parents=True, exist_ok=True)
     libraries = [
-        BUILD / "conf", tests, *classes, stdlib(), *jars("robolectric"), *jars("junit"), *jars("android"),
-    ]  # fmt: skip
+        BUILD / "conf",
+        tests,
+        *classes,
+        stdlib(),
+        *jars("robolectric"),
+        *jars("junit"),
+        *jars("android"),
+    ]
     junit(
-        names, libraries, "-Xmx3g", f"-Djava.library.path={native()}", "-Drobolectric.offline=true",
-        f"-Drobolectric.dependency.dir={offline}", f"-Dscreens={screens}", f"-Dvectors={VECTORS}",
-        f"-Dassets={APP}/main/assets", f"-Dapk={BUILD}/relight.apk", f"-Dexample={HERE.parents[1]}/examples/astronaut.jpg",
-        "-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote", *OPENED,
+        names,
+        libraries,
+        "-Xmx3g",
+        f"-Djava.library.path={native()}",
+        "-Drobolectric.offline=true",
+        f"-Drobolectric.dependency.dir={offline}",
+        f"-Dscreens={screens}",
+        f"-Dvectors={VECTORS}",
+        f"-Dexample={HERE.parents[1]}/examples/astronaut.jpg",
+        "-XX:+UnlockDiagnosticVMOptions",
+        "-XX:-BytecodeVerificationRemote",
+        *OPENED,
         env={"LD_LIBRARY_PATH": str(native())},
-    )  # fmt: skip
+    )
 
 
 def app() -> None:
@@ -510,9 +629,16 @@ def style() -> None:
     run(java, "-cp", _joined(jars("ktlint")), "com.pinterest.ktlint.Main", "--relative", *patterns, cwd=HERE)
     main_sources = ",".join(str(each) for each in (CORE / "main", APP / "main" / "kotlin"))
     run(
-        java, "-cp", _joined(jars("detekt")), "io.gitlab.arturbosch.detekt.cli.Main", "--input", main_sources,
-        "--config", HERE / "detekt.yml", "--build-upon-default-config",
-    )  # fmt: skip
+        java,
+        "-cp",
+        _joined(jars("detekt")),
+        "io.gitlab.arturbosch.detekt.cli.Main",
+        "--input",
+        main_sources,
+        "--config",
+        HERE / "detekt.yml",
+        "--build-upon-default-config",
+    )
     print("style: ktlint and detekt are content", flush=True)
 
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from export.network import phone_forms, relight_function
+from export.network import leave_mirroring, phone_forms, relight_function
 from tests.export.int8.rounding import picture, rounding_network
 from tests.export.narrow import narrow_model
 from tf_relight.errors import RelightError
+from tf_relight.light.spherical_harmonics import image_map
 from tf_relight.networks.layers import Downsample2x
 
 RANDOM = np.random.default_rng(0)
@@ -122,3 +123,23 @@ def test_the_forms_are_taken_back_after_an_error():
 def test_a_size_that_does_not_fit_is_refused():
     with pytest.raises(RelightError, match="dpr512 cannot be written for 40 pixels"):
         relight_function(narrow_model("dpr512"), 40)
+
+
+def test_the_mean_with_the_mirrored_picture_may_be_left_to_the_app():
+    loaded = narrow_model("lit_unet")
+    image = RANDOM.uniform(0, 1, (1, 32, 32, 1)).astype(np.float32)
+    light = RANDOM.normal(0, 0.3, (1, 1, 1, 9)).astype(np.float32)
+    signs = np.diag(image_map("hflip")).astype(np.float32)
+    function, _, _ = relight_function(loaded, 32)
+    whole = function(image=image, light=light)
+    leave_mirroring(loaded)
+    there = function(image=image, light=light)
+    back = function(image=image[:, :, ::-1], light=light * signs)
+    mean = (there["relit"] + back["relit"][:, :, ::-1]) / 2
+    np.testing.assert_allclose(mean, whole["relit"], atol=1e-6)
+    np.testing.assert_allclose(
+        (there["source_light"] + signs * back["source_light"]) / 2, whole["source_light"], atol=1e-6
+    )
+    assert np.abs(there["relit"] - whole["relit"]).max() > 1e-5
+    with pytest.raises(RelightError, match="takes no mean with the mirrored picture"):
+        leave_mirroring(narrow_model("dmshn"))

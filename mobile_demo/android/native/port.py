@@ -1,7 +1,7 @@
 """Makes a copy of an Android x86_64 library that glibc loads: port.py IN.so OUT.so
 
-The code stays as it is. Versions of symbols are dropped, and the functions that mean something else in glibc get
-an X for their first letter, so that they come from bionic.c.
+The code stays as it is. Versions of symbols are dropped, and the functions that mean something else in glibc
+get an X for their first letter, so that they come from bionic.c.
 """
 
 import struct

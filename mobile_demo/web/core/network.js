@@ -40,7 +40,7 @@ function flipped(plane, width) {
   return result;
 }
 
-/** A picture continued by its mirror image on the right and below. */
+/** A picture in the middle of a square, continued by its mirror image; see tf_relight/relighting/squares.py. */
 export function toSquare(plane, width, height, side) {
   if (width === side && height === side) return plane;
   const columns = mirroredPlaces(width, side);
@@ -53,11 +53,15 @@ export function toSquare(plane, width, height, side) {
 export function fromSquare(plane, side, width, height) {
   if (width === side && height === side) return plane;
   const result = new Float32Array(width * height);
-  for (let y = 0; y < height; y++) result.set(plane.subarray(y * side, y * side + width), y * width);
+  const first = ((side - height) >> 1) * side + ((side - width) >> 1);
+  for (let y = 0; y < height; y++) result.set(plane.subarray(first + y * side, first + y * side + width), y * width);
   return result;
 }
 
 function mirroredPlaces(size, side) {
-  const period = Math.max(2 * (size - 1), 1);
-  return Array.from({ length: side }, (_, i) => Math.max(size - 1 - Math.abs((i % period) - (size - 1)), 0));
+  const before = (side - size) >> 1;
+  return Array.from({ length: side }, (_, i) => {
+    const place = (((i - before) % (2 * size)) + 2 * size) % (2 * size);
+    return place < size ? place : 2 * size - 1 - place;
+  });
 }

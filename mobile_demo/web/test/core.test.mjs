@@ -7,6 +7,7 @@ import * as colour from "../core/colour.js";
 import { toLightness } from "../core/harmonics.js";
 import * as light from "../core/light.js";
 import { lightnessRow, relitRow, tintOf } from "../core/lightness.js";
+import { fromSquare, toSquare } from "../core/network.js";
 import { placesOf, rampAt, sizeForNetwork } from "../core/places.js";
 import { each } from "../core/planes.js";
 import { Portrait, withoutWeave } from "../core/portrait.js";
@@ -79,6 +80,16 @@ test("the parts that are relit are those of the package", () => {
       const column = wanted.weights[1].map((_, y) => across(place.width - 1) * down(y));
       assertNear(column, wanted.weights[1], told.tolerance, "last column of the weight");
     });
+  }
+});
+
+test("pictures reach networks as squares as in the package", () => {
+  for (const { picture, square } of vectors("places").squares) {
+    const [height, width] = picture.shape;
+    const [side] = square.shape;
+    const plane = arrayOf(picture);
+    assertNear(toSquare(plane, width, height, side), arrayOf(square), 0, `${width} x ${height}`);
+    assertNear(fromSquare(arrayOf(square), side, width, height), plane, 0, `${width} x ${height} and back`);
   }
 });
 

@@ -1,8 +1,5 @@
 package org.relight.core
 
-import kotlin.math.abs
-import kotlin.math.max
-
 /** What a network answers: the relit lightness, and the light it read from the picture. */
 class Answer(val relit: Plane, val light: FloatArray)
 
@@ -53,7 +50,7 @@ class PortraitNetwork(
     }
 }
 
-/** Pictures of any shape in networks that take squares: continued by their mirror image, and cut out again. */
+/** Pictures in the middle of squares, continued by their mirror image; see tf_relight/relighting/squares.py. */
 object Squares {
     fun of(plane: Plane, side: Int): Plane {
         if (plane.width == side && plane.height == side) return plane
@@ -64,11 +61,15 @@ object Squares {
 
     fun cut(square: Plane, width: Int, height: Int): Plane {
         if (width == square.width && height == square.height) return square
-        return Plane(width, height, FloatArray(width * height) { square.values[it / width * square.width + it % width] })
+        val first = (square.height - height) / 2 * square.width + (square.width - width) / 2
+        return Plane(width, height, FloatArray(width * height) { square.values[first + it / width * square.width + it % width] })
     }
 
     private fun mirrored(size: Int, side: Int): IntArray {
-        val period = max(2 * (size - 1), 1)
-        return IntArray(side) { max(size - 1 - abs(it % period - (size - 1)), 0) }
+        val before = (side - size) / 2
+        return IntArray(side) {
+            val place = (it - before).mod(2 * size)
+            if (place < size) place else 2 * size - 1 - place
+        }
     }
 }

@@ -93,6 +93,16 @@ class CoreTest {
         }
     }
 
+    @Test
+    fun `pictures reach networks as squares as in the package`() {
+        for (told in vectors("places").getJSONArray("squares").objects()) {
+            val picture = told.plane("picture")
+            val square = told.plane("square")
+            assertNear("square", square.values, Squares.of(picture, square.width).values, 0.0)
+            assertNear("and back", picture.values, Squares.cut(square, picture.width, picture.height).values, 0.0)
+        }
+    }
+
     private fun assertWeights(place: Place, told: JSONObject) {
         val (row, column) = told.getJSONArray("weights").let { w -> List(2) { w.getJSONArray(it).doubles() } }
         val down = place.down.ramp(place.top + place.height / 2 + 0.5)
