@@ -37,6 +37,7 @@ LESS_WORK = {
     "relight train dmshn_smoke": "--set train.steps=2 --set data.scenes=4".split(),
     "relight export tflite": "--sizes 64 --quantisation fp32".split(),
     "relight export check": ["--truth", "0"],
+    "relight export onnx": ["--size", "64"],
     "relight export savedmodel": ["--size", "64", "--no-warmup"],
 }
 """How a command begins, and the words that make it short."""

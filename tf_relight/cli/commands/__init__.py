@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from tf_relight.cli.commands import (
     app,
+    cache,
     compare,
+    completion,
     configs,
     contact_sheet,
     data,
     decompose,
+    doctor,
     evaluate,
     examples,
     export,
@@ -47,5 +50,8 @@ COMMANDS = (
     examples,
     export,
     serve,
+    doctor,
+    cache,
+    completion,
 )
 """In the order of `relight --help`."""
