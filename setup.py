@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: the wheel carries three folders of the checkout inside the package.
+"""What pyproject.toml cannot say: the wheel carries folders of the checkout inside the package.
 
 `export/`, `configs/` and `examples/` lie at the top of the checkout. Installed there they would take names
 that belong to nobody in particular, so they go into `tf_relight/`. The modules of `export/` import one
@@ -14,20 +14,21 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
-CARRIED = ("export", "configs", "examples")
-LEFT_OUT = {"__pycache__", ".ipynb_checkpoints"}
+CARRIED = {"export": "export", "configs": "configs", "examples": "examples", "mobile_demo/web": "web_app"}
+"""Folder of the checkout to its name inside the package; `relight app` finds its page as `web_app`."""
+LEFT_OUT = {"__pycache__", ".ipynb_checkpoints", "node_modules", "test", "package.json", "package-lock.json"}
 _IMPORT = re.compile(r"^(\s*from )export(?=[.\s])", re.MULTILINE)
 _OTHER_IMPORT = re.compile(r"^\s*import export\b", re.MULTILINE)
 
 
-def carried_files() -> list[Path]:
-    """Return the files of the carried folders, relative to the checkout."""
-    found = []
-    for folder in CARRIED:
+def carried_files() -> dict[Path, Path]:
+    """Return the files of the carried folders, relative to the checkout, and their places in the package."""
+    found = {}
+    for folder, name in CARRIED.items():
         for path in sorted((HERE / folder).rglob("*")):
-            place = path.relative_to(HERE)
-            if path.is_file() and not LEFT_OUT & set(place.parts) and path.suffix != ".pyc":
-                found.append(place)
+            inside = path.relative_to(HERE / folder)
+            if path.is_file() and not LEFT_OUT & set(inside.parts) and path.suffix != ".pyc":
+                found[path.relative_to(HERE)] = Path(name) / inside
     return found
 
 
@@ -46,8 +47,8 @@ class BuildPy(build_py):
         super().run()
         if getattr(self, "editable_mode", False):
             return
-        for place in carried_files():
-            target = Path(self.build_lib) / "tf_relight" / place
+        for place, inside in carried_files().items():
+            target = Path(self.build_lib) / "tf_relight" / inside
             target.parent.mkdir(parents=True, exist_ok=True)
             if place.parts[0] == "export" and place.suffix == ".py":
                 text = under_the_package((HERE / place).read_text(encoding="utf-8"), place)

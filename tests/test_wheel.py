@@ -113,7 +113,7 @@ def built(tmp_path_factory) -> dict[str, Path]:
     ).stdout.split(b"\0")
     for name in filter(None, files):
         place = Path(os.fsdecode(name))
-        if place.parts[0] in ("tests", "benchmarks", "docs") or not (ROOT / place).is_file():
+        if place.parts[0] in ("tests", "benchmarks", "docs", ".ci") or not (ROOT / place).is_file():
             continue
         (source / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / place, source / place)
@@ -149,6 +149,7 @@ def test_the_wheel_takes_one_name_and_holds_no_tests(built):
     held = {path.relative_to(ROOT).as_posix() for path in (ROOT / "configs").rglob("*.yaml")}
     held |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "export").rglob("*.py")}
     held |= {"examples/astronaut.jpg", "py.typed", "pretrained/lit-unet-humans-128-v1.safetensors"}
+    held |= {"web_app/index.html", "web_app/core/portrait.js"}
     assert {f"tf_relight/{name}" for name in held} <= set(_names(built))
 
 
