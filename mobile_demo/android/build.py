@@ -60,7 +60,9 @@ class Failed(Exception):
     """What went wrong, in a sentence."""
 
 
-def run(*words: object, cwd: Path | None = None, env: dict[str, str] | None = None, quiet: bool = False) -> str:
+def run(
+    *words: object, cwd: Path | None = None, env: dict[str, str] | None = None, quiet: bool = False
+) -> str:
     """Run a program and return what it printed; its output is shown when it fails."""
     command = [str(word) for word in words]
     done = subprocess.run(
@@ -110,7 +112,9 @@ def _resolve(group: str) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     dependencies = []
     for told in GROUPS[group]:
-        name, artifact, version, kind, alone = [*told.split(":"), "jar", ""][:5] if told.count(":") < 4 else told.split(":")
+        name, artifact, version, kind, alone = (
+            [*told.split(":"), "jar", ""][:5] if told.count(":") < 4 else told.split(":")
+        )
         without = (
             "<exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>"
             if alone
@@ -135,7 +139,9 @@ def _resolve(group: str) -> list[Path]:
 
 def _check(files: Sequence[Path]) -> None:
     """Compare files with the recorded sums; RELIGHT_RECORD=1 records those that are not known yet."""
-    known = dict(reversed(line.split("  ", 1)) for line in SUMS.read_text().splitlines()) if SUMS.exists() else {}
+    known = (
+        dict(reversed(line.split("  ", 1)) for line in SUMS.read_text().splitlines()) if SUMS.exists() else {}
+    )
     for path in files:
         name = str(path.relative_to(MAVEN))
         found = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -176,7 +182,12 @@ def stdlib() -> Path:
 
 def kotlin(out: Path, sources: Sequence[Path], libraries: Sequence[Path], *flags: str) -> Path:
     """Compile Kotlin (and look up Java) sources into a jar, unless it is newer than they are."""
-    files = [file for source in sources for file in ([source] if source.is_file() else source.rglob("*")) if file.is_file()]
+    files = [
+        file
+        for source in sources
+        for file in ([source] if source.is_file() else source.rglob("*"))
+        if file.is_file()
+    ]
     newest = max(file.stat().st_mtime for file in [*files, *libraries])
     if out.exists() and out.stat().st_mtime > newest:
         return out
@@ -198,9 +209,17 @@ def core_jar() -> Path:
     return kotlin(BUILD / "core.jar", [CORE / "main"], [stdlib()], "-Werror")
 
 
-def junit(classes: Sequence[str], libraries: Sequence[Path], *flags: str, env: dict[str, str] | None = None) -> None:
+def junit(
+    classes: Sequence[str], libraries: Sequence[Path], *flags: str, env: dict[str, str] | None = None
+) -> None:
     """Run test classes, and say what they said."""
-    words = [tool("java", "openjdk-17-jdk-headless"), *flags, "-cp", _joined(libraries), "org.junit.runner.JUnitCore"]
+    words = [
+        tool("java", "openjdk-17-jdk-headless"),
+        *flags,
+        "-cp",
+        _joined(libraries),
+        "org.junit.runner.JUnitCore",
+    ]
     print(run(*words, *classes, env=env, quiet=True)[-3000:].strip(), flush=True)
 
 
@@ -242,7 +261,14 @@ def app_jar() -> Path:
     """Return the app, compiled."""
     resources()
     sources = [APP / "main" / "kotlin", BUILD / "generated"]
-    return kotlin(BUILD / "app.jar", sources, app_libraries(), "-Werror", "-Xno-param-assertions", "-Xno-call-assertions")
+    return kotlin(
+        BUILD / "app.jar",
+        sources,
+        app_libraries(),
+        "-Werror",
+        "-Xno-param-assertions",
+        "-Xno-call-assertions",
+    )
 
 
 def apk() -> Path:
@@ -325,7 +351,17 @@ def native() -> Path:
         out.mkdir(parents=True, exist_ok=True)
         compiler = tool("gcc", "gcc")
         source = HERE / "native" / "bionic.c"
-        run(compiler, "-shared", "-fPIC", "-O1", "-Wl,-soname,libc.so", "-o", out / "libc.so", source, "-l:libc.so.6")
+        run(
+            compiler,
+            "-shared",
+            "-fPIC",
+            "-O1",
+            "-Wl,-soname,libc.so",
+            "-o",
+            out / "libc.so",
+            source,
+            "-l:libc.so.6",
+        )
         for name in ("m", "dl", "log"):
             run(
                 compiler, "-shared", "-fPIC", "-x", "c", "/dev/null", f"-Wl,-soname,lib{name}.so",
@@ -369,8 +405,17 @@ def app() -> None:
     """Test the app on the JVM."""
     classes = [app_jar(), core_jar(), *jars("runtime")]
     libraries = [*classes, stdlib(), *jars("robolectric"), *jars("junit"), *jars("android")]
-    tests = kotlin(BUILD / "app-test.jar", [APP / "test" / "kotlin", BUILD / "generated"], libraries, "-Xfriend-paths=" + str(classes[0]))
-    robolectric(tests, classes, ["org.relight.app.LifeTest", "org.relight.app.RelightTest", "org.relight.app.ScreenTest"])
+    tests = kotlin(
+        BUILD / "app-test.jar",
+        [APP / "test" / "kotlin", BUILD / "generated"],
+        libraries,
+        "-Xfriend-paths=" + str(classes[0]),
+    )
+    robolectric(
+        tests,
+        classes,
+        ["org.relight.app.LifeTest", "org.relight.app.RelightTest", "org.relight.app.ScreenTest"],
+    )
 
 
 def finished() -> None:
@@ -384,11 +429,20 @@ def finished() -> None:
     _check_badging(run(tool("aapt2", "aapt"), "dump", "badging", package, quiet=True))
     _check_content(package)
     out = BUILD / "from_dex.jar"
-    translator = kotlin(BUILD / "from_dex_tool.jar", [HERE / "native" / "FromDex.kt"], [stdlib(), *jars("dex2jar")])
+    translator = kotlin(
+        BUILD / "from_dex_tool.jar", [HERE / "native" / "FromDex.kt"], [stdlib(), *jars("dex2jar")]
+    )
     with zipfile.ZipFile(package) as content:
         (BUILD / "classes.dex").write_bytes(content.read("classes.dex"))
     words = [BUILD / "classes.dex", out]
-    run(tool("java", "openjdk-17-jdk-headless"), "-cp", _joined([translator, stdlib(), *jars("dex2jar")]), "FromDexKt", *words, quiet=True)
+    run(
+        tool("java", "openjdk-17-jdk-headless"),
+        "-cp",
+        _joined([translator, stdlib(), *jars("dex2jar")]),
+        "FromDexKt",
+        *words,
+        quiet=True,
+    )
     libraries = [*jars("robolectric"), *jars("junit"), *jars("android"), stdlib()]
     tests = kotlin(BUILD / "dex-test.jar", [APP / "testDex" / "kotlin"], libraries)
     robolectric(tests, [out], ["DexTest"])
@@ -407,7 +461,11 @@ def _check_badging(told: str) -> None:
     missing = [line for line in wanted if line not in told]
     if missing:
         raise Failed(f"The badging lacks {missing[0]}:\n{told}")
-    others = [line for line in told.splitlines() if line.startswith("uses-permission:") and "WRITE_EXTERNAL" not in line]
+    others = [
+        line
+        for line in told.splitlines()
+        if line.startswith("uses-permission:") and "WRITE_EXTERNAL" not in line
+    ]
     # What reads old storage is implied by what writes it.
     others = [line for line in others if "READ_EXTERNAL" not in line]
     if others:
@@ -431,7 +489,9 @@ def words() -> None:
     told = {}
     for folder in ("values", "values-de"):
         root = ElementTree.parse(APP / "main" / "res" / folder / "strings.xml").getroot()
-        told[folder] = {each.get("name"): [item.text or "" for item in each] or [each.text or ""] for each in root}
+        told[folder] = {
+            each.get("name"): [item.text or "" for item in each] or [each.text or ""] for each in root
+        }
     english, german = told["values"], told["values-de"]
     if english.keys() != german.keys():
         raise Failed(f"Not told in both languages: {sorted(english.keys() ^ german.keys())}")
