@@ -2,8 +2,7 @@
 
 `export/`, `configs/` and `examples/` lie at the top of the checkout. Installed there they would take names
 that belong to nobody in particular, so they go into `tf_relight/`. The modules of `export/` import one
-another as `export.x`; in the wheel they say `tf_relight.export.x`. The browser app goes into
-`tf_relight/web_app/` where `make -C mobile_demo web` has put it together.
+another as `export.x`; in the wheel they say `tf_relight.export.x`.
 """
 
 from __future__ import annotations
@@ -15,31 +14,26 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
-CARRIED = ("export", "configs", "examples")
-APP = HERE / "mobile_demo" / "web"
-LEFT_OUT = {"__pycache__", ".ipynb_checkpoints"}
+CARRIED = {"export": "export", "configs": "configs", "examples": "examples", "mobile_demo/web": "web_app"}
+"""Folder of the checkout to its name inside the package; `relight app` finds its page as `web_app`."""
+LEFT_OUT = {"__pycache__", ".ipynb_checkpoints", "node_modules", "test", "package.json", "package-lock.json"}
+PUT_TOGETHER = {"mobile_demo/web": ("models/manifest.json", "vendor/litert/index.js")}
+"""Folder to files that `make -C mobile_demo web` puts there; without them a page would be of no use."""
 _IMPORT = re.compile(r"^(\s*from )export(?=[.\s])", re.MULTILINE)
 _OTHER_IMPORT = re.compile(r"^\s*import export\b", re.MULTILINE)
 
 
-def carried_files() -> list[Path]:
-    """Return the files of the carried folders, relative to the checkout."""
-    found = []
-    for folder in CARRIED:
+def carried_files() -> dict[Path, Path]:
+    """Return the files of the carried folders, relative to the checkout, and their places in the package."""
+    found = {}
+    for folder, name in CARRIED.items():
+        if any(not (HERE / folder / part).is_file() for part in PUT_TOGETHER.get(folder, ())):
+            continue
         for path in sorted((HERE / folder).rglob("*")):
-            place = path.relative_to(HERE)
-            if path.is_file() and not LEFT_OUT & set(place.parts) and path.suffix != ".pyc":
-                found.append(place)
+            inside = path.relative_to(HERE / folder)
+            if path.is_file() and not LEFT_OUT & set(inside.parts) and path.suffix != ".pyc":
+                found[path.relative_to(HERE)] = Path(name) / inside
     return found
-
-
-def app_files() -> list[Path]:
-    """Return the files of the browser app, relative to its folder; none where it is not put together."""
-    if not all((APP / name).is_file() for name in ("models/manifest.json", "vendor/litert/index.js")):
-        return []
-    left_out = {"node_modules", "test", "package.json", "package-lock.json"}
-    places = sorted(path.relative_to(APP) for path in APP.rglob("*") if path.is_file())
-    return [place for place in places if not left_out & set(place.parts)]
 
 
 def under_the_package(source: str, place: Path) -> str:
@@ -57,18 +51,14 @@ class BuildPy(build_py):
         super().run()
         if getattr(self, "editable_mode", False):
             return
-        for place in carried_files():
-            target = Path(self.build_lib) / "tf_relight" / place
+        for place, inside in carried_files().items():
+            target = Path(self.build_lib) / "tf_relight" / inside
             target.parent.mkdir(parents=True, exist_ok=True)
             if place.parts[0] == "export" and place.suffix == ".py":
                 text = under_the_package((HERE / place).read_text(encoding="utf-8"), place)
                 target.write_text(text, encoding="utf-8")
             else:
                 target.write_bytes((HERE / place).read_bytes())
-        for place in app_files():
-            target = Path(self.build_lib) / "tf_relight" / "web_app" / place
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes((APP / place).read_bytes())
 
     def get_source_files(self) -> list[str]:
         """Return what a source distribution has to hold."""

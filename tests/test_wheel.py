@@ -33,10 +33,12 @@ LESS_WORK = {
     "relight contact-sheet": ["--size", "64"],
     "relight data render scenes --out data/scenes256": "--scenes 2 --validation-scenes 2 --size 64".split(),
     "relight data render scenes --out scenes": "--scenes 1 --size 32".split(),
+    "relight data augment": ["--lights", "1"],
     "relight data render heads": "--heads 2 --size 32".split(),
     "relight train dmshn_smoke": "--set train.steps=2 --set data.scenes=4".split(),
     "relight export tflite": "--sizes 64 --quantisation fp32".split(),
     "relight export check": ["--truth", "0"],
+    "relight export onnx": ["--size", "64"],
     "relight export savedmodel": ["--size", "64", "--no-warmup"],
 }
 """How a command begins, and the words that make it short."""
@@ -112,7 +114,7 @@ def built(tmp_path_factory) -> dict[str, Path]:
     ).stdout.split(b"\0")
     for name in filter(None, files):
         place = Path(os.fsdecode(name))
-        if place.parts[0] in ("tests", "benchmarks", "docs") or not (ROOT / place).is_file():
+        if place.parts[0] in ("tests", "benchmarks", "docs", ".ci") or not (ROOT / place).is_file():
             continue
         (source / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / place, source / place)
@@ -148,6 +150,7 @@ def test_the_wheel_takes_one_name_and_holds_no_tests(built):
     held = {path.relative_to(ROOT).as_posix() for path in (ROOT / "configs").rglob("*.yaml")}
     held |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "export").rglob("*.py")}
     held |= {"examples/astronaut.jpg", "py.typed", "pretrained/lit-unet-humans-128-v1.safetensors"}
+    held |= {"web_app/index.html", "web_app/core/portrait.js"}
     assert {f"tf_relight/{name}" for name in held} <= set(_names(built))
 
 
@@ -212,6 +215,7 @@ def _prepare(folder: Path, shipped: Path) -> None:
         "portrait.jpg": portrait,
         "studio.jpg": portrait,
         "family/one.jpg": portrait,
+        "faces/one.jpg": portrait,
         "photo.jpg": scene,
         "holiday/one.png": scene,
         "holiday/two.png": scene,

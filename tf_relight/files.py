@@ -129,6 +129,15 @@ def sweep(folder: Path, *, again: bool = False) -> None:
                 Path(entry.path).unlink(missing_ok=True)
 
 
+def being_written(folder: Path) -> list[Path]:
+    """Return what another process, or this one, is writing into a folder and those below it just now."""
+    found = []
+    for entry in sorted(folder.rglob(f"{PREFIX}*")):
+        if _OURS.match(entry.name) and not _is_dead(entry / _LOCK if entry.is_dir() else entry, entry):
+            found.append(entry)
+    return found
+
+
 def replace_folder(new: Path, old: Path) -> None:
     """Put the folder `new` in the place of `old`, which need not exist, and remove what was there.
 

@@ -5,11 +5,12 @@ Nothing heavy is imported at the top of these modules, so that `--help` stays qu
 
 from __future__ import annotations
 
-from export.commands import bench, check, profile, savedmodel, serve, tflite
+from export.commands import bench, check, onnx, profile, savedmodel, serve, tflite
 
 COMMANDS = (
     tflite,
     savedmodel,
+    onnx,
     check,
     bench,
     profile,

@@ -1,24 +1,29 @@
-"""`python -m export check`."""
+"""`relight export check`."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from tf_relight.terminal import console, note, say
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "check",
-        help="prove that exported .tflite files kept the network's numbers",
+        help="prove that exported .tflite and .onnx files kept the network's numbers",
         description="Compare each file of DIR/manifest.json with the trained network in Keras: errors in "
         "both runtimes, what the delegates take, size, and the loss against true pictures. Writes check.md "
-        "and check.csv into DIR and the scores into the manifest. The exit code is 1 when a bound is missed.",
+        "and check.csv into DIR and the scores into the manifest. Files of `relight export onnx` in DIR are "
+        "compared in ONNX Runtime. The exit code is 1 when a bound is missed.",
         example="relight export check phone/",
     )
     parser.set_defaults(command=check)
-    parser.add_argument("folder", metavar="DIR", help="folder with manifest.json")
+    parser.add_argument("folder", metavar="DIR", help="folder with manifest.json, with .onnx files, or both")
     parser.add_argument(
         "--images", metavar="FOLDER", help="pictures to compare on; those of `relight examples` by default"
     )
@@ -57,13 +62,19 @@ def check(
     """
     from pathlib import Path
 
+    place = None if images is None else Path(images)
+    onnx = sorted(Path(folder).glob("*.onnx"))
+    good = _check_onnx(onnx, place, weights)
+    if onnx and not (Path(folder) / "manifest.json").exists():
+        return 0 if good else 1
+
     from export.proof.check import CheckOptions, check_folder, store_scores
     from export.proof.check_table import WIDTH, rows, terminal_table, write_tables
     from export.timing import append_row, command_line, hardware
 
     given: dict[str, Any] = {"truth": truth, "threads": threads, "weights": weights}
     options = CheckOptions(
-        images=None if images is None else Path(images),
+        images=place,
         gpu=gpu,
         **{name: value for name, value in given.items() if value is not None},
     )
@@ -82,4 +93,20 @@ def check(
         if each.gpu is not None and each.gpu.skipped:
             note(f"{each.record.name}: the GPU was not asked: {each.gpu.note}.", program="export")
     say(f"Table: {folder}/check.md and {folder}/check.csv")
-    return 0 if all(each.good for each in checks) else 1
+    return 0 if good and all(each.good for each in checks) else 1
+
+
+def _check_onnx(paths: Sequence[Path], images: Path | None, weights: str | None) -> bool:
+    """Compare .onnx files with Keras and print a line for each; whether all are near enough."""
+    good = True
+    for path in paths:
+        from export.proof.onnx_check import MOST, check_onnx
+
+        found = check_onnx(path, images=images, weights=weights)
+        errors = ", ".join(f"{name} {error:.1e}" for name, error in found.errors.items())
+        told = f"{found.size / 1e6:.2f} MB, {found.side} px, {found.pictures} pictures"
+        say(f"{path}: {told}; largest error {errors}")
+        if not found.good:
+            note(f"{path.name}: the largest error should be {MOST:g} at most", program="export")
+            good = False
+    return good

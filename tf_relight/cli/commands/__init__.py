@@ -8,11 +8,14 @@ from __future__ import annotations
 from tf_relight.cli.commands import (
     app,
     bulk,
+    cache,
     compare,
+    completion,
     configs,
     contact_sheet,
     data,
     decompose,
+    doctor,
     evaluate,
     examples,
     export,
@@ -49,5 +52,8 @@ COMMANDS = (
     examples,
     export,
     serve,
+    doctor,
+    cache,
+    completion,
 )
 """In the order of `relight --help`."""

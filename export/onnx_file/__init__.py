@@ -1,0 +1,1 @@
+"""ONNX files: writing them, and what they say of themselves."""
