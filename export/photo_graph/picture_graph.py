@@ -57,7 +57,8 @@ def relight_scene(pixels: Any, network: Network, side: int) -> Any:
 
     def larger() -> Any:
         small = resize(pixels, height, width)
-        return transfer(pixels, small, run(small), SRGB_FOOT)
+        square, place = as_square(small)
+        return transfer(pixels, small, cut_out(run(square), place), SRGB_FOOT)
 
     return tf.cond((height == shape[0]) & (width == shape[1]), lambda: run(pixels), larger)
 
@@ -114,12 +115,13 @@ def relight_in_colour(
     """
     height, width = portrait_size(tf.shape(pixels), side)
     small = resize(pixels, height, width)
+    square, place = as_square(small)
     own = None
     if port.domain == "lightness":
-        own = network(small[None], tf.zeros((1, COEFFICIENTS * port.channels)))[1]
+        own = network(square[None], tf.zeros((1, COEFFICIENTS * port.channels)))[1]
         own = None if own is None else own[0]
     numbers, gain = network_numbers(light, told, port, index, own)
-    relit = tf.clip_by_value(network(small[None], numbers[None])[0][0], 0.0, 1.0)
+    relit = tf.clip_by_value(cut_out(network(square[None], numbers[None])[0][0], place), 0.0, 1.0)
     relit = tf.clip_by_value(gain * (relit + SRGB_FOOT) - SRGB_FOOT, 0.0, 1.0)
     relit = tf.debugging.check_numerics(relit, NOT_FINITE)
     if light.shape[0] > COEFFICIENTS and port.channels == 1:
@@ -132,15 +134,40 @@ def _drawn(before: Any, network: Network, light: Any, told: Domain, domain: Doma
 
     It is what differs between the network's answers to it and to the photo's own, as in `PortraitRelighter`.
     """
-    first, own = network(before[None], network_light(light, told, domain)[None])
+    square, place = as_square(before)
+    first, own = network(square[None], network_light(light, told, domain)[None])
     if own is None:
-        return tf.debugging.check_numerics(first[0], NOT_FINITE)
+        return tf.debugging.check_numerics(cut_out(first[0], place), NOT_FINITE)
     numbers, own_numbers, gain = exposed(light, told, domain, own[0])
     lights = tf.stack([numbers, own_numbers])
-    drawn, unchanged = tf.unstack(network(tf.stack([before, before]), lights)[0])
-    drawn, unchanged = (tf.debugging.check_numerics(each, NOT_FINITE) for each in (drawn, unchanged))
+    both = tf.unstack(network(tf.stack([square, square]), lights)[0])
+    drawn, unchanged = (tf.debugging.check_numerics(cut_out(each, place), NOT_FINITE) for each in both)
     ratio = gain * (drawn + LIGHTNESS_FOOT) / (unchanged + LIGHTNESS_FOOT)
     return ratio * (before + LIGHTNESS_FOOT) - LIGHTNESS_FOOT
+
+
+def as_square(picture: Any) -> tuple[Any, tuple[Any, Any, Any, Any]]:
+    """Return a picture (h, w, C) in the middle of a square, reflected, and where it lies there.
+
+    As `relighting.squares.as_square`.
+    """
+    shape = tf.shape(picture)
+    height, width = shape[0], shape[1]
+    side = tf.maximum(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    rows, columns = _reflected(height, top, side), _reflected(width, left, side)
+    return tf.gather(tf.gather(picture, rows), columns, axis=1), (top, left, height, width)
+
+
+def _reflected(length: Any, before: Any, side: Any) -> Any:
+    place = tf.math.floormod(tf.range(side) - before, 2 * length)
+    return tf.minimum(place, 2 * length - 1 - place)
+
+
+def cut_out(square: Any, place: tuple[Any, Any, Any, Any]) -> Any:
+    """Return the part of a square (S, S, C) that `as_square` was given."""
+    top, left, height, width = place
+    return square[top : top + height, left : left + width]
 
 
 def working_size(shape: Any, side: int) -> tuple[Any, Any]:
