@@ -44,7 +44,19 @@ def older_form(content: bytes) -> bytes:
                 raise RelightError(f"The network uses {name}, which no phone has built in.")
             _replace(model, subgraph, operation)
             changed = True
-    return graph_tools.compact(graph_tools.pack(model)) if changed else content
+    if not changed:
+        return content
+    _drop_codes(model)
+    return graph_tools.compact(graph_tools.pack(model))
+
+
+def _drop_codes(model: Any) -> None:
+    """Take operations that are used no more out of the table; runtimes look up each of it."""
+    operations = [each for subgraph in model.subgraphs for each in subgraph.operators]
+    used = sorted({int(each.opcodeIndex) for each in operations})
+    model.operatorCodes = [model.operatorCodes[number] for number in used]
+    for each in operations:
+        each.opcodeIndex = used.index(int(each.opcodeIndex))
 
 
 def _replace(model: Any, subgraph: Any, operation: Any) -> None:

@@ -77,8 +77,12 @@ def run(
 
 def _short(text: str) -> str:
     """Return what a program printed, without the stack below our own code."""
-    lines = [line for line in text.splitlines() if not line.startswith("\tat ") or "org.relight" in line]
-    return "\n".join(lines)[-12000:] + "\n"
+    lines = [
+        line
+        for line in text.splitlines()
+        if not line.startswith(("\tat ", "\tSuppressed")) or "at org.relight" in line
+    ]
+    return "\n".join(lines)[-16000:] + "\n"
 
 
 def tool(name: str, package: str) -> str:
