@@ -1,4 +1,8 @@
-"""MediaPipe's networks in a form that TensorFlow Lite 2.16.1 takes: built-in operations only."""
+"""Networks in a form that TensorFlow Lite 2.16.1 takes: built-in operations, in versions that it knows.
+
+MediaPipe's transposed convolution becomes the built-in one. Fully connected layers whose int8 weights have a
+scale for each row, which came later, compute in float32; they are small.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +16,27 @@ from export.litert.runtimes import import_litert
 from tf_relight.errors import RelightError
 
 TRANSPOSED = "Convolution2DTransposeBias"
+NEWEST_CONNECTED = 11
+"""Version of the fully connected layer that TensorFlow Lite 2.16.1 knows last."""
 WITH_BIAS = 3
 """Version of the built-in transposed convolution from which on it takes a bias."""
 
 
 def older_form(content: bytes) -> bytes:
-    """Return the bytes of a .tflite file with MediaPipe's transposed convolution written as the built-in one.
+    """Return the bytes of a .tflite file in the older form; a file that is in it stays as it is.
 
     Raises:
         RelightError: the file needs another operation that is not built in.
     """
     model = graph_tools.unpack(content)
-    changed = False
+    changed, widened = False, dict[int, int]()
     for subgraph in model.subgraphs:
         for operation in subgraph.operators:
             code = model.operatorCodes[operation.opcodeIndex]
+            if graph_tools.kind(model, operation) == "FULLY_CONNECTED" and code.version > NEWEST_CONNECTED:
+                _widen(model, subgraph, operation, widened)
+                changed = True
+                continue
             if not code.customCode:
                 continue
             name = graph_tools.name(code.customCode)
@@ -34,7 +44,19 @@ def older_form(content: bytes) -> bytes:
                 raise RelightError(f"The network uses {name}, which no phone has built in.")
             _replace(model, subgraph, operation)
             changed = True
-    return graph_tools.compact(graph_tools.pack(model)) if changed else content
+    if not changed:
+        return content
+    _drop_codes(model)
+    return graph_tools.compact(graph_tools.pack(model))
+
+
+def _drop_codes(model: Any) -> None:
+    """Take operations that are used no more out of the table; runtimes look up each of it."""
+    operations = [each for subgraph in model.subgraphs for each in subgraph.operators]
+    used = sorted({int(each.opcodeIndex) for each in operations})
+    model.operatorCodes = [model.operatorCodes[number] for number in used]
+    for each in operations:
+        each.opcodeIndex = used.index(int(each.opcodeIndex))
 
 
 def _replace(model: Any, subgraph: Any, operation: Any) -> None:
@@ -45,7 +67,7 @@ def _replace(model: Any, subgraph: Any, operation: Any) -> None:
     options.padding = schema.Padding.SAME if padding == 1 else schema.Padding.VALID
     options.strideW, options.strideH = across, down
     picture, kernel, bias = (int(each) for each in operation.inputs)
-    operation.opcodeIndex = _code(model, schema)
+    operation.opcodeIndex = _code(model, schema.BuiltinOperator.TRANSPOSE_CONV, WITH_BIAS)
     operation.builtinOptionsType = schema.BuiltinOptions.TransposeConvOptions
     operation.builtinOptions = options
     operation.customOptions = None
@@ -53,10 +75,30 @@ def _replace(model: Any, subgraph: Any, operation: Any) -> None:
     operation.inputs = [shape, kernel, picture, bias]
 
 
-def _code(model: Any, schema: Any) -> int:
-    code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.TRANSPOSE_CONV
-    code.version = WITH_BIAS
+def _widen(model: Any, subgraph: Any, operation: Any, widened: dict[int, int]) -> None:
+    """Store the int8 weights (rows, columns) of a fully connected layer as float32; `widened` are buffers."""
+    schema = import_litert("schema_py_generated")
+    tensor = subgraph.tensors[int(operation.inputs[1])]
+    scales = graph_tools.int8_scales(tensor)
+    if scales is not None:
+        # Graphs of other sizes share the buffer.
+        if tensor.buffer not in widened:
+            stored = np.asarray(model.buffers[tensor.buffer].data, np.uint8).view(np.int8)
+            told = stored.reshape(tensor.shape).astype(np.float32) * scales.reshape(-1, 1).astype(np.float32)
+            buffer = schema.BufferT()
+            buffer.data = np.frombuffer(np.ascontiguousarray(told, "<f4").tobytes(), np.uint8)
+            model.buffers.append(buffer)
+            widened[tensor.buffer] = len(model.buffers) - 1
+        tensor.buffer, tensor.type = widened[tensor.buffer], schema.TensorType.FLOAT32
+        tensor.quantization = None
+    operation.builtinOptions.asymmetricQuantizeInputs = False
+    operation.opcodeIndex = _code(model, schema.BuiltinOperator.FULLY_CONNECTED, 1)
+
+
+def _code(model: Any, operator: int, version: int) -> int:
+    code = import_litert("schema_py_generated").OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = operator
+    code.version = version
     model.operatorCodes.append(code)
     return len(model.operatorCodes) - 1
 

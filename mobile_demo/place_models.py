@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,14 +62,17 @@ def place(build: Path, app: str) -> list[dict[str, Any]]:
     entries = []
     for wanted in WANTED[app]:
         record = manifest.file(wanted.name)
+        content = (build / record.name).read_bytes()
+        if app in OLDER:
+            content = older_form(content)
         with atomic_path(folder / record.name) as temporary:
-            shutil.copyfile(build / record.name, temporary)
+            temporary.write_bytes(content)
         entries.append(
             {
                 "name": record.name,
                 "role": wanted.role,
-                "sha256": record.sha256,
-                "size_bytes": record.size_bytes,
+                "sha256": hashlib.sha256(content).hexdigest(),
+                "size_bytes": len(content),
                 "method": record.method,
                 "quantisation": record.quantisation,
                 "sizes": record.sizes,

@@ -77,8 +77,12 @@ def run(
 
 def _short(text: str) -> str:
     """Return what a program printed, without the stack below our own code."""
-    lines = [line for line in text.splitlines() if not line.startswith("\tat ") or "org.relight" in line]
-    return "\n".join(lines)[-12000:] + "\n"
+    lines = [
+        line
+        for line in text.splitlines()
+        if not line.startswith(("\tat ", "\tSuppressed")) or "at org.relight" in line
+    ]
+    return "\n".join(lines)[-16000:] + "\n"
 
 
 def tool(name: str, package: str) -> str:
@@ -260,7 +264,8 @@ def resources() -> Path:
     if not (APP / "main" / "assets" / "manifest.json").is_file():
         raise Failed("The networks are not in place: run `make -C mobile_demo models` first.")
     base, compiled, generated = BUILD / "base.apk", BUILD / "resources.zip", BUILD / "generated"
-    shutil.rmtree(generated, ignore_errors=True)
+    fresh = BUILD / "fresh"
+    shutil.rmtree(fresh, ignore_errors=True)
     # Gradle takes the package from its own file and refuses it here.
     manifest = BUILD / "AndroidManifest.xml"
     told = (APP / "main" / "AndroidManifest.xml").read_text()
@@ -278,7 +283,7 @@ def resources() -> Path:
         "-0",
         ".tflite",
         "--java",
-        generated,
+        fresh,
         "--min-sdk-version",
         LEAST_SDK,
         "--target-sdk-version",
@@ -291,6 +296,12 @@ def resources() -> Path:
         base,
         compiled,
     )
+    # What has not changed keeps its time, so that nothing is compiled again.
+    for path in fresh.rglob("*.java"):
+        target = generated / path.relative_to(fresh)
+        if not target.exists() or target.read_bytes() != path.read_bytes():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
     return base
 
 
