@@ -96,6 +96,9 @@ def _widen(model: Any, subgraph: Any, operation: Any, widened: dict[int, int]) -
 
 
 def _code(model: Any, operator: int, version: int) -> int:
+    for number, known in enumerate(model.operatorCodes):
+        if not known.customCode and (known.builtinCode, known.version) == (operator, version):
+            return number
     code = import_litert("schema_py_generated").OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = operator
     code.version = version
