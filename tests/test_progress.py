@@ -1,5 +1,6 @@
 """Progress without a terminal: plain lines now and then, and silence about what is short."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tf_relight import progress
-from tf_relight.progress import Bars, duration, track
+from tf_relight.errors import RelightError
+from tf_relight.progress import Bars, duration, logged, track
 
 ROOT = Path(__file__).parent.parent
 
@@ -101,3 +103,59 @@ def test_a_run_without_a_terminal_shows_that_it_lives(tmp_path):
     assert done.stderr.count("precision ") == 1
     assert done.stdout == f"Weights: {tmp_path / 'run' / 'weights.safetensors'}\n"
     assert "\x1b" not in done.stderr and "\r" not in done.stderr
+
+
+def records(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_the_log_for_machines_tells_beginning_every_half_minute_and_end(clock, tmp_path):
+    path = tmp_path / "log.jsonl"
+    with logged(path):
+        for _ in track(range(10), "Relighting", show=False):
+            clock.now += 10
+    found = records(path)
+    assert [each["done"] for each in found] == [0, 3, 6, 9, 10]
+    assert all(each["task"] == "Relighting" and each["total"] == 10 for each in found)
+    assert found[0]["left"] is None and found[1]["left"] == 70 and found[-1]["left"] == 0
+    # What is done after it goes nowhere.
+    list(track(range(3), "More", show=False))
+    assert records(path) == found
+
+
+def test_the_log_has_figures_as_numbers_and_is_added_to(clock, tmp_path):
+    path = tmp_path / "log.jsonl"
+    for loss in ("0.25", "nan"):
+        with logged(path), Bars(False) as bars:
+            task = bars.add_task("stage a, step", total=100, completed=40, loss="-", speed="-")
+            clock.now += 31
+            bars.reach(task, 60, tell=False)
+            bars.fields(task, "loss", loss=loss, speed="3.5")
+    figures = [each["figures"] for each in records(path)]
+    assert {"loss": 0.25, "speed": 3.5} in figures and {"loss": "nan", "speed": 3.5} in figures
+
+
+def test_a_log_that_cannot_be_written_is_refused_before_the_work(tmp_path, capsys):
+    refused = pytest.raises(RelightError, match=r"Cannot write the log .*\. Choose another name")
+    with refused, logged(tmp_path):
+        raise AssertionError("the work began")
+
+
+def test_every_long_command_has_the_log():
+    from tf_relight.cli.main import make_parser
+
+    words = [
+        ["train"],
+        ["image"],
+        ["video"],
+        ["bulk"],
+        ["evaluate"],
+        ["compare"],
+        ["data", "render", "scenes"],
+    ]
+    for command in words:
+        parser = make_parser()
+        for word in command:
+            action = next(each for each in parser._actions if isinstance(each.choices, dict))
+            parser = action.choices[word]
+        assert "--log-json" in parser.format_help(), command

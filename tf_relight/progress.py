@@ -5,16 +5,81 @@ A log of a cluster or of a service is never a terminal; without a line nobody se
 
 from __future__ import annotations
 
+import contextlib
+import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
 
+from tf_relight.errors import RelightError
 from tf_relight.terminal import console, shown
 
 Item = TypeVar("Item")
 EVERY_SECONDS = 30.0
 """Between two lines of a log."""
+
+
+_log: list[TextIO] = []
+
+
+@contextlib.contextmanager
+def logged(path: Path | str | None) -> Iterator[None]:
+    """Add to a file, for machines, how far long work is: a JSON object a line (`--log-json`).
+
+    Each has `time` (seconds since 1970), `task`, `done`, `total` (null if nobody knows), `seconds` of work so
+    far, `left` (seconds, or null) and `figures`, such as loss and images/s. There is one when a task begins,
+    one every `EVERY_SECONDS`, and one when it ends; all tasks are told, also those shorter than that.
+
+    Args:
+        path: None writes nothing.
+
+    Raises:
+        RelightError: the file cannot be written.
+    """
+    if path is None:
+        yield
+        return
+    try:
+        file = Path(path).open("a", encoding="utf-8", buffering=1)  # noqa: SIM115
+    except OSError as error:
+        raise RelightError(f"Cannot write the log {path}: {error.strerror}. Choose another name.") from error
+    with contextlib.closing(file):
+        _log.append(file)
+        try:
+            yield
+        finally:
+            _log.remove(file)
+
+
+class _Record:
+    """What one task tells the log of `logged`."""
+
+    def __init__(self, total: int | None, done: int) -> None:
+        self._total, self._begun, self._start = total, done, time.monotonic()
+        self._next = 0.0
+
+    def tell(self, words: str, done: int, figures: dict[str, Any], *, always: bool = False) -> None:
+        now = time.monotonic()
+        if not _log or (now < self._next and not always):
+            return
+        self._next = now + EVERY_SECONDS
+        seconds, left = now - self._start, None
+        if self._total is not None and done > self._begun:
+            left = round(seconds / (done - self._begun) * (self._total - done), 1)
+        values = {
+            "time": round(time.time(), 3),
+            "task": words,
+            "done": done,
+            "total": self._total,
+            "seconds": round(seconds, 1),
+            "left": left,
+            "figures": figures,
+        }
+        for file in _log:
+            print(json.dumps(values), file=file)
 
 
 class Lines:
@@ -85,6 +150,8 @@ class Bars:
         self._done: dict[Any, int] = {}
         self._words: dict[Any, str] = {}
         self._details: dict[Any, str] = {}
+        self._records: dict[Any, _Record] = {}
+        self._figures: dict[Any, dict[str, Any]] = {}
 
     def __enter__(self) -> Bars:
         self._bars.start()
@@ -94,6 +161,8 @@ class Bars:
         self._bars.stop()
         for task, lines in self._lines.items():
             lines.end(self._words[task], self._details.get(task, ""))
+        for task in self._records:
+            self._record(task, always=True)
 
     def add_task(self, description: str, total: int | None = None, completed: int = 0, **fields: Any) -> Any:
         """Begin a task and return what names it."""
@@ -103,6 +172,8 @@ class Bars:
         self._words[task], self._done[task] = description, completed
         if self._lines_wanted:
             self._lines[task] = Lines(total, completed, at_once=self._at_once)
+        self._records[task] = _Record(total, completed)
+        self._record(task)
         return task
 
     def describe(self, task: Any, description: str) -> None:
@@ -124,14 +195,28 @@ class Bars:
             self._tell(task, "")
 
     def fields(self, task: Any, details: str, **fields: Any) -> None:
-        """Show other figures, as `details` in the lines and as `fields` in the columns."""
+        """Show other figures, as `details` in the lines and as `fields` in the columns and the log."""
         self._bars.update(task, **fields)
+        self._figures[task] = {name: _number(value) for name, value in fields.items()}
         self._tell(task, details)
 
     def _tell(self, task: Any, details: str) -> None:
         if task in self._lines:
             self._details[task] = details or self._details.get(task, "")
             self._lines[task].tell(self._words[task], self._done[task], self._details[task])
+        self._record(task)
+
+    def _record(self, task: Any, *, always: bool = False) -> None:
+        figures = self._figures.get(task, {})
+        self._records[task].tell(self._words[task], self._done[task], figures, always=always)
+
+
+def _number(value: Any) -> Any:
+    """Return a figure as a number if it is one that JSON can hold."""
+    with contextlib.suppress(TypeError, ValueError):
+        number = float(value)
+        return number if math.isfinite(number) else str(value)
+    return value
 
 
 def track(

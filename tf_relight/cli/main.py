@@ -12,6 +12,7 @@ from tf_relight import __version__
 from tf_relight.cli.commands import COMMANDS
 from tf_relight.cli.parser import Parser
 from tf_relight.errors import RelightError
+from tf_relight.progress import logged
 from tf_relight.quiet import quiet_tensorflow
 from tf_relight.terminal import LineFormatter, complain, note, steady_streams
 
@@ -45,7 +46,8 @@ def run(parser: Parser, arguments: Sequence[str] | None = None) -> int:
         chosen.print_help()
         return 0
     try:
-        code: int = command(**values)
+        with logged(values.pop("log_json", None)):
+            code: int = command(**values)
         sys.stdout.flush()
         return code
     except RelightError as error:

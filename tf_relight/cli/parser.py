@@ -54,6 +54,13 @@ class Parser(argparse.ArgumentParser):
         return suggest(option, known) if option.startswith("--") and option not in known else ""
 
 
+def add_log(parser: argparse.ArgumentParser) -> None:
+    """Add `--log-json FILE`, to a command that may take long."""
+    parser.add_argument(
+        "--log-json", metavar="FILE", help="add to a file how far the work is, a JSON object every 30 s"
+    )
+
+
 def add_set(parser: argparse.ArgumentParser, text: str) -> None:
     """Add `--set SECTION.KEY=VALUE`, which may be repeated."""
     parser.add_argument(

@@ -244,6 +244,6 @@ def _check_free(out: Place) -> None:
     there = out.names("")
     if there and FOLDER not in there:
         raise RelightError(
-            f"{out.address} holds files already, among them {min(there)}, and no job of bulk: choose "
+            f"{out.address} holds files of others, among them {min(there)}, and no job of bulk: choose "
             "an empty output."
         )

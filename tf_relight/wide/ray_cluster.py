@@ -12,7 +12,9 @@ from typing import Any
 from tf_relight.errors import RelightError, shortened
 from tf_relight.litert import cores
 
-CONNECT_SECONDS = 20.0
+CONNECT_SECONDS, ANSWER_SECONDS = 20.0, 600.0
+OBJECT_STORE = 256 << 20
+"""Bytes of memory that a cluster on one machine shares: names and entries pass through it, no photos."""
 
 
 def ray_package() -> Any:
@@ -25,6 +27,11 @@ def ray_package() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    # Its workers are to work, not to wait for whatever else the machine does.
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    # On a busy machine its processes take longer to start than its usual 30 seconds.
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "240")
     try:
         import ray
     except ImportError as error:
@@ -52,7 +59,7 @@ def joined(address: str | None, workers: int | None = None) -> Iterator[Any]:
         "configure_logging": True,
     }
     if address is None:
-        ray.init(num_cpus=workers or cores(), include_dashboard=False, _node_ip_address="127.0.0.1", **usual)
+        _start(ray, workers or cores(), usual)
     else:
         _join(ray, address, usual)
     try:
@@ -65,6 +72,23 @@ def joined(address: str | None, workers: int | None = None) -> Iterator[Any]:
 def nodes(ray: Any) -> list[dict[str, Any]]:
     """Return the nodes of the cluster that are alive."""
     return [node for node in ray.nodes() if node["Alive"]]
+
+
+def _start(ray: Any, workers: int, usual: dict[str, Any]) -> None:
+    """Start a cluster on this machine alone; nobody else can reach it."""
+    try:
+        ray.init(
+            num_cpus=workers,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE,
+            **usual,
+        )
+    except Exception as error:  # Ray raises plain ones here
+        reason = shortened(str(error).split("\n")[0].rstrip("."))
+        raise RelightError(
+            f"Ray cannot be started on this machine ({reason}): try again when it is less busy, or "
+            "give --workers 1."
+        ) from error
 
 
 def _join(ray: Any, address: str, usual: dict[str, Any]) -> None:
@@ -112,7 +136,7 @@ def _check_versions(ray: Any) -> None:
     }
     for place, reference in asked.items():
         try:
-            found = ray.get(reference, timeout=120)
+            found = ray.get(reference, timeout=ANSWER_SECONDS)
         except Exception as error:  # a package that is missing there comes as one of Ray's many errors
             raise RelightError(
                 f"The node {place} cannot run tf_relight ({shortened(str(error).strip().splitlines()[-1])}): "

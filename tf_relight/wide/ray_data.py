@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -36,6 +37,7 @@ def mapped(
     """
     import ray.data as data
 
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = 0
@@ -53,8 +55,6 @@ def mapped(
         compute=data.ActorPoolStrategy(min_size=1, max_size=most),
         num_cpus=0 if gpus else 1,
         num_gpus=gpus or None,
-        max_restarts=-1,
-        max_task_retries=-1,
     )
     try:
         for columns in stream.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=0):

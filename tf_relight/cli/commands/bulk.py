@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tf_relight.cli.commands.light_options import add_light, chosen_light
 from tf_relight.cli.commands.printing import report_failures
 from tf_relight.cli.commands.relight_options import add_change, add_engine, add_network, options_of
+from tf_relight.cli.parser import add_log
 from tf_relight.terminal import say
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def add(commands: Any) -> None:
     bulk.add_argument("--strip", action="store_true", help="write pixels only, without EXIF and the like")
     add_network(bulk)
     add_engine(bulk)
+    add_log(bulk)
     add_change(bulk)
     add_light(bulk)
 

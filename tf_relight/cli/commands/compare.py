@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tf_relight.cli.commands.printing import report_failures
-from tf_relight.cli.parser import add_set
+from tf_relight.cli.parser import add_log, add_set
 from tf_relight.terminal import console, say
 
 
@@ -22,6 +22,7 @@ def add(commands: Any) -> None:
         "  relight compare --config drn_ablation --only DRN --set train.steps=200 -o try",
     )
     parser.set_defaults(command=compare)
+    add_log(parser)
     parser.add_argument(
         "--config", required=True, metavar="FILE", help="YAML file, or a name from `relight configs`"
     )

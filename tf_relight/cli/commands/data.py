@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tf_relight.cli.commands.printing import report_failures
+from tf_relight.cli.parser import add_log
 from tf_relight.errors import RelightError
 from tf_relight.terminal import say, say_lines
 
@@ -53,6 +54,7 @@ def _add_scenes(kinds: Any) -> None:
         example="relight data render scenes --out scenes --scenes 300 --size 512 --workers 2",
     )
     scenes.set_defaults(command=render_scenes)
+    add_log(scenes)
     scenes.add_argument("-o", "--out", metavar="DIR", required=True)
     scenes.add_argument("--scenes", type=int, default=300, help="default: %(default)s")
     scenes.add_argument("--validation-scenes", type=int, default=0, help="default: %(default)s")
@@ -81,6 +83,7 @@ def _add_heads(kinds: Any) -> None:
         example="relight data render heads --out heads --heads 500 --validation-heads 50 --workers 2",
     )
     heads.set_defaults(command=render_heads)
+    add_log(heads)
     heads.add_argument("-o", "--out", metavar="DIR", required=True)
     heads.add_argument("--heads", type=int, default=500, help="default: %(default)s")
     heads.add_argument("--validation-heads", type=int, default=0, help="default: %(default)s")
@@ -100,6 +103,7 @@ def _add_humans(kinds: Any) -> None:
         example="relight data render humans --assets makehuman/data --out humans --heads 1600 --size 192",
     )
     humans.set_defaults(command=render_humans)
+    add_log(humans)
     humans.add_argument("--assets", metavar="DIR", required=True, help="MakeHuman's or MPFB's data folder")
     humans.add_argument("-o", "--out", metavar="DIR", required=True)
     humans.add_argument("--heads", type=int, default=1600, help="default: %(default)s")
@@ -124,6 +128,7 @@ def _add_ratio_images(kinds: Any) -> None:
         example="relight data render ratio-images --portraits photos --normals normals --masks skin -o relit",
     )
     relit.set_defaults(command=render_ratio_images)
+    add_log(relit)
     relit.add_argument("-o", "--out", metavar="DIR", required=True)
     relit.add_argument("--portraits", metavar="DIR", required=True, help="the photos, NAME.jpg or .png")
     relit.add_argument("--normals", metavar="DIR", required=True, help="their normals, NAME.png, as large")
@@ -209,6 +214,7 @@ def _add_fuse(tasks: Any) -> None:
         example="relight data fuse VIDIT --workers 2",
     )
     fuse.set_defaults(command=fuse_scenes)
+    add_log(fuse)
     fuse.add_argument("root", metavar="DIR")
     fuse.add_argument(
         "--weights",

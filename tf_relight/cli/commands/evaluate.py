@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from tf_relight.cli.commands.printing import print_aligned, report_failures
-from tf_relight.cli.parser import add_set
+from tf_relight.cli.parser import add_log, add_set
 from tf_relight.terminal import console, note, say
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def add(commands: Any) -> None:
         "  relight evaluate --weights lit-unet-humans-128-v1 --real-lights examples/lamp_faces",
     )
     parser.set_defaults(command=evaluate)
+    add_log(parser)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--weights", metavar="W", help="weights file, or a name from `relight weights`")
     what.add_argument("--folders", nargs=2, metavar=("RESULTS", "TARGETS"), help="two folders of pictures")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tf_relight.cli.commands.light_options import add_light, chosen_light
 from tf_relight.cli.commands.printing import print_json, report_failures
 from tf_relight.cli.commands.relight_options import add_engine
+from tf_relight.cli.parser import add_log
 from tf_relight.terminal import note, say
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def add(commands: Any) -> None:
     image.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     image.add_argument("--json", action="store_true", help="print one JSON object about the run")
     add_engine(image)
+    add_log(image)
     add_light(image)
     image.add_argument("--keep-background", action="store_true", help="change the person only")
     image.add_argument("--sphere", action="store_true", help="draw a ball under the light into the corner")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tf_relight.cli.commands.printing import report_failures
+from tf_relight.cli.parser import add_log
 from tf_relight.terminal import note, say
 
 
@@ -19,6 +20,7 @@ def add(commands: Any) -> None:
         example="relight predict faces/ -o labels/ --weights skipnet.safetensors --layout sfsnet",
     )
     parser.set_defaults(command=predict)
+    add_log(parser)
     parser.add_argument("paths", nargs="+", metavar="PHOTO", help="photos, and folders of photos")
     parser.add_argument("-o", "--out", metavar="DIR", required=True)
     parser.add_argument("--method", help="a name from `relight methods`; its own weights are used")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tf_relight.cli.parser import add_set
+from tf_relight.cli.parser import add_log, add_set
 from tf_relight.terminal import say
 
 
@@ -23,6 +23,7 @@ def add(commands: Any) -> None:
     )
     add_set(parser, "change one value of the config; repeat for more")
     parser.add_argument("--resume", action="store_true", help="continue the run from its latest checkpoint")
+    add_log(parser)
 
 
 def train(*, config: str, overrides: Sequence[str], resume: bool) -> int:

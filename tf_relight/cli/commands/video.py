@@ -13,6 +13,7 @@ from tf_relight.cli.commands.relight_options import (
     options_of,
     report,
 )
+from tf_relight.cli.parser import add_log
 
 if TYPE_CHECKING:
     from tf_relight.relighting.network import Engine
@@ -40,6 +41,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--strip", action="store_true", help="leave out title, times and place of the film")
     add_network(parser)
     add_engine(parser)
+    add_log(parser)
     add_change(parser)
     add_light(parser)
     parser.add_argument("--sphere", action="store_true", help="draw a ball under the light into the corner")
