@@ -32,6 +32,8 @@ def ray_package() -> Any:
     os.environ.setdefault("RAY_worker_niceness", "0")
     # On a busy machine its processes take longer to start than its usual 30 seconds.
     os.environ.setdefault("RAY_raylet_start_wait_time_s", "240")
+    os.environ.setdefault("RAY_agent_register_timeout_ms", "240000")
+    os.environ.setdefault("RAY_worker_register_timeout_seconds", "240")
     try:
         import ray
     except ImportError as error:
