@@ -15,7 +15,7 @@ from tf_relight.films.film import Frame
 from tf_relight.films.light_path import LightPath
 from tf_relight.photo.faces import Face
 from tf_relight.photo.people import person_mask
-from tf_relight.photo.picture import Picture, to_u8
+from tf_relight.photo.picture import Picture, as_float, to_u8
 from tf_relight.photo.transfer import LIGHTNESS_FOOT
 from tf_relight.relighting.face_places import CROP_SIDE, WHOLE_SIDE, Place
 from tf_relight.relighting.portraits import PortraitRelighter, with_sphere
@@ -30,6 +30,7 @@ _HOLD = 0.85  # share of the last frame's mask where it does
 _HOLD_GAIN = 0.7  # share of the last frame's gain of light where neither the face nor the gain changes
 _STEADY = 0.15  # change of the gain's logarithm well below which it is flicker
 _NETWORK_REACH = 9  # pixels of the network's picture around which changes are averaged
+_LOOKED_AT = 256  # pixels of the crop on which the person's border is found
 _NEAR = 1 / 64  # of the short side: how far motion counts around it
 
 
@@ -79,19 +80,22 @@ class FilmRelighter:
         if self._has_faces and not faces:
             self._forget()
             return to_u8(with_sphere(picture, options).stored)
-        pixels = picture.pixels
+        pixels = frame.pixels
         places = self._places(pixels, self._shots[index], faces) if faces else [_whole(self._size)]
         numbers = [each.number for each in faces] or [0]
+        rows, columns = _around(places)
         relighter = PortraitRelighter(
-            picture,
+            Picture(pixels[rows, columns]),
             self._loaded,
             size=options.size,
-            faces=[each.face for each in faces],
-            places=places,
+            faces=[each.face.moved(-rows.start, -columns.start) for each in faces],
+            places=[_moved(place, rows.start, columns.start) for place in places],
             settle=lambda part, before, after: self._settled(numbers[part], before, after),
         )
         self._before = pixels
-        return to_u8(relighter.relight(options).stored)
+        relit = pixels.copy()
+        relit[rows, columns] = to_u8(relighter.relight(replace(options, sphere=False)).stored)
+        return to_u8(with_sphere(Picture(relit), options).stored)
 
     def _forget(self) -> None:
         """Begin anew, as at a cut."""
@@ -132,13 +136,15 @@ class FilmRelighter:
         self, pixels: np.ndarray, rows: slice, columns: slice, faces: Sequence[Face]
     ) -> np.ndarray:
         """Return how far each pixel of a part belongs to people; where nothing moves, much as before."""
-        part = pixels[rows, columns]
-        mask = person_mask(part, [face.moved(-rows.start, -columns.start) for face in faces])
+        part = as_float(pixels[rows, columns])
+        mask = person_mask(
+            part, [face.moved(-rows.start, -columns.start) for face in faces], looked_at=_LOOKED_AT
+        )
         if self._person is None:
             self._person = np.full(self._size, np.nan, np.float32)
         old = self._person[rows, columns]
         if self._before is not None:
-            moved = np.abs(part - self._before[rows, columns]).max(axis=2)
+            moved = np.abs(part - as_float(self._before[rows, columns])).max(axis=2)
             reach = 2 * max(1, round(_NEAR * min(self._size))) + 1
             moved = cv2.blur(moved, (reach, reach))
             hold = np.float32(_HOLD) * np.exp(-((moved / np.float32(_STILL)) ** 2))
@@ -165,6 +171,25 @@ def face_crop(size: tuple[int, int], face: Face) -> Place:
         spans.append(slice(first, first + side))
         ramps.append((ramp * ramp * (3 - 2 * ramp)).astype(np.float32))
     return spans[0], spans[1], ramps[0][:, None] * ramps[1]
+
+
+def _around(places: Sequence[Place]) -> tuple[slice, slice]:
+    """Return rows and columns that hold all places; what lies outside stays as it is."""
+    rows, columns = zip(*((place[0], place[1]) for place in places), strict=True)
+    return (
+        slice(min(each.start for each in rows), max(each.stop for each in rows)),
+        slice(min(each.start for each in columns), max(each.stop for each in columns)),
+    )
+
+
+def _moved(place: Place, down: int, right: int) -> Place:
+    """Return a place in a part of the frame whose corner lies there."""
+    rows, columns, weight = place
+    return (
+        slice(rows.start - down, rows.stop - down),
+        slice(columns.start - right, columns.stop - right),
+        weight,
+    )
 
 
 def _whole(size: tuple[int, int]) -> Place:

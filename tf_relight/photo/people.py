@@ -30,13 +30,20 @@ _Box = tuple[int, int, int, int]
 """Top, bottom, left, right in pixels."""
 
 
-def person_mask(pixels: np.ndarray, faces: Sequence[Face], size: tuple[int, int] | None = None) -> np.ndarray:
+def person_mask(
+    pixels: np.ndarray,
+    faces: Sequence[Face],
+    size: tuple[int, int] | None = None,
+    *,
+    looked_at: int = LOOKED_AT,
+) -> np.ndarray:
     """Return how far each pixel belongs to people.
 
     Args:
         pixels: (H, W, 3) sRGB; float 0..1, uint8 or uint16.
         faces: those around which it is looked closely.
         size: height and width of the result, no larger than the picture; None takes the picture's.
+        looked_at: long side of the copy on which the border is found; smaller is quicker.
 
     Returns:
         (H, W) float32, 0 = background, 1 = person, in between along hair and soft edges.
@@ -46,7 +53,7 @@ def person_mask(pixels: np.ndarray, faces: Sequence[Face], size: tuple[int, int]
 
     Source: He and Sun, "Fast Guided Filter", 2015.
     """
-    looked_at = LOOKED_AT if size is None else min(LOOKED_AT, 2 * max(size))
+    looked_at = looked_at if size is None else min(looked_at, 2 * max(size))
     scale = min(1.0, looked_at / max(pixels.shape[:2]))
     low = max(1, round(pixels.shape[0] * scale)), max(1, round(pixels.shape[1] * scale))
     small = shrunk(pixels, low)
