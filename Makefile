@@ -9,7 +9,7 @@ BIN := .venv/bin
 # What an install is made of. The stamp holds a copy, so that only a changed content installs again.
 PINS := { cat requirements-dev.txt pyproject.toml setup.py; pwd; }
 
-.PHONY: help quickstart try test test-all test-web test-android apk lint format benchmarks wheel venv clean
+.PHONY: help quickstart try test test-all test-web test-android apk lint format benchmarks docs wheel venv clean
 
 help:
 	@echo "make try          relight a portrait from three sides (under 3 minutes, install included)"
@@ -22,6 +22,7 @@ help:
 	@echo "make lint         ruff and mypy only"
 	@echo "make format       rewrite the code with ruff"
 	@echo "make benchmarks   speed of the parts that need no other package"
+	@echo "make docs         the documentation as pages, in build/docs/html"
 	@echo "make wheel        write dist/: a wheel and a source distribution"
 	@echo "make clean        remove .venv and caches"
 
@@ -52,6 +53,9 @@ format: venv
 
 benchmarks: venv
 	$(BIN)/python -m benchmarks.input
+
+docs: venv
+	$(BIN)/python docs/build.py
 
 wheel: venv
 	$(BIN)/python -m build --no-isolation --outdir dist .

@@ -36,7 +36,7 @@ class LightBall(anywidget.AnyWidget):
     softness = traitlets.Float(0.2)
     ambient = traitlets.Float(0.2)
     temperature = traitlets.Float(None, allow_none=True)
-    coefficients = traitlets.List().tag(sync=True)
+    coefficients: Any = traitlets.List().tag(sync=True)
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
