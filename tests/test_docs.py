@@ -117,7 +117,8 @@ def exists(span: str) -> bool:
         return (ROOT / "Makefile").is_file()
     if re.fullmatch(r"make [\w-]+", span) or " make " in span:
         target = span.split("make ")[1].split()[0]
-        return re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE) is not None
+        several = rf"^(?:[\w-]+ )*{target}(?: [\w-]+)*:"
+        return re.search(several, (ROOT / "Makefile").read_text(), re.MULTILINE) is not None
     if span.partition(":")[0] in HEADINGS:
         return f"{span.partition(':')[0]}:" in _text()
     if span in ("relight", ".venv", "<stream>.<field>"):

@@ -40,7 +40,7 @@ def test_only_common_fields_are_given_and_a_needed_one_is_named(tmp_path):
         write_picture(tmp_path / f"{name}.png", Picture(np.full((20, 30, 3), 0.5, np.float32)))
     photos = {"name": "photos", "root": str(tmp_path), "validation_scenes": 1}
     assert mixed(HEADS, photos).fields == ("image", "part")
-    with pytest.raises(RelightError, match="'photos' have no albedo.*Data that can: heads, sfsnet"):
+    with pytest.raises(RelightError, match="'photos' have no albedo.*Data that can: heads, humans, sfsnet"):
         mixed(HEADS, photos, needs=["image", "albedo"])
 
 

@@ -91,6 +91,7 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"relight {__version__}")
     added = parser.add_subparsers(title="commands", metavar="COMMAND")
+    added.whole = parser  # type: ignore[attr-defined]  # for `completion`
     for module in COMMANDS:
         module.add(added)
     return parser

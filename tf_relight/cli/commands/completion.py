@@ -22,24 +22,23 @@ def add(commands: Any) -> None:
         "relight completion zsh > a folder of $fpath/_relight.",
         example="relight completion bash",
     )
-    parser.set_defaults(command=completion)
+    # The parser of all commands is whole only when this command runs.
+    parser.set_defaults(command=lambda *, shell: completion(commands.whole, shell=shell))
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
 
 
-def completion(*, shell: str) -> int:
-    """Print the script.
+def completion(parser: Parser, *, shell: str) -> int:
+    """Print the script that completes the commands of `parser`.
 
     Raises:
         RelightError: the package shtab is missing.
     """
-    from tf_relight.cli.main import make_parser
     from tf_relight.errors import RelightError
 
     try:
         import shtab
     except ImportError as error:
         raise RelightError("Completion needs the package shtab: pip install shtab.") from error
-    parser = make_parser()
     _mark_files(parser, shtab.FILE, shtab.DIRECTORY)
     say_lines(shtab.complete(parser, shell=shell))
     return 0
