@@ -88,15 +88,17 @@ def main() -> None:
     parser.add_argument("--old", type=Path, help="checkout of the commit to compare with")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--photos", type=int, default=100, help="in the folder; 0 leaves it out")
+    parser.add_argument("--megapixels", type=float, nargs="+", default=[1, 12], help="of the portraits")
     options = parser.parse_args()
     roots = {"new": ROOT} if options.old is None else {"old": options.old.resolve(), "new": ROOT}
     row: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for megapixels in (1, 12):
-            photo = folder / f"{megapixels}.jpg"
+        portrait(folder / "1.jpg", 1)
+        for megapixels in options.megapixels:
+            photo = folder / f"{megapixels:g}.jpg"
             portrait(photo, megapixels)
-            row[f"{megapixels}_megapixels"] = measured(roots, photo, folder / "out.jpg", options.rounds)
+            row[f"{megapixels:g}_megapixels"] = measured(roots, photo, folder / "out.jpg", options.rounds)
         if options.photos:
             many = folder / "many"
             many.mkdir()

@@ -72,6 +72,14 @@ def test_small_people_in_a_wide_picture_are_seen_closely(mask):
     assert found[:, 500:1400].max() < 0.1
 
 
+def test_a_face_counts_where_the_network_sees_no_person():
+    """As in a painting: here a smooth ramp, in which a face is said to be."""
+    ramp = np.linspace(0.3, 0.7, 200 * 200 * 3, dtype=np.float32).reshape(200, 200, 3)
+    mask = person_mask(ramp, [Face(70, 60, 60, 80, 1.0)])
+    assert mask[100, 100] > 0.9 and mask[75:125, 85:115].mean() > 0.8
+    assert mask[:30].max() < 0.3
+
+
 def test_the_same_photo_gives_the_same_mask(mask):
     np.testing.assert_array_equal(person_mask(ASTRONAUT, [FACE]), mask)
 

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from tf_relight.litert import cores
+from tf_relight.photo.face_mesh import outline
 from tf_relight.photo.faces import Face
 from tf_relight.photo.picture import as_float, shrunk
 from tf_relight.photo.small_networks import NETWORKS, session
@@ -86,7 +87,24 @@ def _seen(pixels: np.ndarray, small: np.ndarray, faces: Sequence[Face]) -> np.nd
         else:
             np.maximum(seen[place], weight * there, out=seen[place])
             np.maximum(closely[place], weight, out=closely[place])
+    for face in faces:
+        # A face belongs to somebody, also where the network knows no person: in a painting, on a statue.
+        cv2.fillConvexPoly(seen, _hull(face, ratio), 1.0)
     return seen
+
+
+def _hull(face: Face, ratio: tuple[float, float]) -> np.ndarray:
+    """Return the outline of a face on the small copy, for OpenCV."""
+    if face.mesh is not None:
+        points = outline(face.mesh)
+    else:
+        around = np.linspace(0, 2 * np.pi, 36, endpoint=False)
+        row, column = face.centre
+        points = np.stack(
+            [column + 0.45 * face.width * np.cos(around), row + 0.45 * face.height * np.sin(around)], axis=1
+        )
+    places = (points + 0.5) * np.array([ratio[1], ratio[0]]) - 0.5
+    return cv2.convexHull(np.rint(places).astype(np.int32))
 
 
 def _bust(face: Face, size: tuple[int, ...]) -> _Box:
