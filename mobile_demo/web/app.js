@@ -136,6 +136,8 @@ async function preview() {
 async function full() {
   clearTimeout(state.rest);
   if (!state.photo) return;
+  // A preview of the same light that still waits would overtake the result.
+  state.again = false;
   $("progress").hidden = false;
   $("save").disabled = true;
   try {
