@@ -56,6 +56,8 @@ UNDERSTOOD = {
     "relight data render humans": "needs assets of others",
     "relight evaluate --weights runs/dmshn_vidit": "needs days of training",
     "relight compare": "hours",
+    "relight bulk s3:": "needs a bucket and a cluster",
+    "relight bulk photos/": "writes into the folder of another command",
 }
 """How a command begins, and why it is parsed, and its config read, but not run."""
 RUNNER = """
