@@ -93,6 +93,8 @@ def make_parser() -> Parser:
     added = parser.add_subparsers(title="commands", metavar="COMMAND")
     for module in COMMANDS:
         module.add(added)
+    # Completion is made of the whole parser, which stands above the commands.
+    added.choices["completion"].set_defaults(root=parser)
     return parser
 
 

@@ -26,22 +26,20 @@ def add(commands: Any) -> None:
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
 
 
-def completion(*, shell: str) -> int:
-    """Print the script.
+def completion(*, shell: str, root: Parser) -> int:
+    """Print the script for `root`, the parser of all commands.
 
     Raises:
         RelightError: the package shtab is missing.
     """
-    from tf_relight.cli.main import make_parser
     from tf_relight.errors import RelightError
 
     try:
         import shtab
     except ImportError as error:
         raise RelightError("Completion needs the package shtab: pip install shtab.") from error
-    parser = make_parser()
-    _mark_files(parser, shtab.FILE, shtab.DIRECTORY)
-    say_lines(shtab.complete(parser, shell=shell))
+    _mark_files(root, shtab.FILE, shtab.DIRECTORY)
+    say_lines(shtab.complete(root, shell=shell))
     return 0
 
 
