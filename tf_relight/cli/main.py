@@ -91,9 +91,10 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"relight {__version__}")
     added = parser.add_subparsers(title="commands", metavar="COMMAND")
-    added.whole = parser  # type: ignore[attr-defined]  # for `completion`
     for module in COMMANDS:
         module.add(added)
+    # Completion is made of the whole parser, which stands above the commands.
+    added.choices["completion"].set_defaults(root=parser)
     return parser
 
 

@@ -22,13 +22,12 @@ def add(commands: Any) -> None:
         "relight completion zsh > a folder of $fpath/_relight.",
         example="relight completion bash",
     )
-    # The parser of all commands is whole only when this command runs.
-    parser.set_defaults(command=lambda *, shell: completion(commands.whole, shell=shell))
+    parser.set_defaults(command=completion)
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
 
 
-def completion(parser: Parser, *, shell: str) -> int:
-    """Print the script that completes the commands of `parser`.
+def completion(*, shell: str, root: Parser) -> int:
+    """Print the script for `root`, the parser of all commands.
 
     Raises:
         RelightError: the package shtab is missing.
@@ -39,8 +38,8 @@ def completion(parser: Parser, *, shell: str) -> int:
         import shtab
     except ImportError as error:
         raise RelightError("Completion needs the package shtab: pip install shtab.") from error
-    _mark_files(parser, shtab.FILE, shtab.DIRECTORY)
-    say_lines(shtab.complete(parser, shell=shell))
+    _mark_files(root, shtab.FILE, shtab.DIRECTORY)
+    say_lines(shtab.complete(root, shell=shell))
     return 0
 
 
