@@ -74,7 +74,9 @@ def test_what_stands_in_the_way_is_said(cache, monkeypatch, capsys):
 def test_the_test_relights_a_picture(cache):
     started = time.monotonic()
     found = doctor._test()
-    assert found["failed"] is None and found["relight_seconds"] <= time.monotonic() - started + 0.06  # rounded to tenths
+    assert (
+        found["failed"] is None and found["relight_seconds"] <= time.monotonic() - started + 0.06
+    )  # rounded to tenths
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
