@@ -97,18 +97,21 @@ DOORS: dict[str, set[str]] = {
     "tensorflow.data.TFRecordDataset": {"export.saved_model.warmup"},
     "tensorflow.saved_model.load": {"export.serving.model", "export.proof.bench_sides"},
     ".FromString": {"export.serving.model", "export.serving.grpc_server", "export.saved_model.warmup"},
-    ".ParseFromString": set(),
+    ".ParseFromString": {"tf_relight.weights.caffe_file"},
     ".GetRootAsModel": {"export.litert.inspection", "export.litert.graph_tools"},
     # whole files without a limit
     ".read_text": {
         "tf_relight.showing.before_after",  # its own template
+        "tf_relight.cli.commands.configs",  # configs that ship
+        "tf_relight.helping.doctor",  # /proc
         "tf_relight.training.precision",  # /proc
         "tf_relight.data.cache",  # /proc
         "export.timing",  # /proc
         "export.proof.isolated",  # /proc, and the log of its own child
         "export.serving.load_test",  # /proc
     },
-    ".read_bytes": {PHOTO, PICTURES, "tf_relight.cli.commands.weights"},  # a file that was just written
+    # files that were just written
+    ".read_bytes": {PHOTO, PICTURES, "tf_relight.cli.commands.weights", "tf_relight.wide.photo_worker"},
     # what a user reads
     "print": {"tf_relight.terminal", "tf_relight.progress"},
     "rich.console.Console": {"tf_relight.terminal"},
@@ -119,7 +122,7 @@ DOORS: dict[str, set[str]] = {
     "sys.stderr.write": set(),
     "warnings.warn": set(),
     # text of others in files
-    ".write_text": {"export.saved_model.write"},  # JSON, which is ASCII
+    ".write_text": {"export.saved_model.write", "tf_relight.weights.prepared"},  # JSON, which is ASCII
 }
 
 

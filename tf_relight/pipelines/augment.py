@@ -13,7 +13,7 @@ import numpy as np
 from tf_relight.errors import RelightError
 from tf_relight.files import write_text
 from tf_relight.guarded.reading import NoSuchFile
-from tf_relight.guarded.structured import read_json
+from tf_relight.guarded.structured import parse_json, read_json
 from tf_relight.photo.listing import find_pictures
 from tf_relight.photo.reading import read_picture
 from tf_relight.photo.writing import write_picture
@@ -144,7 +144,11 @@ def _begun(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
             raise RelightError(f"{out} holds other files: give a new folder.") from None
         return {}
     kept = content if isinstance(content, dict) else {}
-    differs = [name for name in settings if kept.get(name) != json.loads(json.dumps(settings[name]))]
+    differs = [
+        name
+        for name in settings
+        if kept.get(name) != parse_json(json.dumps(settings[name]), source="the settings")
+    ]
     files = kept.get("files")
     if differs or not isinstance(files, dict):
         raise RelightError(

@@ -16,11 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
-from tf_relight.guarded.reading import first_bytes, is_file
+from tf_relight.guarded.reading import first_bytes, is_file, read_bytes
 from tf_relight.guarded.structured import parse_json
 from tf_relight.weights.fetch import sha256_of
 from tf_relight.weights.record import cache_folder
 
+LARGEST = 2 << 30
+"""Bytes of a .tflite file, whose offsets have 32 bits."""
 FORMAT = "tf_relight prepared weights 1"
 LARGEST_DIFFERENCE = 1e-4
 """From Keras, of any value of any output; a file that differs more is not used."""
@@ -116,7 +118,7 @@ def _read(path: Path, weights: Path, sha256: str) -> Prepared:
         )
     if record.difference > LARGEST_DIFFERENCE:
         raise RelightError(f"{path} differs from Keras by {record.difference:.1e}: {again}.")
-    content = path.read_bytes()
+    content = read_bytes(path, LARGEST, what="the prepared network", advice="prepare it again")
     if hashlib.sha256(content).hexdigest() != record.tflite:
         raise RelightError(f"{path} is not the file that its record names, or is damaged: {again}.")
     return Prepared(path, record, content)

@@ -155,8 +155,8 @@ KNOWN: dict[str, WeightsRecord] = {
         _shipped(
             "sfsnet-humans-64-v0",
             "sfsnet",
-            "404d9c73b90945d9c2b40cf6afa80d4529dd9bcfb2ae9a0ce0142bcb3d903974",
-            459_730,
+            "cce02a66b2b279caa0e6d16850f4c641d895a3c613691479092ec02b89c5adf6",
+            460_962,
             "Sengupta et al., SfSNet, CVPR 2018",
             "faces to normals, albedo and light; rendered humans at 64 px, a quarter of the paper's width",
         ),

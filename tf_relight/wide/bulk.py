@@ -15,12 +15,16 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from tf_relight.errors import RelightError
+from tf_relight.guarded.reading import read_bytes
 from tf_relight.photo.listing import READ_SUFFIXES
 from tf_relight.photo.writing import WRITTEN_SUFFIXES
 from tf_relight.progress import Bars
 from tf_relight.wide.manifest import FOLDER, Entry, Manifest, fingerprint
 from tf_relight.wide.photo_worker import PhotoWorker, Task
 from tf_relight.wide.places import Place
+
+LARGEST = 4 << 30
+"""Bytes of a weights file that is sent to the workers."""
 
 if TYPE_CHECKING:
     from tf_relight.relighting.network import Engine
@@ -181,7 +185,8 @@ def _task(
     content = None
     if weights is not None:
         path = resolve(weights)
-        content = None if str(weights) in KNOWN else path.read_bytes()
+        if str(weights) not in KNOWN:
+            content = read_bytes(path, LARGEST, what="the weights", advice="name a file of weights")
         from tf_relight.methods.trained import describe
 
         described = describe(path, method)
