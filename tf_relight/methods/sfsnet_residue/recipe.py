@@ -132,10 +132,11 @@ def _stage(
     share: float = 1.0,
     adversaries: tuple[Adversary, ...] = (),
     reads: tuple[str, ...] = (),
+    alone: bool = False,
 ) -> Stage:
-    """A stage in which all that does not learn runs as after training."""
+    """A stage in which all that does not learn runs as after training; `alone` needs nothing trained before."""
     parts = (*MEMBERS, *ALBEDO, *GENERATOR, *LIGHT, *_albedo_stack(config), "head")
-    frozen = tuple(part for part in parts if part not in trains) if trains != ("*",) else ()
+    frozen = tuple(part for part in parts if part not in trains)
     return Stage(
         name,
         share,
@@ -146,7 +147,7 @@ def _stage(
         inference=frozen,
         weight_decay=recipe.weight_decay if config.number <= 4 else 0.0,
         adversaries=adversaries,
-        builds_on=("body",) if frozen else (),
+        builds_on=() if alone else ("body",),
         reads=reads,
     )
 
@@ -168,7 +169,9 @@ def _latent(config: Config, recipe: Recipe) -> list[Stage]:
         _term("l1", 0.2, "rebuilt", "image"),
         _term("l1", 0.8, "shading", "true_shading"),
     )
-    return [_stage(config, recipe, "latent_shading", losses, ("*",), reads=_SHADED)]
+    # Whatever reaches the picture; the light's head, and features for it alone, do not.
+    trains = (*MEMBERS, *(_albedo_stack(config) or ALBEDO), *GENERATOR, "head", "corrector")
+    return [_stage(config, recipe, "latent_shading", losses, trains, reads=_SHADED, alone=True)]
 
 
 def _shading(config: Config, recipe: Recipe) -> list[Stage]:
