@@ -134,7 +134,7 @@ def _stage(
     reads: tuple[str, ...] = (),
     alone: bool = False,
 ) -> Stage:
-    """A stage in which all that does not learn runs as after training; `alone` needs nothing trained before."""
+    """A stage whose other parts run as after training; `alone` needs nothing trained before."""
     parts = (*MEMBERS, *ALBEDO, *GENERATOR, *LIGHT, *_albedo_stack(config), "head")
     frozen = tuple(part for part in parts if part not in trains)
     return Stage(
