@@ -96,8 +96,8 @@ def test_every_option_arrives(monkeypatch, capsys):
     assert seen == {
         "paths": ["a.png", "c.png"], "out": "out", "method": "dpr512", "weights": None, "light_from": None,
         "strength": 0.5, "size": 256, "temperature": 3000, "keep_background": True, "sphere": True,
-        "paper": False, "mode": None, "strip": True, "recursive": False, "existing": "refuse", "engine": "auto",
-        "raise_for_one": True,
+        "paper": False, "mode": None, "strip": True, "recursive": False, "existing": "refuse",
+        "engine": "auto", "raise_for_one": True,
     }  # fmt: skip
     captured = capsys.readouterr()
     assert captured.out == "b.png\n" and captured.err == "relight: a note\n"
