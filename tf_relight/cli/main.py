@@ -72,11 +72,21 @@ def _silence_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class _ToStderr(logging.Handler):
+    """Writes to what is stderr then, not to what it was when the first command ran in this process."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        stream = sys.stderr
+        stream.write(f"{self.format(record)}\n")
+        stream.flush()
+
+
 def _show_warnings() -> None:
     """Print the package's warnings as one line each."""
     logger = logging.getLogger("tf_relight")
     if not logger.handlers:
-        handler = logging.StreamHandler()
+        handler = _ToStderr()
         handler.setFormatter(LineFormatter())
         logger.addHandler(handler)
         logger.propagate = False
