@@ -18,10 +18,6 @@ from tf_relight.networks.layers import StridedConv2D, Upsample2x, pad_to_multipl
 
 SHORTEST = 1e-8
 """Added to the squared length of a normal before it is divided by its length."""
-SRGB_FOOT = 0.055
-"""Light multiplies x + 0.055 on the power part of the sRGB curve, not x."""
-LARGEST_RATIO = 6.0
-"""Of a change of light: black can become grey, noise not a picture."""
 _ZONAL = -float(basis(np.array([1.0, 0.0, 0.0]))[6])
 """By what the sixth coefficient's 3 z^2 - 1 is multiplied; z is 0 there."""
 
@@ -265,18 +261,3 @@ def shading_of(normal: Any, light: Any) -> Any:
     facing = ops.stack([normal[..., 0], -normal[..., 2], normal[..., 1]], axis=-1)
     too_short = 1.0 - ops.sum(ops.square(normal), axis=-1, keepdims=True)
     return shading_ops(facing, light) + _ZONAL * too_short * ops.cast(light, normal.dtype)[:, None, None, 6]
-
-
-def with_change(image: Any, drawn: Any, own: Any) -> Any:
-    """Return a photo with the change of light that a network draws, its own detail kept.
-
-    What the network draws wrong under the photo's own light it draws wrong under another one, too; the ratio
-    of both is the light's doing.
-
-    Args:
-        image: (B, H, W, 3) sRGB 0..1. drawn: the network's picture under the new light, 0..1.
-        own: its picture under the light that is there.
-    """
-    image, own = ops.cast(image, drawn.dtype), ops.clip(own, 0.0, 1.0)
-    ratio = ops.minimum((drawn + SRGB_FOOT) / (own + SRGB_FOOT), LARGEST_RATIO)
-    return ops.clip(ratio * (image + SRGB_FOOT) - SRGB_FOOT, 0.0, 1.0)

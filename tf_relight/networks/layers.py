@@ -11,7 +11,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from tf_relight.photo.transfer import SRGB_FOOT
 from tf_relight.rounding.quantization import Conv2D, Range, Sum
+
+LARGEST_RATIO = 6.0
+"""Of a change of light: black can become grey, noise not a picture."""
 
 
 def pad_to_multiple(image: Any, multiple: int) -> Any:
@@ -38,6 +42,21 @@ def crop_like(image: Any, reference: Any) -> Any:
         return image
     height, width = ops.shape(reference)[1], ops.shape(reference)[2]
     return image[:, :height, :width, :]
+
+
+def with_change(image: Any, drawn: Any, own: Any) -> Any:
+    """Return a photo with the change of light that a network draws, its own detail kept.
+
+    What the network draws wrong under the photo's own light it draws wrong under another one, too; the ratio
+    of both is the light's doing.
+
+    Args:
+        image: (B, H, W, 3) sRGB 0..1. drawn: the network's picture under the new light, 0..1.
+        own: its picture under the light that is there.
+    """
+    image, own = ops.cast(image, drawn.dtype), ops.clip(own, 0.0, 1.0)
+    ratio = ops.minimum((drawn + SRGB_FOOT) / (own + SRGB_FOOT), LARGEST_RATIO)
+    return ops.clip(ratio * (image + SRGB_FOOT) - SRGB_FOOT, 0.0, 1.0)
 
 
 class Downsample2x(keras.layers.Layer):

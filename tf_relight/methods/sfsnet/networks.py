@@ -17,9 +17,8 @@ from tf_relight.networks.decomposition import (
     light_of_27,
     shading_of,
     unit,
-    with_change,
 )
-from tf_relight.networks.layers import crop_like, resize_to
+from tf_relight.networks.layers import crop_like, resize_to, with_change
 from tf_relight.networks.relight_model import RelightModel
 
 
@@ -213,7 +212,7 @@ class SkipNet(FaceModel):
         for encoder in self.encoders:
             x = encoder(x, training=training)
             skips.append(x)
-        # The first axis of a transposed picture is its channels, as where this network was first trained.
+        # Channels first, as in PyTorch, where this network was first trained.
         flat = ops.reshape(ops.transpose(x, (0, 3, 1, 2)), (-1, x.shape[-1] * self._grid**2))
         code = self.code(flat)
         found: dict[str, Any] = {"source_light": light_of_27(self.light(code))}

@@ -18,10 +18,9 @@ from tf_relight.networks.decomposition import (
     even_sides,
     shading_of,
     unit,
-    with_change,
     xavier,
 )
-from tf_relight.networks.layers import InstanceNorm, crop_like
+from tf_relight.networks.layers import InstanceNorm, crop_like, with_change
 from tf_relight.networks.relight_model import RelightModel
 
 
@@ -91,67 +90,75 @@ class Corrector(keras.layers.Layer):
         return self.last(self.mix(x, training=training))
 
 
-class FacePatchJudge(keras.Model):
-    """See `recipe.FacePatch`."""
+class _Judge(keras.Model):
+    """Strided convolutions, normalised but for the first, and one that gives a single answer."""
 
-    def __init__(self, spec: FacePatch, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.channels = [3, *(spec.width * n for n in (1, 2, 4, 8))]
-        self.convs = [_judge_conv(n, f"conv{i}", bias=True) for i, n in enumerate(self.channels[1:])]
-        self.norms = [None, *(InstanceNorm(name=f"norm{i}") for i in (1, 2, 3))]
-        self.last = keras.layers.Conv2D(1, spec.kernel, use_bias=False, name="scores")
+    def __init__(
+        self, channels: list[int], norms: list[Any], last_kernel: int, bias: bool, **kw: Any
+    ) -> None:
+        super().__init__(**kw)
+        self.channels = [3, *channels]
+        self.convs = [_judge_conv(n, f"conv{i}", bias=bias) for i, n in enumerate(channels)]
+        self.norms = norms
+        self.last = keras.layers.Conv2D(1, last_kernel, use_bias=False, name="scores")
 
     def build(self, input_shape: Any = None) -> None:
         """Make the weights; the size does not matter."""
         for conv, channels in zip((*self.convs, self.last), self.channels, strict=True):
             conv.build((None, None, None, channels))
-        for norm, channels in zip(self.norms[1:], self.channels[2:], strict=True):
-            if norm is not None:
-                norm.build((None, None, None, channels))
+        for norm, channels in zip(self.norms, self.channels[2:], strict=True):
+            norm.build((None, None, None, channels))
+
+    def answer(self, x: Any) -> Any:
+        """Return the scores of the last features."""
+        return self.last(x)
 
     def call(self, picture: Any, training: bool | None = None) -> dict[str, Any]:
-        """(B, H, W, 3) -> {"scores": (B, 1, 1, 1), "features": one tensor per layer}."""
-        x, features = picture, []
-        for conv, norm in zip(self.convs, self.norms, strict=True):
-            x = conv(x)
-            x = ops.leaky_relu(x if norm is None else norm(x), negative_slope=0.2)
+        """(B, H, W, 3) -> {"scores": (B, 1, 1, 1) float32, "features": one tensor per layer}."""
+        x = ops.leaky_relu(self.convs[0](picture), negative_slope=0.2)
+        features = [x]
+        for conv, norm in zip(self.convs[1:], self.norms, strict=True):
+            x = ops.leaky_relu(norm(conv(x), training=training), negative_slope=0.2)
             features.append(x)
-        # One row and column more at the top and the left, then one all around.
-        padded = ops.pad(x, ((0, 0), (2, 1), (2, 1), (0, 0)))
-        return {"scores": ops.cast(self.last(padded), "float32"), "features": features}
+        return {"scores": ops.cast(self.answer(x), "float32"), "features": features}
 
 
-class DcganJudge(keras.Model):
-    """See `recipe.Dcgan`.
+class FacePatchJudge(_Judge):
+    """See `recipe.FacePatch`."""
+
+    def __init__(self, spec: FacePatch, **kwargs: Any) -> None:
+        channels = [spec.width * n for n in (1, 2, 4, 8)]
+        norms = [_FreeNorm(name=f"norm{i}") for i in (1, 2, 3)]
+        super().__init__(channels, norms, spec.kernel, bias=True, **kwargs)
+
+    def answer(self, x: Any) -> Any:
+        """One row and column more at the top and the left, then one all around."""
+        return self.last(ops.pad(x, ((0, 0), (2, 1), (2, 1), (0, 0))))
+
+
+class DcganJudge(_Judge):
+    """See `recipe.Dcgan`; answers lie in 0..1.
 
     Source: Radford et al., "Unsupervised Representation Learning with Deep Convolutional Generative
     Adversarial Networks", ICLR 2016.
     """
 
     def __init__(self, spec: Dcgan, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.channels = [3, *(spec.width * 2**i for i in range(spec.halvings))]
-        self.convs = [_judge_conv(n, f"conv{i}", bias=False) for i, n in enumerate(self.channels[1:])]
+        channels = [spec.width * 2**i for i in range(spec.halvings)]
         norms = [batch_norm(f"norm{i}", affine=True) for i in range(1, spec.halvings)]
-        self.norms = [None, *norms]
-        self.last = keras.layers.Conv2D(1, 4, use_bias=False, name="scores")
+        super().__init__(channels, norms, 4, bias=False, **kwargs)
 
-    def build(self, input_shape: Any = None) -> None:
-        """Make the weights; the size does not matter."""
-        for conv, channels in zip((*self.convs, self.last), self.channels, strict=True):
-            conv.build((None, None, None, channels))
-        for norm, channels in zip(self.norms[1:], self.channels[2:], strict=True):
-            if norm is not None:
-                norm.build((None, None, None, channels))
+    def answer(self, x: Any) -> Any:
+        """Squeezed by a sigmoid."""
+        return ops.sigmoid(self.last(x))
 
-    def call(self, picture: Any, training: bool | None = None) -> dict[str, Any]:
-        """(B, H, W, 3) -> {"scores": (B, 1, 1, 1) 0..1, "features": one tensor per layer}."""
-        x, features = picture, []
-        for conv, norm in zip(self.convs, self.norms, strict=True):
-            x = conv(x)
-            x = ops.leaky_relu(x if norm is None else norm(x, training=training), negative_slope=0.2)
-            features.append(x)
-        return {"scores": ops.sigmoid(ops.cast(self.last(x), "float32")), "features": features}
+
+class _FreeNorm(InstanceNorm):
+    """Instance normalisation that is called like a batch normalisation."""
+
+    def call(self, x: Any, training: bool | None = None) -> Any:
+        """(B, H, W, C) -> the same shape."""
+        return super().call(x)
 
 
 def _judge_conv(filters: int, name: str, *, bias: bool) -> keras.layers.Conv2D:

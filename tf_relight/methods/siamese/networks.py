@@ -12,7 +12,6 @@ from tf_relight.contract.card import COEFFICIENTS
 from tf_relight.light.spherical_harmonics import ImageOperation, apply_map_ops, frame_matrix, image_map
 from tf_relight.methods.siamese import Config
 from tf_relight.methods.siamese.recipe import RENDERED
-from tf_relight.networks.decomposition import with_change
 from tf_relight.networks.layers import (
     InstanceNorm,
     StridedConv2D,
@@ -20,6 +19,7 @@ from tf_relight.networks.layers import (
     crop_like,
     pad_to_multiple,
     repeat_over,
+    with_change,
 )
 from tf_relight.networks.relight_model import RelightModel
 
@@ -195,8 +195,7 @@ class Calibration(keras.layers.Layer):
     def _mapped(light: Any, factors: Any, depth: Any) -> Any:
         own = apply_map_ops(frame_matrix("dpr", "image"), light)
         rows: list[Any] = [None] * COEFFICIENTS
-        for block, (name, places) in enumerate(_BLOCKS.items()):
-            del name
+        for block, places in enumerate(_BLOCKS.values()):
             for place in places:
                 rows[place] = own[:, place] * factors[block]
         for row, place in enumerate(_DEPTH):

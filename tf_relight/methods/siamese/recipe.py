@@ -68,10 +68,7 @@ def stages(config: Config, recipe: Recipe) -> list[Stage]:
         LossTerm("l1", recipe.harmonics, "light_of_augmented", "augmented_light"),
     )
     spec = Discriminator(width=recipe.judge_width, layers=recipe.judge_layers)
-    judges = tuple(
-        Adversary("judge", spec, weight=recipe.adversarial, fake=fake, real="image")
-        for fake in (("relit_raw",) if recipe.adversarial > 0 else ())
-    )
+    judge = Adversary("judge", spec, weight=recipe.adversarial, fake="relit_raw", real="image")
     learning = Stage(
         "self_supervised",
         1.0 - recipe.calibration,
@@ -80,7 +77,7 @@ def stages(config: Config, recipe: Recipe) -> list[Stage]:
         CHECKS,
         betas=(0.5, 0.999),
         trains=("encoder", "decoder"),
-        adversaries=judges,
+        adversaries=(judge,) if recipe.adversarial > 0 else (),
     )
     if recipe.calibration == 0:
         return [learning]
