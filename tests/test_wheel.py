@@ -28,6 +28,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 
+WEB_PARTS = ("models/manifest.json", "vendor/litert/index.js")
 LESS_WORK = {
     "relight turntable": ["--frames", "4", "--size", "64"],
     "relight contact-sheet": ["--size", "64"],
@@ -152,7 +153,11 @@ def test_the_wheel_takes_one_name_and_holds_no_tests(built):
     held = {path.relative_to(ROOT).as_posix() for path in (ROOT / "configs").rglob("*.yaml")}
     held |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "export").rglob("*.py")}
     held |= {"examples/astronaut.jpg", "py.typed", "pretrained/lit-unet-humans-128-v1.safetensors"}
-    held |= {"web_app/index.html", "web_app/core/portrait.js"}
+    # The page is carried whole or not at all: `make -C mobile_demo web` puts its networks and runtime there.
+    whole = all((ROOT / "mobile_demo" / "web" / part).is_file() for part in WEB_PARTS)
+    page = {"web_app/index.html", "web_app/core/portrait.js", *(f"web_app/{part}" for part in WEB_PARTS)}
+    carried = {name for name in _names(built) if name.startswith("tf_relight/web_app/")}
+    assert {f"tf_relight/{name}" for name in page} <= carried if whole else not carried
     assert {f"tf_relight/{name}" for name in held} <= set(_names(built))
 
 

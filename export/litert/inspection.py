@@ -28,6 +28,7 @@ FORBIDDEN: Mapping[str, str] = {
     "RESIZE_NEAREST_NEIGHBOR": "left to the slow built-in kernels on CPUs",
     "MIRROR_PAD": "left to the slow built-in kernels on CPUs",
     "L2_NORMALIZATION": "left to the slow built-in kernels on CPUs",
+    "REVERSE_V2": "left to the slow built-in kernels on CPUs; --leave-mirroring leaves the mirrored pass out",
     "SHAPE": "makes sizes known only at run time, so that delegates give up",
     "PACK": "makes sizes known only at run time, so that delegates give up",
     "WHILE": "control flow is run by no delegate",

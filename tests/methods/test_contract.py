@@ -95,6 +95,8 @@ def training_batch(method, stages, count: int, size: int) -> dict[str, np.ndarra
             made[name] = lights(count, 1 if light is None else light.channels)
         elif kind == "normal":
             made[name] = pictures(count, size, size, 3) * 2 - 1
+        elif kind == "number":
+            made[name] = np.arange(count, dtype=np.int32) % 2
         else:
             made[name] = pictures(count, size, size, channels.get(kind, 3))
     return made

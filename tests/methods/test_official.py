@@ -157,7 +157,8 @@ def test_a_recorded_file_that_answers_differently_is_not_kept(cache, small_file,
 
 
 def test_methods_without_official_weights(small_file):
-    assert importable() == {"dpr512": "dpr512-official", "dpr1024": "dpr1024-official"}
+    names = {name: f"{name}-official" for name in ("dpr512", "dpr1024", "sfsnet")}
+    assert importable() == names
     with pytest.raises(RelightError, match="no weights to import for 'dmshn'"):
         import_weights("dmshn", small_file)
     with pytest.raises(RelightError, match="Did you mean 'dpr512'"):

@@ -108,9 +108,8 @@ class RandomRelight(keras.layers.Layer):
         self.network = loaded.model
         self.network.trainable = False
         if hasattr(self.network, "mirrored"):
-            self.network.mirrored = (
-                False  # Twice as fast; augmentation does not need the last bit of evenness.
-            )
+            # Twice as fast; augmentation does not need the last bit of evenness.
+            self.network.mirrored = False
         self._bank = _Bank(self.lights.draw(BANK, seed or 0))
         self.trainable = False
 
