@@ -203,6 +203,19 @@ def test_light_angle_is_that_between_the_main_directions():
     )
 
 
+def test_light_correlation_is_of_the_directed_numbers():
+    light = np.random.default_rng(2).normal(size=(9, 3))
+    assert metrics.light_correlation(light, light) == pytest.approx(1.0)
+    brighter = light * [[0.2], *[[3.0]] * 8]
+    assert metrics.light_correlation(brighter, light) == pytest.approx(1.0), (
+        "neither amount nor strength counts"
+    )
+    assert metrics.light_correlation(-light, light) == pytest.approx(-1.0)
+    assert metrics.light_correlation(np.ones((9, 3)), light) == 0.0, "a constant reads nothing"
+    with pytest.raises(RelightError, match=r"\(9, C\) alike"):
+        metrics.light_correlation(light[:, :1], light)
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.floats(-180, 180), st.floats(-80, 80), st.floats(0, 180))
 def test_light_angle_of_rotated_lights(azimuth, elevation, turn):

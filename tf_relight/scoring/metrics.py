@@ -149,6 +149,26 @@ def light_angle(prediction: np.ndarray, truth: np.ndarray) -> float:
     return float(np.degrees(np.arccos(np.clip(a @ b / lengths, -1.0, 1.0))))
 
 
+def light_correlation(prediction: np.ndarray, truth: np.ndarray) -> float:
+    """Return Pearson's correlation, -1..1, of the directed numbers (all but the first) of two lights.
+
+    It asks whether a light is read at all, whatever its strength. Where all directed numbers are equal, no
+    light is read: 0.
+
+    Args:
+        prediction, truth: (9,) or (9, C), alike.
+
+    Raises:
+        RelightError: another shape, or two shapes.
+    """
+    a, b = (np.asarray(light, np.float64) for light in (prediction, truth))
+    if a.shape != b.shape or a.shape[:1] != (9,):
+        raise RelightError(f"Two lights (9, C) alike are needed, not {a.shape} and {b.shape}.")
+    a, b = (light[1:].ravel() - light[1:].mean() for light in (a, b))
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return 0.0 if lengths < 1e-12 else float(np.clip(a @ b / lengths, -1.0, 1.0))
+
+
 def normal_angle(prediction: np.ndarray, truth: np.ndarray, mask: np.ndarray | None = None) -> float:
     """Return the mean angle in degrees between two normal maps (H, W, 3), of any length but 0.
 

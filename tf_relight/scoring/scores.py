@@ -42,6 +42,10 @@ def _light_degrees(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray 
     return metrics.light_angle(prediction, target)
 
 
+def _light_correlation(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray | None) -> float:
+    return metrics.light_correlation(prediction, target)
+
+
 def _l1(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray | None) -> float:
     if prediction.shape != target.shape:
         raise RelightError(f"The two arrays differ in shape: {prediction.shape} and {target.shape}.")
@@ -57,6 +61,7 @@ SCORES: Mapping[str, Score] = {
     "dssim": Score(_of_pictures(metrics.dssim)),
     "l1": Score(_l1),
     "light_degrees": Score(_light_degrees, "degrees"),
+    "light_correlation": Score(_light_correlation, higher_is_better=True),
     "normal_degrees": Score(metrics.normal_angle, "degrees"),
 }
 """Name that a `Check` gives to its score."""

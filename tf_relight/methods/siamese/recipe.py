@@ -29,6 +29,7 @@ CHECKS = (
     Check("rmse_s"),
     Check("dssim"),
     Check("light_degrees", "source_light", "light"),
+    Check("light_correlation", "source_light", "light"),
 )
 
 
