@@ -28,11 +28,22 @@ methods.METHODS.update(TOYS)
 
 REPRESENTATIVES = ("dmshn", "dpr512", *TOYS)
 """For what takes seconds, one method of each kind; the others share its base: make test-all tries them."""
-EACH = pytest.mark.parametrize(
-    "method",
-    [pytest.param(n, marks=[] if n in REPRESENTATIVES else [pytest.mark.long]) for n in methods.names()],
-    indirect=True,
-)
+
+
+def _each(twins: pytest.MarkDecorator):
+    """Every method, those that are no representatives only where tests may take long."""
+
+    def marks(name: str) -> list[pytest.MarkDecorator]:
+        return [] if name in REPRESENTATIVES else [twins if name in TWINS else pytest.mark.long]
+
+    return pytest.mark.parametrize(
+        "method", [pytest.param(name, marks=marks(name)) for name in methods.names()], indirect=True
+    )
+
+
+EACH = _each(twins=pytest.mark.long)
+EACH_KIND = _each(twins=pytest.mark.slow)
+"""For what takes longest and depends on blocks, not on losses: twins only where tests may be slow."""
 
 
 @pytest.fixture(params=methods.names())
@@ -121,7 +132,7 @@ def test_networks_give_what_the_card_says(method, narrow, height, width):
         assert outputs[port.name].shape == value(port, 2, height, width).shape, port.name
 
 
-@EACH
+@EACH_KIND
 def test_predict_is_the_network_for_one_picture(method, narrow):
     given = inputs(method, 1, 40, 48)
     found = method.predict(narrow, **{name: array[0] for name, array in given.items()})
@@ -255,7 +266,7 @@ def test_saved_weights_load_to_the_same_network(method, narrow, tmp_path):
     same(run(narrow, given), run(loaded.model, given))
 
 
-@EACH
+@EACH_KIND
 def test_keras_file_loads_to_the_same_network(method, narrow, tmp_path):
     import keras
 
@@ -265,7 +276,7 @@ def test_keras_file_loads_to_the_same_network(method, narrow, tmp_path):
     same(run(narrow, given), run(loaded, given))
 
 
-@EACH
+@EACH_KIND
 def test_exported_files_keep_the_numbers(method, narrow, tmp_path):
     """As SavedModel and as .tflite file, by the signatures that follow from the card."""
     import keras
