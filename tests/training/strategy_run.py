@@ -52,7 +52,9 @@ def main(kind: str, folder: Path, xla: bool, network: str) -> None:
         streams={"synthetic": source()} if network == "residue" else None,
         steps=6,
         batch_size=8,
-        accumulate=2,
+        # Which pictures share a piece of a batch depends on the number of devices, and with batch
+        # normalisation a piece's pictures see one another.
+        accumulate=1 if network == "residue" else 2,
         clip_norm=0.05,
         ema=0.9,
         xla=xla,

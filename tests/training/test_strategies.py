@@ -102,7 +102,9 @@ def test_two_replicas_train_residue_method_6_as_one_device_does(tmp_path):
     processes = [start(kind, tmp_path, "residue") for kind in ("default", "mirrored")]
     for process in processes:
         finish(process)
-    assert difference(tmp_path / "gan_default0.npz", tmp_path / "gan_mirrored0.npz") < SAME
+    # Dividing by a batch's deviation makes rounding larger: 2.4e-6 was seen, and 7e-4 with pieces of a batch
+    # that hold other pictures.
+    assert difference(tmp_path / "gan_default0.npz", tmp_path / "gan_mirrored0.npz") < 1e-5
 
 
 @pytest.mark.slow  # half a minute: two processes, three stages each
