@@ -44,9 +44,18 @@ def test_the_residue_is_added_to_the_shading_of_the_harmonics(number):
     np.testing.assert_allclose(found["rebuilt"], found["shading"] * found["albedo"], atol=1e-5)
 
 
+@pytest.mark.parametrize("number", [3, 4, 5, 6, 7])
+def test_an_untrained_residue_leaves_the_picture_as_sfsnet_rebuilds_it(number):
+    _, model = network(number)
+    found = answers(model)
+    assert 0 < np.abs(found["residue"]).max() < 0.02
+
+
 def test_number_4_takes_the_residue_from_the_albedo_and_its_release_forgets_to():
     _, model = network(4)
     _, released = network(4, as_released=True)
+    for each in (model, released):
+        each.head.last.kernel.assign(100 * each.head.last.kernel)  # a residue as after training
     found, other = answers(model), answers(released)
     np.testing.assert_allclose(found["albedo"], other["albedo"], atol=1e-6)
     whole = other["albedo"] + other["residue"]

@@ -46,7 +46,10 @@ class Upsample2xCorners(keras.layers.Layer):
 class ResidueHead(keras.layers.Layer):
     """From all features at half size to a picture of light with three channels, linear at its end."""
 
-    def __init__(self, channels: int, width: int, *, affine: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self, channels: int, width: int, *, affine: bool = True, added: bool = False, **kwargs: Any
+    ) -> None:
+        """`added`: the picture is added to a shading, and begins near 0, so that SfSNet's own is kept."""
         super().__init__(**kwargs)
         self.width = width
         self.up = Upsample2xCorners(name="up")
@@ -55,7 +58,8 @@ class ResidueHead(keras.layers.Layer):
             ConvNorm(a, b, kernel, affine=affine, name=f"step{i + 1}")
             for i, (a, b, kernel) in enumerate(sizes)
         ]
-        self.last = keras.layers.Conv2D(3, 1, kernel_initializer=xavier(), name="last")
+        start = keras.initializers.RandomNormal(stddev=1e-3) if added else xavier()
+        self.last = keras.layers.Conv2D(3, 1, kernel_initializer=start, name="last")
 
     def build(self, input_shape: Any = None) -> None:
         """Make the weights; the size does not matter."""
@@ -192,7 +196,7 @@ class SfSNetResidue(RelightModel):
         self.albedo_stack_2 = (
             ResidualStack(2 * width, affine=affine, name="albedo_stack_2") if config.second_stack else None
         )
-        self.head = ResidueHead(6 * width, width, affine=affine, name="head")
+        self.head = ResidueHead(6 * width, width, affine=affine, added=config.number > 2, name="head")
         self.corrector = Corrector(width, affine=affine, name="corrector") if config.number <= 2 else None
 
     def build(self, input_shape: Any = None) -> None:

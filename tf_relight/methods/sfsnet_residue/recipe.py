@@ -1,4 +1,9 @@
-"""How the seven are trained. What the release does by mistake is not repeated:
+"""How the seven are trained.
+
+Where a residue is added to the shading (3 to 7) it begins near 0. Begun at random, as released, it spoils
+what SfSNet rebuilds well, and hundreds of steps go into undoing that.
+
+What the release does by mistake is not repeated:
 
 * 3 to 7 freeze parts, whose batch normalisation went on learning there: here frozen parts run as after
   training.
