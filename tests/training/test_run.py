@@ -170,3 +170,15 @@ def test_bfloat16_computes_in_bfloat16_and_keeps_float32_weights(tmp_path):
     weights = train(smoke(tmp_path / "run", "train.precision=mixed_bfloat16"), progress=False)
     assert all(tensor.dtype == np.float32 for tensor in read_weights(weights).tensors.values())
     assert keras.config.dtype_policy().name == "float32"
+
+
+def test_weights_tell_no_folder_of_the_machine_that_trained_them(tmp_path):
+    """The parts of a mixture kept theirs."""
+    from tf_relight.data.options import DataConfig
+    from tf_relight.training.run import _told
+
+    parts = [{"name": "sfsnet", "root": str(tmp_path / "labels")}, {"name": "heads", "scenes": 2}]
+    values = {"name": "mixture", "root": str(tmp_path), "cache": str(tmp_path / "cache"), "parts": parts}
+    told = _told(DataConfig.model_validate(values))
+    assert str(tmp_path) not in str(told)
+    assert [part["name"] for part in told["parts"]] == ["sfsnet", "heads"]

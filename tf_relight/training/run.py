@@ -15,6 +15,7 @@ from tf_relight import methods
 from tf_relight.config.run import RunConfig, dump_config
 from tf_relight.contract.stage import FOLLOWED, Stage
 from tf_relight.data.fields import network_fields
+from tf_relight.data.options import DataConfig
 from tf_relight.data.source import FormedSource, Source, Split
 from tf_relight.errors import RelightError
 from tf_relight.files import write_text
@@ -282,13 +283,15 @@ def _save_result(run: Run, trainer: Trainer, path: Path) -> None:
     followed = trainer.model.attached.get(FOLLOWED)
     known: dict[str, Any] = {
         "recipe": run.recipe.model_dump(mode="json"),
-        "data": config.data.model_dump(mode="json", exclude={"root", "cache"}),
+        "data": _told(config.data),
         "train": config.train.model_dump(mode="json", exclude={"init_from", "devices"}),
         "size": config.data.size,
         "hardware": f"{platform.machine()}, {os.cpu_count()} cores",
         "seconds": round(trainer.seconds()),
         "starts_from": None if start is None else read_weights(resolve(start)).metadata,
     }
+    if config.streams:
+        known["streams"] = {name: _told(stream) for name, stream in config.streams.items()}
     scores = trainer.last_scores()
     if followed is not None and method.info.rounding is not None:
         plain = method.config({**config.model, **method.info.rounding.off})
@@ -296,3 +299,14 @@ def _save_result(run: Run, trainer: Trainer, path: Path) -> None:
         save_weights(followed, place, method=method.name, config=plain, **known)
         known["follows"] = sha256_of(place)
     save_weights(trainer.model, path, method=method.name, config=run.network, scores=scores, **known)
+
+
+def _told(data: DataConfig) -> dict[str, Any]:
+    """Return a dataset's options without the folders of this machine, those of a mixture's parts neither."""
+    told = data.model_dump(mode="json", exclude={"root", "cache"})
+    if "parts" in told:
+        told["parts"] = [
+            {key: value for key, value in part.items() if key not in ("root", "cache")}
+            for part in told["parts"]
+        ]
+    return told

@@ -67,6 +67,9 @@ _PARAMETERS = {
     6: 5_007_588,
     7: 5_007_588,
 }
+_SHIPPED = {3: "sfsnet-residue-3-humans-64-v0"}
+"""Weights of our own; of the others the table in docs/decomposition says what they are worth."""
+_OWN = "own weights, Apache-2.0, trained on rendered people; none published"
 
 
 def _card(number: int) -> MethodInfo:
@@ -78,6 +81,8 @@ def _card(number: int) -> MethodInfo:
         defaults={"number": number, "second_stack": number in (2, 3, 6, 7)},
         parameters=_PARAMETERS[number],
         outputs=outputs,
+        default_weights=_SHIPPED.get(number),
+        weights_licence=_OWN if number in _SHIPPED else _CARD.weights_licence,
     )
 
 
