@@ -309,6 +309,25 @@ def test_tensors_give_the_same_shading():
     np.testing.assert_allclose(grey[..., 0], expected[..., 0], atol=1e-5)
 
 
+@pytest.mark.parametrize("axes", sh.FRAMES)
+def test_tensors_in_the_axes_of_any_frame_give_the_same_harmonics(axes):
+    import keras
+
+    normals = directions(np.random.default_rng(1), 50)
+    told = normals @ sh._AXES[axes].T
+    for homogeneous in (False, True):
+        found = keras.ops.convert_to_numpy(sh.basis_ops(told, axes, homogeneous))
+        np.testing.assert_allclose(found, sh.basis(normals), atol=1e-12)
+
+
+def test_homogeneous_harmonics_grow_with_the_power_of_their_band():
+    import keras
+
+    normals = directions(np.random.default_rng(2), 50)
+    found = keras.ops.convert_to_numpy(sh.basis_ops(2.0 * normals, homogeneous=True))
+    np.testing.assert_allclose(found, sh.basis(normals) * 2.0**sh.BAND, atol=1e-12)
+
+
 @pytest.mark.parametrize("shape", [(2, 9), (2, 9, 3)])
 def test_tensors_of_lights_are_changed_alike(shape):
     import keras

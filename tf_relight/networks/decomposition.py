@@ -9,17 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from tf_relight.contract.card import COEFFICIENTS
-from tf_relight.light.spherical_harmonics import apply_map_ops, basis, frame_matrix, shading_ops
+from tf_relight.light.spherical_harmonics import apply_map_ops, frame_matrix, shading_ops
 from tf_relight.networks.layers import StridedConv2D, Upsample2x, pad_to_multiple
 
 SHORTEST = 1e-8
 """Added to the squared length of a normal before it is divided by its length."""
-_ZONAL = -float(basis(np.array([1.0, 0.0, 0.0]))[6])
-"""By what the sixth coefficient's 3 z^2 - 1 is multiplied; z is 0 there."""
 
 
 def xavier() -> keras.initializers.Initializer:
@@ -258,6 +255,4 @@ def shading_of(normal: Any, light: Any) -> Any:
     Normals need not have length 1: the polynomials are homogeneous, as in the authors' release, where
     2 z^2 - x^2 - y^2 stands instead of 3 z^2 - 1.
     """
-    facing = ops.stack([normal[..., 0], -normal[..., 2], normal[..., 1]], axis=-1)
-    too_short = 1.0 - ops.sum(ops.square(normal), axis=-1, keepdims=True)
-    return shading_ops(facing, light) + _ZONAL * too_short * ops.cast(light, normal.dtype)[:, None, None, 6]
+    return shading_ops(normal, light, axes="image", homogeneous=True)
