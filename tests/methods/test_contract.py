@@ -303,11 +303,19 @@ def test_exported_files_keep_the_numbers(method, narrow, tmp_path):
         assert np.abs(found[name].numpy() - array).max() <= 1e-5, name
 
     converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "saved"), signature_keys=["relight"])
-    interpreter = tf.lite.Interpreter(model_content=converter.convert())
+    content = converter.convert()
+    interpreter = tf.lite.Interpreter(model_content=content)
     # float32 sums in another order: some 1e-6 for these depths; 1e-4 is the bound of the export.
     found = interpreter.get_signature_runner("relight")(**values)
     for name, array in expected.items():
         assert np.abs(found[name] - array).max() <= 1e-4, name
+
+    if method.info.task == "decomposition" and method.name in PUBLISHED:
+        from export.litert.inspection import delegations, graphs
+
+        (tmp_path / "model.tflite").write_bytes(content)
+        assert not graphs(tmp_path / "model.tflite")["relight"].forbidden
+        assert delegations(tmp_path / "model.tflite")["relight"].complete
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tf_relight.networks.decomposition import (
     shading_of,
     unit,
 )
-from tf_relight.networks.layers import crop_like, resize_to, with_change
+from tf_relight.networks.layers import crop_like, repeat_over, resize_to, with_change
 from tf_relight.networks.relight_model import RelightModel
 
 
@@ -217,7 +217,7 @@ class SkipNet(FaceModel):
         code = self.code(flat)
         found: dict[str, Any] = {"source_light": light_of_27(self.light(code))}
         for kind, name in (("normal", "raw_normal"), ("albedo", "albedo")):
-            y = ops.tile(code[:, None, None, :], (1, self._grid, self._grid, 1))
+            y = repeat_over(code[:, None, None, :], x)
             for decoder, skip in zip(self.decoders[kind], [*reversed(skips[:-1]), None], strict=True):
                 y = decoder(y, training=training)
                 y = y if skip is None else y + skip
