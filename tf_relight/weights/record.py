@@ -158,6 +158,14 @@ KNOWN: dict[str, WeightsRecord] = {
             "cce02a66b2b279caa0e6d16850f4c641d895a3c613691479092ec02b89c5adf6",
             460_962,
             "Sengupta et al., SfSNet, CVPR 2018",
+            "earlier: what the table of docs/decomposition begins from",
+        ),
+        _shipped(
+            "sfsnet-humans-64-v1",
+            "sfsnet",
+            "f28f401e38c405e381ebb1d1b865257d56c8975b9e1b7629cc2b9086f0721648",
+            462_162,
+            "Sengupta et al., SfSNet, CVPR 2018",
             "faces to normals, albedo and light; rendered humans at 64 px, a quarter of the paper's width",
         ),
         _shipped(
