@@ -169,10 +169,10 @@ KNOWN: dict[str, WeightsRecord] = {
             "faces to normals, albedo and light; rendered humans at 64 px, a quarter of the paper's width",
         ),
         _shipped(
-            "sfsnet-residue-3-humans-64-v0",
+            "sfsnet-residue-3-humans-64-v1",
             "sfsnet_residue_3",
-            "b10ace06b106f6e1b8e3e31a76233b6c0097e04a07709f10dda56b42e5e2575e",
-            670_992,
+            "46546be91e91bc7f5eea66b925493200120c70bc07ab28a04072d0c5000e37de",
+            672_216,
             "Illumination Estimation with Residue Networks, 2019",
             "SfSNet's parts and a residue of the shading; rendered humans at 64 px, a quarter of the width",
         ),
