@@ -37,6 +37,13 @@ def test_what_is_no_curve_is_left_out(text, tmp_path):
     assert curve_of("A", path) is None
 
 
+def test_a_training_without_targets_has_no_curve(tmp_path):
+    """Its curve.csv has no column for PSNR, which ended the table of the Siamese auto-encoder."""
+    path = tmp_path / "curve.csv"
+    path.write_text("step,stage,loss,validation_rmse\n10,first,2.0,0.1\n")
+    assert curve_of("A", path) is None
+
+
 def colour_at(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
     """Return rows and columns of the field that have a colour; the names stand right of it."""
     return np.argwhere((picture[:, :710] == colour).all(axis=-1))

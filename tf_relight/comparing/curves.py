@@ -47,7 +47,8 @@ def curve_of(name: str, path: Path) -> ScoreCurve | None:
     stages: dict[str, list[tuple[int, float]]] = {}
     try:
         for line in read_curve(path):
-            psnr = float(line["validation_psnr"] or "nan")
+            # A method that learns without targets takes no PSNR at its validations.
+            psnr = float(line.get("validation_psnr") or "nan")
             # Infinite where a picture was its target to the last bit.
             if math.isfinite(psnr):
                 stages.setdefault(line["stage"], []).append((int(line["step"]), psnr))
