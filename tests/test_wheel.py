@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 
 WEB_PARTS = ("models/manifest.json", "vendor/litert/index.js")
+"""What makes the browser app whole, in its folder; both are built, not kept in git."""
 LESS_WORK = {
     "relight turntable": ["--frames", "4", "--size", "64"],
     "relight contact-sheet": ["--size", "64"],
