@@ -53,7 +53,7 @@ ALSO = {("tf_relight.cli.main", "tf_relight"), ("export.__main__", "export.comma
 
 KERAS_TOP = {"networks", "pipelines", "training"}
 """Rooms that may import Keras at the top of their modules; of methods only `networks.py` and `losses.py`."""
-KERAS_INSIDE = {*KERAS_TOP, "methods", "relighting", "scoring", "entry", "light", "rounding", "export"}
+KERAS_INSIDE = {*KERAS_TOP, "methods", "relighting", "scoring", "entry", "rounding", "export"}
 TENSORFLOW = {"data", "training", "networks", "rendering"}
 """The only rooms of the package that may import TensorFlow; all but training only inside functions."""
 

@@ -22,6 +22,7 @@ from tf_relight.light.lamps import (
     USUAL_SOFTNESS,
     source_bands,
 )
+from tf_relight.networks import harmonics
 from tf_relight.photo.colour import LUMINANCE_WEIGHTS, XYZ_TO_RGB
 from tf_relight.relighting import light_range
 from tf_relight.relighting.request import COLDEST, WARMEST
@@ -186,7 +187,7 @@ def from_angles(azimuth: Any, elevation: Any, index: Any) -> Any:
     toward = tf.stack(
         [tf.sin(across) * tf.cos(up), -tf.cos(across) * tf.cos(up), tf.sin(up)],
     )
-    point = sh.basis_ops(toward) / sh.ATTENUATION
+    point = harmonics.basis(toward) / sh.ATTENUATION
     bands = source_bands(USUAL_SOFTNESS)
     even = np.eye(1, 9)[0]
     light = USUAL_AMBIENT * ((1 - AMBIENT_SHARE) * bands * point / point[0] + AMBIENT_SHARE * even)

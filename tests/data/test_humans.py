@@ -74,6 +74,29 @@ def test_normals_and_mask_come_when_asked_for(folder):
     assert sample["normal"][mask][:, 2].mean() > 0.3
 
 
+@pytest.mark.parametrize("channels", ["rgb", "lightness"])
+def test_what_nobody_needs_is_not_formed_and_changes_nothing_else(folder, channels):
+    options = make_data_config(
+        {"name": "humans", "root": str(folder), "size": 32, "light_pairs": 40, "coloured_light": True}
+    )
+    whole = open_source(options, "train", channels, wishes=["target", "original", "normal", "mask"])
+    part = open_source(options, "train", channels, needs=["image", "normal"])
+    assert part.fields == ("image", "light", "target_light", "normal")
+    for index in range(0, 80, 7):
+        sample, few = whole.read(index), part.read(index)
+        assert tuple(few) == part.fields
+        assert all(np.array_equal(few[name], sample[name]) for name in few)
+
+
+def test_the_mask_of_the_face_leaves_out_hair_and_clothes(folder, maps):
+    person, face = (source(folder, ground_truth=True, mask=name).read(5) for name in ("person", "face"))
+    assert np.all(face["mask"] <= person["mask"] + 1e-6) and face["mask"].sum() < person["mask"].sum()
+    assert np.array_equal(face["normal"], person["normal"])
+    whole = (slice(0, maps.size), slice(0, maps.size))
+    truth = maps.truth(whole)
+    assert truth["face"][maps._skin == 255].min() > 0.99 and truth["face"].sum() < truth["mask"].sum()
+
+
 @pytest.mark.parametrize("azimuth", [-60.0, 0.0, 60.0])
 def test_a_picture_follows_the_nine_numbers_of_its_lamps(maps, azimuth):
     turn = np.radians(azimuth)

@@ -301,6 +301,21 @@ def test_caffes_sums_weigh_the_light_less_than_means_do():
     assert float(network.half_l2_sum(lights + 2.0, lights)) == pytest.approx(0.5 * 4 * 27)
 
 
+def test_the_normals_own_layers_can_learn_first():
+    method = methods.get("sfsnet")
+    config = method.config({"width": WIDTH})
+    first, joint = method.stages(config, method.recipe({"normals_first": 0.75}))
+    assert (first.share, joint.share, joint.trains) == (0.75, 0.25, ("*",))
+    assert [term.prediction for term in first.losses] == ["raw_normal"]
+    model = method.build_model(config)
+    learning = {v.path for v in model.stage_variables(first)}
+    # Whatever is neither trained nor kept as it is would drift by its batch statistics.
+    kept = {v.path for name in first.inference for v in model.find_part(name).trainable_variables}
+    assert learning | kept == {v.path for v in model.trainable_variables} and not learning & kept
+    with pytest.raises(RelightError, match="normals_first must be 0"):
+        method.stages(method.config({"network": "skipnet"}), method.recipe({"normals_first": 0.5}))
+
+
 def test_a_warm_light_makes_what_is_drawn_warm():
     method = methods.get("sfsnet")
     model = method.build_model(method.config({"width": WIDTH, "keep_detail": False}))

@@ -35,22 +35,29 @@ class HumanPair:
     """A pair.
 
     Attributes:
-        image, target, overcast: (H, W) float32 lightness 0..1.
+        image, target, overcast: (H, W) float32 lightness 0..1; the last two None where nobody asked for them.
         light, target_light: (9,) float32, told in lightness, frame "dpr".
         window: rows and columns of the head's maps. mirror: whether the pictures are mirrored.
     """
 
     image: np.ndarray
-    target: np.ndarray
-    overcast: np.ndarray
+    target: np.ndarray | None
+    overcast: np.ndarray | None
     light: np.ndarray
     target_light: np.ndarray
     window: tuple[slice, slice]
     mirror: bool
 
 
-def draw_pair(maps: HumanMaps, size: int, rng: np.random.Generator) -> HumanPair:
-    """Draw a pair of `size` x `size` pictures of a head."""
+def draw_pair(
+    maps: HumanMaps, size: int, rng: np.random.Generator, *, target: bool = True, overcast: bool = True
+) -> HumanPair:
+    """Draw a pair of `size` x `size` pictures of a head.
+
+    Args:
+        target: form the picture under the second light. overcast: form the one under an even sky. What is
+            not formed takes no time, and changes nothing of the rest.
+    """
     directions = maps.directions
     window = draw_window(maps, rng)
     surface = draw_surface(rng)
@@ -60,8 +67,9 @@ def draw_pair(maps: HumanMaps, size: int, rng: np.random.Generator) -> HumanPair
     tone = float(rng.uniform(*TONE_CURVES)) if rng.random() < 0.6 else 0.42
     image = maps.lightness(lamps, exposure * rng.uniform(0.8, 1.15), window, surface, bounce, tone)
     same = rng.random() < IDENTITY
+    lit = image
     if same:
-        target, target_light = image, light
+        target_light = light
     else:
         near = rng.random() < NEAR
         lamps = (
@@ -69,16 +77,19 @@ def draw_pair(maps: HumanMaps, size: int, rng: np.random.Generator) -> HumanPair
         )
         level = float(light[0]) if near or rng.random() < SAME_LEVEL else float(rng.uniform(*TARGET_LEVELS))
         target_light, exposure = told_in_lightness(lamps, directions, level)
-        target = maps.lightness(lamps, exposure, window, surface, bounce)
-    overcast = maps.overcast[window].astype(np.float32) / 255
-    resized = resize(np.dstack([image, target, overcast]), size)
+        if target:
+            lit = maps.lightness(lamps, exposure, window, surface, bounce)
+    layers = [image, lit] if target else [image]
+    if overcast:
+        layers.append(maps.overcast[window].astype(np.float32) / 255)
+    resized = resize(np.dstack(layers), size)
+    resized = resized[..., None] if resized.ndim == 2 else resized
     mirror = bool(rng.random() < 0.5)
     if mirror:
         resized, light, target_light = resized[:, ::-1], light * _FLIP, target_light * _FLIP
-    image, target = photographed(resized[..., 0].copy(), resized[..., 1].copy(), same, rng)
-    return HumanPair(
-        image, target, np.ascontiguousarray(resized[..., 2]), light, target_light, window, mirror
-    )
+    taken = photographed(resized[..., 0].copy(), resized[..., 1].copy() if target else None, same, rng)
+    sky = np.ascontiguousarray(resized[..., -1]) if overcast else None
+    return HumanPair(*taken, sky, light, target_light, window, mirror)
 
 
 def draw_surface(rng: np.random.Generator) -> Surface:
@@ -112,8 +123,8 @@ def resize(pictures: np.ndarray, size: int) -> np.ndarray:
 
 
 def photographed(
-    image: np.ndarray, target: np.ndarray, same: bool, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+    image: np.ndarray, target: np.ndarray | None, same: bool, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the pair as a camera gives it: a little blurred, with grain, the source as a JPEG.
 
     Grain is part of the picture: the target has it too, stronger where it is brighter. Blocks of JPEG are
@@ -121,15 +132,19 @@ def photographed(
     """
     if rng.random() < 0.35:
         blur = float(rng.uniform(0.3, 1.0))
-        image, target = (cv2.GaussianBlur(x, (0, 0), blur) for x in (image, target))
+        image = cv2.GaussianBlur(image, (0, 0), blur)
+        target = None if target is None else cv2.GaussianBlur(target, (0, 0), blur)
     if rng.random() < 0.6:
         grain = rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(0.002, 0.02))
-        target = target + grain * np.clip(target / (image + 0.02), 0, 1.5)
+        if target is not None:
+            target = target + grain * np.clip(target / (image + 0.02), 0, 1.5)
         image = image + grain
     if rng.random() < 0.25:
         image = _as_jpeg(image, int(rng.integers(50, 96)))
-    image, target = np.clip(image, 0, 1), np.clip(target, 0, 1)
-    return (image, image) if same else (image, target)
+    image = np.clip(image, 0, 1)
+    if target is None:
+        return image, None
+    return image, image if same else np.clip(target, 0, 1)
 
 
 def _as_jpeg(image: np.ndarray, quality: int) -> np.ndarray:

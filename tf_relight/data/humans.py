@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -37,15 +37,20 @@ class Options(DataConfig):
     Attributes:
         light_pairs: pairs of lights of each training head; all are different.
         ground_truth: samples also have albedo, normal, shading and mask; switched on where they are needed.
+        mask: what `mask` covers: the whole "person", or the "face" alone: skin, eyes, brows, teeth and beard,
+            without hair, clothes and glasses.
         coloured_light: lights are (9, 3) and tint the pictures; without, they are grey.
     """
 
     light_pairs: Annotated[Whole, Field(ge=1, le=10**6)] = 1000
     ground_truth: bool = False
+    mask: Literal["person", "face"] = "person"
     coloured_light: bool = False
 
 
 _TRUTH = ("albedo", "normal", "shading", "mask")
+_FREE = ("image", "light", "target_light")
+"""What costs nothing more, so that every sample has it."""
 _DARKEST, _BRIGHTEST = 0.02, 3.0
 FIELDS = ("image", "target", "original", "light", "target_light", *_TRUTH)
 """What its samples can hold."""
@@ -90,7 +95,7 @@ def open(data_config: Options, split: Split, needs: Collection[str] = ()) -> Hum
             f"{root} has no {split} heads (every {HELD_OUT}th is for validation); "
             "render some with `relight data render humans`."
         )
-    return HumanSource(data_config, paths, fixed=held_out)
+    return HumanSource(data_config, paths, fixed=held_out, needs=needs)
 
 
 class HumanSource:
@@ -104,6 +109,8 @@ class HumanSource:
     up, z toward the camera; `shading`, float32 (H,W,3), the image over the albedo, with shadows, highlights
     and all; and `mask`, float32 (H,W,1).
 
+    With `needs` the pictures and truths that are not among them are neither formed nor given.
+
     A training head has `data.light_pairs` pairs. Sample i is a pure function of the seed, the head's number
     and the pair.
 
@@ -113,18 +120,29 @@ class HumanSource:
 
     on_the_fly = True
 
-    def __init__(self, config: Options, paths: list[Path], fixed: bool, colours: bool = True) -> None:
+    def __init__(
+        self,
+        config: Options,
+        paths: list[Path],
+        fixed: bool,
+        colours: bool = True,
+        needs: Collection[str] = (),
+    ) -> None:
         self._config, self._paths, self._fixed, self._colours = config, paths, fixed, colours
+        self._needs = frozenset(needs)
         self._size = config.size or 0
         self._pairs = VALIDATION_PAIRS if fixed else config.light_pairs
         self._store = ItemStore(self._load)
-        self.fields: tuple[str, ...] = ("image", "target", "original", "light", "target_light")
+        fields: tuple[str, ...] = ("image", "target", "original", "light", "target_light")
         if config.ground_truth:
-            self.fields += _TRUTH if colours else ("normal", "mask")
+            fields += _TRUTH if colours else ("normal", "mask")
+        self.fields: tuple[str, ...] = tuple(
+            name for name in fields if not self._needs or name in _FREE or name in self._needs
+        )
 
     def lightness(self) -> HumanSource:
         """Return the source with pictures as lightness, (H,W,1) uint8, 255 = white."""
-        return HumanSource(self._config, self._paths, self._fixed, colours=False)
+        return HumanSource(self._config, self._paths, self._fixed, colours=False, needs=self._needs)
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -144,25 +162,25 @@ class HumanSource:
         head, pair = self._place(index)
         maps = self._store.get(head)
         rng = self._generator(int(self._paths[head].stem), pair)
-        drawn = draw_pair(maps, self._size, rng)
+        drawn = draw_pair(
+            maps, self._size, rng, target="target" in self.fields, overcast="original" in self.fields
+        )
+        formed = {"image": drawn.image, "target": drawn.target, "original": drawn.overcast}
         sample = {
             name: self._picture(maps, drawn, lightness)
-            for name, lightness in (
-                ("image", drawn.image),
-                ("target", drawn.target),
-                ("original", drawn.overcast),
-            )
+            for name, lightness in formed.items()
+            if lightness is not None
         }
         sample |= {"light": drawn.light, "target_light": drawn.target_light}
         if self._config.coloured_light and self._colours:
             sample = _tinted(sample, rng)
-        if self._config.ground_truth:
+        if not set(_TRUTH).isdisjoint(self.fields):
             sample |= self._truth(maps, drawn)
-        if "albedo" in sample:
+        if "shading" in self.fields:
             albedo = np.maximum(sample["albedo"].astype(np.float32) / 255, _DARKEST)
             shading = np.minimum(sample["image"].astype(np.float32) / 255 / albedo, _BRIGHTEST)
             sample["shading"] = shading * (sample["mask"] > 0)
-        return sample
+        return {name: sample[name] for name in self.fields}
 
     def fingerprint(self) -> str:
         """Changes with whatever changes a picture."""
@@ -175,6 +193,7 @@ class HumanSource:
             self._fixed,
             self._colours,
             self._config.coloured_light,
+            *(("face",) if self._config.mask == "face" else ()),
             names,
         )
         return hashlib.sha256(repr(settings).encode()).hexdigest()
@@ -218,8 +237,12 @@ class HumanSource:
             normal, mask = normal[:, ::-1] * np.array([-1, 1, 1]), mask[:, ::-1]
         length = np.linalg.norm(normal, axis=-1, keepdims=True)
         normal = np.where(mask > 0.01, normal / np.maximum(length, 1e-6), 0)
-        found = {"normal": normal.astype(np.float32), "mask": np.ascontiguousarray(mask, np.float32)}
-        if "albedo" in truth:
+        told = mask
+        if self._config.mask == "face":
+            told = resize(truth["face"], self._size)[..., None]
+            told = told[:, ::-1] if drawn.mirror else told
+        found = {"normal": normal.astype(np.float32), "mask": np.ascontiguousarray(told, np.float32)}
+        if "albedo" in truth and not {"albedo", "shading"}.isdisjoint(self.fields):
             albedo = resize(truth["albedo"], self._size)
             albedo = albedo[:, ::-1] if drawn.mirror else albedo
             # Outside the person the albedo is 0 and weighs nothing.
@@ -234,6 +257,7 @@ def _tinted(sample: Mapping[str, np.ndarray], rng: np.random.Generator) -> dict[
     for picture, light in (("image", "light"), ("target", "target_light")):
         warm, green = rng.normal(0, 0.07), rng.normal(0, 0.02)
         tint = np.array([1 + warm, 1 + green, 1 - warm], np.float32)
-        tinted[picture] = np.round(np.clip(sample[picture] * tint, 0, 255)).astype(np.uint8)
+        if picture in sample:
+            tinted[picture] = np.round(np.clip(sample[picture] * tint, 0, 255)).astype(np.uint8)
         tinted[light] = sample[light][:, None] * tint
     return tinted

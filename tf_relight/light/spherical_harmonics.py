@@ -28,22 +28,24 @@ ATTENUATION = np.array([np.pi, 2 * np.pi / 3, np.pi / 4])[BAND]
 
 _ONE, _LINEAR = np.sqrt(1 / (4 * np.pi)), np.sqrt(3 / (4 * np.pi))
 _MIXED, _ZONAL, _DIFFERENCE = np.sqrt(15 / (4 * np.pi)), np.sqrt(5 / (16 * np.pi)), np.sqrt(15 / (16 * np.pi))
-_SCALE = {"1": _ONE, "x": _LINEAR, "y": _LINEAR, "z": _LINEAR}
-_SCALE |= {"xy": _MIXED, "yz": _MIXED, "xz": _MIXED, "zz": _ZONAL, "xx-yy": _DIFFERENCE}
+SCALE = {"1": _ONE, "x": _LINEAR, "y": _LINEAR, "z": _LINEAR}
+SCALE |= {"xy": _MIXED, "yz": _MIXED, "xz": _MIXED, "zz": _ZONAL, "xx-yy": _DIFFERENCE}
+"""What makes the integral of each harmonic's square over the sphere 1."""
 
 _SFSNET_ORDER = ("1", "z", "x", "y", "zz", "xz", "yz", "xx-yy", "xy")
-_ORDER: dict[str, tuple[str, ...]] = {
+ORDER: dict[str, tuple[str, ...]] = {
     "dpr": ("1", "y", "z", "x", "xy", "yz", "zz", "xz", "xx-yy"),
     "sfsnet": _SFSNET_ORDER,
     "image": _SFSNET_ORDER,
 }
-# Rows: the frame's x, y and z axis in frame "dpr".
-_AXES: dict[str, np.ndarray] = {
+"""The harmonics of each frame, by the polynomial that each is."""
+AXES: dict[str, np.ndarray] = {
     "dpr": np.eye(3),
     "sfsnet": np.array([[0.0, 0, -1], [1, 0, 0], [0, -1, 0]]),  # x down, y right, z toward the camera
     "image": np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]]),  # x right, y up, z toward the camera
 }
-FRAMES = tuple(_AXES)
+"""Rows: the frame's x, y and z axis in frame "dpr"."""
+FRAMES = tuple(AXES)
 """Known frames: "dpr"; "sfsnet" (x down, y right, z toward the camera; order of SfSNet's files); "image" (x
 right, y up, z toward the camera; the same order)."""
 
@@ -75,7 +77,7 @@ def basis(normals: np.ndarray, attenuated: bool = True, frame: Frame = "dpr") ->
     x, y, z = np.moveaxis(np.asarray(normals, dtype=np.float64), -1, 0)
     values = _polynomials(x, y, z)
     values["1"] = np.ones_like(x)
-    stacked = np.stack([_SCALE[name] * values[name] for name in _ORDER[frame]], axis=-1)
+    stacked = np.stack([SCALE[name] * values[name] for name in ORDER[frame]], axis=-1)
     return stacked * ATTENUATION if attenuated else stacked
 
 
@@ -90,82 +92,6 @@ def shading(normals: np.ndarray, light: np.ndarray, frame: Frame = "dpr") -> np.
         (...,) or (..., C) float64; negative values are possible, see `smallest_shading`.
     """
     return basis(normals, frame=frame) @ np.asarray(light, dtype=np.float64)
-
-
-def basis_ops(normals: Any, axes: Frame = "dpr", homogeneous: bool = False) -> Any:
-    """Return the attenuated harmonics of frame "dpr" for a Keras tensor of normals (..., 3), as (..., 9).
-
-    Matrix products and one product of two tensors: phones run these whole, slices and stacks of them not.
-
-    Args:
-        axes: the frame whose axes the normals are in.
-        homogeneous: normals need not have length 1; 2 z^2 - x^2 - y^2 stands in place of 3 z^2 - 1, as in
-            SfSNet's release.
-    """
-    from keras import ops
-
-    normals = ops.convert_to_tensor(normals)
-    left, right, linear, quadratic, constant = (
-        ops.convert_to_tensor(form, dtype=normals.dtype) for form in _forms(axes, homogeneous)
-    )
-    products = ops.matmul(normals, left) * ops.matmul(normals, right)
-    return ops.matmul(normals, linear) + ops.matmul(products, quadratic) + constant
-
-
-@functools.cache
-def _forms(axes: Frame, homogeneous: bool) -> tuple[np.ndarray, ...]:
-    """Return (3, 6), (3, 6), (3, 9), (6, 9) and (9,): the harmonics as sums of products of two axes.
-
-    They are `((n @ left) * (n @ right)) @ quadratic + n @ linear + constant`.
-    """
-    pairs = ((0, 0), (1, 1), (2, 2), (0, 1), (1, 2), (0, 2))
-    sums = {
-        "xy": {3: 1.0},
-        "yz": {4: 1.0},
-        "xz": {5: 1.0},
-        "xx-yy": {0: 1.0, 1: -1.0},
-        "zz": {0: -1.0, 1: -1.0, 2: 2.0} if homogeneous else {2: 3.0},
-    }
-    linear, quadratic, constant = np.zeros((3, 9)), np.zeros((6, 9)), np.zeros(9)
-    for place, name in enumerate(_ORDER["dpr"]):
-        scale = _SCALE[name] * ATTENUATION[place]
-        if name in sums:
-            for pair, factor in sums[name].items():
-                quadratic[pair, place] = scale * factor
-        elif name != "1":
-            linear["xyz".index(name), place] = scale
-        if name == "1" or name == "zz" and not homogeneous:
-            constant[place] = scale if name == "1" else -scale
-    turned = _AXES[axes]
-    left, right = (turned[:, [pair[side] for pair in pairs]] for side in (0, 1))
-    return left, right, turned @ linear, quadratic, constant
-
-
-def shading_ops(normals: Any, light: Any, axes: Frame = "dpr", homogeneous: bool = False) -> Any:
-    """Return the shading of tensors: normals (B, H, W, 3), light (B, 9) or (B, 9, C) -> (B, H, W, C).
-
-    `axes` and `homogeneous` are those of `basis_ops`; the light is of frame "dpr" in any case.
-    """
-    from keras import ops
-
-    if len(light.shape) == 2:
-        light = light[..., None]
-    harmonics, light = basis_ops(normals, axes, homogeneous), ops.cast(light, normals.dtype)
-    # A matrix product: TensorFlow Lite fails to convert two einsums in a row.
-    batch, height, width = (ops.shape(harmonics)[axis] for axis in range(3))
-    flat = ops.matmul(ops.reshape(harmonics, (batch, height * width, 9)), light)
-    return ops.reshape(flat, (batch, height, width, light.shape[-1]))
-
-
-def apply_map_ops(matrix: np.ndarray, light: Any) -> Any:
-    """Return a light tensor (B, 9) or (B, 9, C) changed by a (9, 9) matrix, such as that of `image_map`."""
-    from keras import ops
-
-    turned = ops.convert_to_tensor(np.asarray(matrix, np.float32).T)
-    turned = ops.cast(turned, light.dtype)
-    if len(light.shape) == 2:
-        return ops.matmul(light, turned)
-    return ops.transpose(ops.matmul(ops.transpose(light, (0, 2, 1)), turned), (0, 2, 1))
 
 
 def project_environment(radiance: np.ndarray, longitudes: np.ndarray | None = None) -> np.ndarray:
@@ -228,13 +154,13 @@ def frame_matrix(source: Frame, target: Frame) -> np.ndarray:
         ValueError: an unknown frame.
     """
     for frame in (source, target):
-        if frame not in _AXES:
+        if frame not in AXES:
             raise ValueError(f"unknown frame '{frame}': use one of {', '.join(FRAMES)}")
     if source == target:
         return np.eye(9)
     normals, _ = _probe()
-    theirs = basis(normals @ _AXES[source].T, attenuated=False, frame=source)
-    ours = basis(normals @ _AXES[target].T, attenuated=False, frame=target)
+    theirs = basis(normals @ AXES[source].T, attenuated=False, frame=source)
+    ours = basis(normals @ AXES[target].T, attenuated=False, frame=target)
     return _block_diagonal(np.linalg.pinv(ours) @ theirs)
 
 
@@ -427,7 +353,7 @@ def _project_channel(light: np.ndarray, iterations: int) -> np.ndarray:
 
 def _quadratic(light: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
     """Return c, b and Q of the shading c + b @ n + n @ Q @ n for unit n = (x, y, z)."""
-    one, y, z, x, xy, yz, zz, xz, difference = light * ATTENUATION * [_SCALE[n] for n in _ORDER["dpr"]]
+    one, y, z, x, xy, yz, zz, xz, difference = light * ATTENUATION * [SCALE[n] for n in ORDER["dpr"]]
     matrix = np.array(
         [
             [difference, xy / 2, xz / 2],

@@ -12,7 +12,8 @@ import keras
 from keras import ops
 
 from tf_relight.contract.card import COEFFICIENTS
-from tf_relight.light.spherical_harmonics import apply_map_ops, frame_matrix, shading_ops
+from tf_relight.light.spherical_harmonics import frame_matrix
+from tf_relight.networks import harmonics
 from tf_relight.networks.layers import StridedConv2D, Upsample2x, pad_to_multiple
 
 SHORTEST = 1e-8
@@ -181,7 +182,7 @@ class LightHead(keras.layers.Layer):
 def light_of_27(numbers: Any) -> Any:
     """Return (B, 27), nine of red, of green, of blue in frame "sfsnet", as a light (B, 9, 3) in "dpr"."""
     light = ops.transpose(ops.reshape(numbers, (-1, 3, COEFFICIENTS)), (0, 2, 1))
-    return apply_map_ops(frame_matrix("sfsnet", "dpr"), light)
+    return harmonics.apply_map(frame_matrix("sfsnet", "dpr"), light)
 
 
 class Decomposition(keras.layers.Layer):
@@ -257,4 +258,4 @@ def shading_of(normal: Any, light: Any) -> Any:
     Normals need not have length 1: the polynomials are homogeneous, as in the authors' release, where
     2 z^2 - x^2 - y^2 stands instead of 3 z^2 - 1.
     """
-    return shading_ops(normal, light, axes="image", homogeneous=True)
+    return harmonics.shading(normal, light, axes="image", homogeneous=True)

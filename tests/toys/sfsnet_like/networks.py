@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from tests.toys.sfsnet_like import Config
-from tf_relight.light.spherical_harmonics import shading_ops
+from tf_relight.networks import harmonics
 from tf_relight.networks.layers import Upsample2x, crop_like, pad_to_multiple
 from tf_relight.networks.relight_model import RelightModel
 
@@ -64,8 +64,8 @@ class ToySfSNet(RelightModel):
         source = ops.reshape(self.light_head(ops.mean(features, axis=(1, 2))), (-1, 9, 3))
         # Normals face the camera along z; lights have it along -y.
         facing = ops.stack([normal[..., 0], -normal[..., 2], normal[..., 1]], axis=-1)
-        shading = shading_ops(facing, source)
-        relit = ops.clip(albedo * shading_ops(facing, light), 0.0, 1.0)
+        shading = harmonics.shading(facing, source)
+        relit = ops.clip(albedo * harmonics.shading(facing, light), 0.0, 1.0)
         return {
             "relit": relit,
             "normal": normal,

@@ -8,7 +8,8 @@ import keras
 from keras import ops
 
 from tests.toys.siamese import Config
-from tf_relight.light.spherical_harmonics import apply_map_ops, image_map
+from tf_relight.light.spherical_harmonics import image_map
+from tf_relight.networks import harmonics
 from tf_relight.networks.layers import crop_like, pad_to_multiple
 from tf_relight.networks.relight_model import RelightModel
 
@@ -58,7 +59,7 @@ class ToySiamese(RelightModel):
             "source_light": source,
             "rebuilt": self.decode(content, source, image),
             "mirrored_light": mirrored,
-            "expected_light": apply_map_ops(image_map("hflip"), source[..., 0])[..., None],
+            "expected_light": harmonics.apply_map(image_map("hflip"), source[..., 0])[..., None],
             "given_light": given,
             "read_light": self.encode(relit)[1],
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import keras
@@ -9,9 +10,10 @@ import numpy as np
 from keras import ops
 
 from tf_relight.contract.card import COEFFICIENTS
-from tf_relight.light.spherical_harmonics import ImageOperation, apply_map_ops, frame_matrix, image_map
+from tf_relight.light.spherical_harmonics import ImageOperation, frame_matrix, image_map
 from tf_relight.methods.siamese import Config
 from tf_relight.methods.siamese.recipe import RENDERED
+from tf_relight.networks import harmonics
 from tf_relight.networks.layers import (
     InstanceNorm,
     StridedConv2D,
@@ -112,8 +114,9 @@ class Encoder(keras.layers.Layer):
         # Instance normalisation would take the mean out, which is what the light is read from.
         light = self.light2(_rectified(self.light1(ops.mean(x, axis=(1, 2)))))
         light = ops.reshape(ops.cast(light, "float32"), (-1, COEFFICIENTS, 3))
-        ambient = ops.ones_like(light[:, :1]) if self.fixed else 1.0 + light[:, :1]
-        light = ops.concatenate([ambient, light[:, 1:]], axis=1)
+        # 1, or 1 and what is read; by sums and products, which phones run whole.
+        ambient = np.eye(COEFFICIENTS, 1, dtype=np.float32)
+        light = (light * (1.0 - ambient) if self.fixed else light) + ambient
         return self.content(self.last(x)), levels[::-1], light
 
 
@@ -193,14 +196,27 @@ class Calibration(keras.layers.Layer):
 
     @staticmethod
     def _mapped(light: Any, factors: Any, depth: Any) -> Any:
-        own = apply_map_ops(frame_matrix("dpr", "image"), light)
-        rows: list[Any] = [None] * COEFFICIENTS
-        for block, places in enumerate(_BLOCKS.values()):
-            for place in places:
-                rows[place] = own[:, place] * factors[block]
-        for row, place in enumerate(_DEPTH):
-            rows[place] = depth[row, 0] * own[:, _DEPTH[0]] + depth[row, 1] * own[:, _DEPTH[1]]
-        return apply_map_ops(frame_matrix("image", "dpr"), ops.stack(rows, axis=1))
+        numbers = ops.concatenate([factors, ops.reshape(depth, (4,))])
+        parts = ops.convert_to_tensor(_map_parts(), dtype=numbers.dtype)
+        matrix = ops.reshape(ops.matmul(numbers[None], parts), (COEFFICIENTS, COEFFICIENTS))
+        return harmonics.apply_map(matrix, light)
+
+
+@functools.cache
+def _map_parts() -> np.ndarray:
+    """Return (factors and 4, 81): the map of a light, by what each number of the calibration adds to it."""
+    there, back = frame_matrix("dpr", "image"), frame_matrix("image", "dpr")
+    parts = []
+    for places in _BLOCKS.values():
+        own = np.zeros((COEFFICIENTS, COEFFICIENTS))
+        own[list(places), list(places)] = 1.0
+        parts.append(own)
+    for row in _DEPTH:
+        for column in _DEPTH:
+            own = np.zeros((COEFFICIENTS, COEFFICIENTS))
+            own[row, column] = 1.0
+            parts.append(own)
+    return np.stack([(back @ own @ there).ravel() for own in parts]).astype(np.float32)
 
 
 @keras.saving.register_keras_serializable(package="tf_relight")

@@ -19,6 +19,7 @@ _TO_DPR = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], np.float32)
 """From x right, y up, z toward the camera to frame "dpr", as v @ _TO_DPR."""
 _EYES_TO_CHIN = 1 / 1.65
 _CAMERA = np.array([0, -1, 0], np.float32)
+_FACE = ("skin", "eye", "brow", "teeth", "beard")
 _BRIGHT = 0.15
 """Directions with less of the brightest one's light add no highlight of their own."""
 _WET_EXPONENT, _WET_SHEEN = 400.0, 3.0
@@ -62,6 +63,7 @@ class HumanMaps:
         linear = TO_LINEAR[buffers.albedo]
         self._albedo = (linear @ LUMINANCE).astype(np.float16)
         self._coverage, self._skin, self._gloss = buffers.coverage, buffers.skin, buffers.gloss
+        self._face = np.isin(buffers.kind, [KINDS.index(name) for name in _FACE])
         self._wet = buffers.kind == KINDS.index("eye")
         self._background = _lightness_byte(TO_LINEAR[buffers.background] @ LUMINANCE)
         self._colours = (buffers.albedo, buffers.background) if colours else None
@@ -128,15 +130,16 @@ class HumanMaps:
         """Return what is true of a part of the picture under any light.
 
         Returns:
-            "normal" (h, w, 3) in frame "image"; "mask" (h, w); and with colours "albedo" (h, w, 3) sRGB 0..1
-            times the mask.
+            "normal" (h, w, 3) in frame "image"; "mask" (h, w) of the person; "face" (h, w), its part that is
+            skin, eyes, brows, teeth or beard; and with colours "albedo" (h, w, 3) sRGB 0..1 times the mask.
         """
         normal = self._normal[window].astype(np.float32) @ _TO_DPR.T / 127
         mask = self._coverage[window].astype(np.float32) / 255
+        face = mask * self._face[window]
         if self._colours is None:
-            return {"normal": normal, "mask": mask}
+            return {"normal": normal, "mask": mask, "face": face}
         albedo = self._colours[0][window].astype(np.float32) * (mask[..., None] / 255)
-        return {"normal": normal, "mask": mask, "albedo": albedo}
+        return {"normal": normal, "mask": mask, "face": face, "albedo": albedo}
 
     def _sky_moments(self) -> np.ndarray:
         """Return irradiance (S, S, 4) float16 of an even sky, and of skies that brighten along x, y and z."""
