@@ -1,6 +1,8 @@
 """Caching and batching: equal to the source, exact on resume, the same for any number of devices."""
 
+import gc
 import itertools
+import weakref
 
 import numpy as np
 import pytest
@@ -143,3 +145,15 @@ def test_a_stream_comes_along_in_an_order_of_its_own_and_resumes_exactly():
 def test_a_stream_without_samples_is_refused():
     with pytest.raises(RelightError, match="stream 'second' has no samples"):
         batches(Numbers(), 4, seed=0, streams={"second": Numbers(0)})
+
+
+def test_samples_are_freed_with_the_dataset_that_handed_them_out():
+    source = Numbers()
+    gone = weakref.ref(source)
+    iterator = iter(batches(source, 4, seed=0).map(lambda batch: batch["image"]))
+    del source
+    gc.collect()
+    assert next(iterator).shape == (4, 8, 8, 3) and gone() is not None
+    del iterator
+    gc.collect()
+    assert gone() is None

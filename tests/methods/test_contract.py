@@ -46,17 +46,28 @@ EACH_KIND = _each(twins=pytest.mark.slow)
 """For what takes longest and depends on blocks, not on losses: twins only where tests may be slow."""
 
 
-@pytest.fixture(params=methods.names())
+@pytest.fixture(params=methods.names(), scope="module")
 def method(request):
     return methods.get(request.param)
 
 
-@pytest.fixture
-def narrow(method):
+def build_narrow(method):
     import keras
 
     keras.utils.set_random_seed(3)
     return method.build_model(method.small_config())
+
+
+@pytest.fixture(scope="module")
+def narrow(method):
+    """A small network that nobody changes; its tests follow each other, so that it is traced once."""
+    return build_narrow(method)
+
+
+@pytest.fixture
+def fresh(method):
+    """A small network of the test's own."""
+    return build_narrow(method)
 
 
 def recipe(method):
@@ -208,32 +219,32 @@ def test_light_is_estimated_or_refused(method, narrow):
 
 
 @EACH
-def test_gradient_reaches_every_weight_of_each_stage_and_no_other(method, narrow):
+def test_gradient_reaches_every_weight_of_each_stage_and_no_other(method, fresh):
     from tf_relight.networks.relight_model import StepOptions
     from tf_relight.training.optimizers import make_optimizers
 
     stages = method.stages(method.small_config(), recipe(method))
     batch = training_batch(method, stages, 2, 64)
-    narrow.attach_networks(stages)
+    fresh.attach_networks(stages)
     for stage in stages:
-        narrow.prepare_stage(stage, make_optimizers(stage, 10), StepOptions())
-        trained = {id(variable) for variable in narrow.stage_variables(stage)}
-        gradients, _ = narrow.model_gradients(batch, 1.0)
+        fresh.prepare_stage(stage, make_optimizers(stage, 10), StepOptions())
+        trained = {id(variable) for variable in fresh.stage_variables(stage)}
+        gradients, _ = fresh.model_gradients(batch, 1.0)
         assert len(gradients) == len(trained)
         assert all(float(np.abs(gradient).max()) > 0 for gradient in gradients)
-        frozen = {v.path for name in stage.inference for v in narrow.find_part(name).variables}
-        before = {v.path: v.numpy() for v in narrow.variables}
-        narrow.train_step(batch)
+        frozen = {v.path for name in stage.inference for v in fresh.find_part(name).variables}
+        before = {v.path: v.numpy() for v in fresh.variables}
+        fresh.train_step(batch)
         # Running statistics move whatever a stage trains, but in parts that run as after training.
-        for variable in narrow.variables:
+        for variable in fresh.variables:
             if variable.path in frozen:
                 np.testing.assert_array_equal(before[variable.path], variable.numpy(), variable.path)
-        for variable in narrow.trainable_variables:
+        for variable in fresh.trainable_variables:
             moved = not np.array_equal(before[variable.path], variable.numpy())
             assert moved == (id(variable) in trained), variable.path
 
 
-def test_checkpoint_holds_every_variable(method, narrow, tmp_path):
+def test_checkpoint_holds_every_variable(method, fresh, tmp_path):
     """Layers kept in lists were not in the checkpoint, so a resumed run went on from new weights."""
     import tensorflow as tf
 
@@ -241,13 +252,13 @@ def test_checkpoint_holds_every_variable(method, narrow, tmp_path):
     from tf_relight.training.strategy import Cluster
 
     pending = tf.Variable(tf.zeros(2))
-    checkpoints = RunCheckpoints(tmp_path, narrow, None, keep=1, cluster=Cluster())
+    checkpoints = RunCheckpoints(tmp_path, fresh, None, keep=1, cluster=Cluster())
     checkpoints.save(3, {}, pending)
-    before = [variable.numpy() for variable in narrow.variables]
-    for variable in narrow.variables:
+    before = [variable.numpy() for variable in fresh.variables]
+    for variable in fresh.variables:
         variable.assign(variable + 1.0)
     checkpoints.restore(3, {}, pending)
-    for variable, value in zip(narrow.variables, before, strict=True):
+    for variable, value in zip(fresh.variables, before, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value, err_msg=variable.path)
 
 
@@ -277,7 +288,7 @@ def test_keras_file_loads_to_the_same_network(method, narrow, tmp_path):
 
 
 @EACH_KIND
-def test_exported_files_keep_the_numbers(method, narrow, tmp_path):
+def test_exported_files_keep_the_numbers(method, fresh, tmp_path):
     """As SavedModel and as .tflite file, by the signatures that follow from the card."""
     import keras
     import tensorflow as tf
@@ -285,7 +296,7 @@ def test_exported_files_keep_the_numbers(method, narrow, tmp_path):
     from export.network import relight_function
     from tf_relight.methods.trained import LoadedModel
 
-    loaded = LoadedModel(narrow, method, method.small_config(), {})
+    loaded = LoadedModel(fresh, method, method.small_config(), {})
     size = 2 * max(method.info.size_multiple, 24 // method.info.size_multiple * method.info.size_multiple)
     function, taken, given = relight_function(loaded, size)
     values = {spec.name: pictures(*spec.shape) for spec in taken}
@@ -293,7 +304,7 @@ def test_exported_files_keep_the_numbers(method, narrow, tmp_path):
     assert {spec.name: spec.shape for spec in given} == {name: e.shape for name, e in expected.items()}
 
     archive = keras.export.ExportArchive()
-    archive.track(narrow)
+    archive.track(fresh)
     signature = [{spec.name: tf.TensorSpec(spec.shape, tf.float32, name=spec.name) for spec in taken}]
     archive.add_endpoint("relight", lambda tensors: function(**tensors), signature)
     archive.write_out(tmp_path / "saved", verbose=False)

@@ -21,9 +21,10 @@ from tf_relight.data.source import Split
 from tf_relight.data.store import ItemStore
 from tf_relight.errors import RelightError
 from tf_relight.progress import Bars
-from tf_relight.rendering.humans.gbuffers import FORMAT_VERSION, GBuffers
+from tf_relight.rendering.humans.gbuffers import FORMAT_VERSION
 from tf_relight.rendering.humans.layouts import HELD_OUT, is_held_out
 from tf_relight.rendering.humans.maps import HumanMaps
+from tf_relight.rendering.humans.records import head_files, load_head
 
 VALIDATION_PAIRS = 4
 """Pairs of each held-out head, always the same."""
@@ -66,6 +67,7 @@ def open(data_config: Options, split: Split, needs: Collection[str] = ()) -> Hum
         An even grey wall that looks at the camera stands in for a person.
 
         >>> import tempfile
+        >>> from tf_relight.rendering.humans.gbuffers import GBuffers
         >>> side = np.full((16, 16), 255, np.uint8)
         >>> grey, wall = np.full((16, 16, 3), 128, np.uint8), np.full((16, 16, 3), [0, 0, 127], np.int8)
         >>> lamps = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
@@ -87,7 +89,7 @@ def open(data_config: Options, split: Split, needs: Collection[str] = ()) -> Hum
     if data_config.root is None:
         raise RelightError("data.root is not set; give the folder that `relight data render humans` made.")
     root = Path(data_config.root)
-    found = sorted(root.glob("[0-9]*.npz"), key=lambda path: int(path.stem)) if root.is_dir() else []
+    found = head_files(root)
     held_out = split == "validation"
     paths = [path for path in found if is_held_out(int(path.stem)) == held_out]
     if not paths:
@@ -212,7 +214,7 @@ class HumanSource:
                 bar.advance(task)
 
     def _load(self, head: int) -> HumanMaps:
-        return HumanMaps(GBuffers.load(self._paths[head]), self._colours)
+        return HumanMaps(load_head(self._paths[head]), self._colours)
 
     def _place(self, index: int) -> tuple[int, int]:
         if not 0 <= index < len(self):

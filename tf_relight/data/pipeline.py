@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -76,12 +77,17 @@ def batches(
     example = read(range(start_step * batch_size, start_step * batch_size + 1))
     names = list(example)
     dtypes = [tf.as_dtype(example[name].dtype) for name in names]
+    # TensorFlow keeps `load` until the process ends. The samples, half a GB of rendered heads for example,
+    # shall go with the dataset that hands them out.
+    held = weakref.ref(read)
 
     def load(element: np.ndarray) -> list[np.ndarray]:
         step, replica = divmod(int(element), replicas)
         first = (start_step + step) * batch_size + (worker * replicas + replica) * slice_size
+        reader = held()
+        assert reader is not None, "an iterator keeps its dataset, and that its reader"
         try:
-            arrays = read(range(first, first + slice_size))
+            arrays = reader(range(first, first + slice_size))
         except RelightError as error:
             raise RelightError(_MARK.format(error)) from error
         return [arrays[name] for name in names]
@@ -95,6 +101,7 @@ def batches(
         return batch
 
     dataset = tf.data.Dataset.counter().map(finish, num_parallel_calls=_READERS, deterministic=True)
+    dataset.reader = read
     return dataset.prefetch(2 * replicas)
 
 

@@ -1,4 +1,4 @@
-"""TFRecord shards of scenes: what is in them, how they are written and read. The one place that knows.
+"""TFRecord files: how they are written and read, and what is in the shards of scenes.
 
 A shard holds one `tf.train.Example` per scene with the features
     name    bytes    such as "Image012"
@@ -19,7 +19,7 @@ import math
 import mmap
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,13 +84,29 @@ def write_shard(path: Path, records: Iterable[SceneRecord]) -> None:
     Raises:
         RelightError: the disk is full or the folder cannot be written.
     """
+    write_examples(path, map(_features_of, records))
+
+
+def write_examples(path: Path, examples: Iterable[Mapping[str, bytes | Sequence[int]]]) -> None:
+    """Write one Example for each mapping of names to bytes or whole numbers; the file appears whole or not.
+
+    Raises:
+        RelightError: the disk is full or the folder cannot be written.
+    """
     import tensorflow as tf
+
+    def feature(value):
+        if isinstance(value, bytes):
+            return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=[int(number) for number in value]))
 
     with atomic_path(path) as temporary:
         try:
             with tf.io.TFRecordWriter(str(temporary)) as writer:
-                for record in records:
-                    writer.write(_to_example(record))
+                for example in examples:
+                    features = {name: feature(value) for name, value in example.items()}
+                    message = tf.train.Example(features=tf.train.Features(feature=features))
+                    writer.write(message.SerializeToString(deterministic=True))
         except tf.errors.OpError as error:
             raise RelightError(
                 f"Cannot write {path}: {graph_reason(error)}. Choose another place or free some space."
@@ -110,24 +126,46 @@ def stored_scenes(path: Path) -> list[StoredScene]:
             return [_stored_scene(path, content, *span) for span in _records(path, content)]
 
 
-def _to_example(record: SceneRecord) -> bytes:
-    import tensorflow as tf
+def read_features(path: Path, *, what: str, advice: str) -> dict[str, bytes]:
+    """The features of a file with a single record by name; whole numbers as `whole_numbers` takes them.
 
-    def integers(values):
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=[int(value) for value in values]))
+    Args:
+        what: the file in a message, such as "a rendered head". advice: what to do about it.
 
-    def raw(content):
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[content]))
+    Raises:
+        RelightError: the file cannot be read, is empty or cut short, or holds no Example.
+    """
+    with open_file(path, what=what, advice=advice) as handle:
+        if os.fstat(handle.fileno()).st_size == 0:
+            raise _cut_short(path)
+        with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            try:
+                (record,) = _records(path, content)
+                return {name: content[slice(*span)] for name, span in _features(content, *record).items()}
+            except (LookupError, ValueError) as error:
+                raise RelightError(f"{path} is not {what}; {advice}.") from error
 
-    features = {
-        "name": raw(record.name.encode()),
-        "lights": integers(record.lights),
-        "shape": integers(record.images.shape),
-        "images": raw(record.images.tobytes()),
-        "depth": raw(record.depth.astype("<f4").tobytes()),
+
+def whole_numbers(value: bytes) -> list[int]:
+    """The numbers of a feature of `read_features`.
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    try:
+        return _integers(value, 0, len(value))
+    except IndexError as error:
+        raise ValueError("not whole numbers") from error
+
+
+def _features_of(record: SceneRecord) -> dict[str, bytes | Sequence[int]]:
+    return {
+        "name": record.name.encode(),
+        "lights": [int(light) for light in record.lights],
+        "shape": record.images.shape,
+        "images": record.images.tobytes(),
+        "depth": record.depth.astype("<f4").tobytes(),
     }
-    example = tf.train.Example(features=tf.train.Features(feature=features))
-    return example.SerializeToString(deterministic=True)
 
 
 def _cut_short(path: Path) -> RelightError:
@@ -196,7 +234,7 @@ def _fields(content: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int
         start += length
 
 
-def _integers(content: mmap.mmap, start: int, end: int) -> list[int]:
+def _integers(content: mmap.mmap | bytes, start: int, end: int) -> list[int]:
     values = []
     while start < end:
         value, start = _varint(content, start)
@@ -204,7 +242,7 @@ def _integers(content: mmap.mmap, start: int, end: int) -> list[int]:
     return values
 
 
-def _varint(content: mmap.mmap, place: int) -> tuple[int, int]:
+def _varint(content: mmap.mmap | bytes, place: int) -> tuple[int, int]:
     """A whole number in groups of seven bits, lowest first, and the place after it."""
     value = 0
     for shift in range(0, 64, 7):

@@ -9,7 +9,7 @@ from tf_relight.cli.parser import add_log
 from tf_relight.errors import RelightError
 from tf_relight.terminal import say, say_lines
 
-LAYOUT_NAMES = ("gbuffers", "dpr", "sfsnet", "lamps")
+LAYOUT_NAMES = ("gbuffers", "tfrecord", "dpr", "sfsnet", "lamps")
 """Of rendered humans."""
 
 

@@ -18,6 +18,7 @@ from tf_relight.rendering.heads.layouts import (
     dpr_normal_picture,
     sfsnet_normal_picture,
 )
+from tf_relight.rendering.humans import records
 from tf_relight.rendering.humans.gbuffers import GBuffers
 from tf_relight.rendering.humans.lamps import Lamps, draw_lamps, lobe, told_in_lightness
 from tf_relight.rendering.humans.maps import HumanMaps, Surface
@@ -57,6 +58,14 @@ def _gbuffers_paths(out: Path, number: int) -> list[Path]:
 
 def _write_gbuffers(out: Path, number: int, buffers: GBuffers) -> None:
     buffers.save(_gbuffers_paths(out, number)[0])
+
+
+def _record_paths(out: Path, number: int) -> list[Path]:
+    return [out / f"{number:05d}{records.SUFFIX}"]
+
+
+def _write_record(out: Path, number: int, buffers: GBuffers) -> None:
+    records.write_record(_record_paths(out, number)[0], buffers)
 
 
 # DPR: a folder for each subject, with a photo, five relit pictures and their lights, told in lightness
@@ -183,6 +192,7 @@ def _code(values: np.ndarray) -> np.ndarray:
 
 LAYOUTS = {
     "gbuffers": Layout(_gbuffers_paths, _write_gbuffers),
+    "tfrecord": Layout(_record_paths, _write_record),
     "dpr": Layout(_dpr_paths, _write_dpr, _write_dpr_lists),
     "sfsnet": Layout(_sfsnet_paths, _write_sfsnet),
     "lamps": Layout(_lamps_paths, _write_lamps),

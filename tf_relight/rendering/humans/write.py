@@ -89,7 +89,8 @@ def render_humans(
         out: the folder, made if need be. It remembers its settings in humans.json.
         heads: how many; the folder may be asked for more later.
         size: width and height in pixels.
-        layout: "gbuffers": `00000.npz` a head (see `GBuffers`), for `data.name: humans`. "dpr" and "sfsnet":
+        layout: "gbuffers": `00000.npz` a head (see `GBuffers`), for `data.name: humans`, which also reads
+            "tfrecord": the same maps as `00000.tfrecord` (see `records`). "dpr" and "sfsnet":
             pictures under five random lights in those folders, as of `rendering.heads`; DPR's with cast
             shadows and lights told in lightness, SfSNet's albedo times shading.
         workers: number of processes; the bytes written do not depend on it.
