@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from tf_relight.errors import RelightError
 
@@ -97,3 +97,22 @@ class RelightOptions:
                 f"Method '{name}' makes the one light it was trained for; it takes no "
                 f"{' and no '.join(given)}. Leave that out, or leave out --method for portraits."
             )
+
+
+class ChangeOptions(TypedDict, total=False):
+    """The fields of `RelightOptions` but for the light, as named arguments of a call."""
+
+    strength: float
+    size: int | None
+    temperature: float | None
+    keep_background: bool
+    sphere: bool
+    paper: bool
+    mode: str | None
+    strip: bool
+
+
+class NamedOptions(ChangeOptions, total=False):
+    """The fields of `RelightOptions` as named arguments of a call."""
+
+    light: Light | None
