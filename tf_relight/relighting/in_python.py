@@ -175,7 +175,9 @@ def _of_array(pixels: np.ndarray) -> Picture:
         return Picture(pixels)
     if not np.issubdtype(pixels.dtype, np.floating):
         raise RelightError(f"A photo must be uint8 or floating point 0..1, not {pixels.dtype}.")
-    if not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 1):
+    if not np.isfinite(pixels).all():
+        raise RelightError("A floating point photo must hold finite numbers within 0..1; others came.")
+    if pixels.min() < 0 or pixels.max() > 1:
         raise RelightError("A floating point photo must lie within 0..1. Divide 8-bit values by 255.")
     return Picture(pixels.astype(np.float32), bits=16)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, TypedDict
 
 from tf_relight.errors import RelightError
@@ -49,7 +50,7 @@ class RelightOptions:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if not 0 <= self.strength <= 1:
+        if not isinstance(self.strength, Real) or not 0 <= self.strength <= 1:
             raise RelightError(f"Strength {self.strength} is outside 0..1.")
         if self.size is not None and self.size < SMALLEST_SIZE:
             raise RelightError(f"Size {self.size} is too small for a network. Give at least {SMALLEST_SIZE}.")
