@@ -1,4 +1,4 @@
-"""How docstrings become pages: paragraphs, lists of arguments, examples, and nothing that Markdown would take."""
+"""How docstrings become pages: paragraphs, lists of arguments, examples, and nothing that Markdown takes."""
 
 from __future__ import annotations
 
