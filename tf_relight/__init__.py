@@ -46,13 +46,16 @@ _HOMES = {
 """Public name to the module it lives in."""
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name from the module it lives in."""
-    if name == "methods":
-        return importlib.import_module("tf_relight.methods")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'tf_relight' has no attribute '{name}'")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+# Hidden from type checkers, so that they find a name that is not there.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Load a public name from the module it lives in."""
+        if name == "methods":
+            return importlib.import_module("tf_relight.methods")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'tf_relight' has no attribute '{name}'")
+        return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

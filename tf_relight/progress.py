@@ -1,4 +1,4 @@
-"""How far long work is: a bar on a terminal, a plain line every half minute where there is none.
+"""How far long work is: a bar on a terminal and in a notebook, a plain line every half minute elsewhere.
 
 A log of a cluster or of a service is never a terminal; without a line nobody sees whether a run still lives.
 """
@@ -20,6 +20,8 @@ from tf_relight.terminal import console, shown
 Item = TypeVar("Item")
 EVERY_SECONDS = 30.0
 """Between two lines of a log."""
+_NOTEBOOK_SECONDS = 0.25
+"""Between two pictures of a bar in a notebook."""
 
 
 _log: list[TextIO] = []
@@ -120,8 +122,31 @@ class Lines:
         print(f"{shown(description)}: {', '.join(parts)}", file=sys.stderr, flush=True)
 
 
+class _NotebookBars:
+    """Bars of rich as an output of a notebook's cell, which later pictures replace; it needs no widgets."""
+
+    def __init__(self, bars: Any) -> None:
+        self._bars = bars
+        self._output: Any = None
+        self._next = 0.0
+
+    def draw(self, *, always: bool = False) -> None:
+        """Show how far the tasks are, if it is time to."""
+        now = time.monotonic()
+        if not self._bars.tasks or (now < self._next and not always):
+            return
+        self._next = now + _NOTEBOOK_SECONDS
+        table = self._bars.make_tasks_table(self._bars.tasks)
+        if self._output is None:
+            from IPython.display import display
+
+            self._output = display(table, display_id=True)
+        else:
+            self._output.update(table)
+
+
 class Bars:
-    """Bars of several tasks, or lines where there is no terminal; a context manager.
+    """Bars of several tasks, or lines where there is neither terminal nor notebook; a context manager.
 
     Args:
         visible: False shows nothing.
@@ -136,15 +161,17 @@ class Bars:
 
         usual = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         on = console(stderr=True)
-        self._lines_wanted = visible and not on.is_terminal
+        in_notebook = visible and on.is_jupyter
+        self._lines_wanted = visible and not in_notebook and not on.is_terminal
         # On stderr and without catching prints, so that stdout holds results only.
         self._bars = Progress(
             *(columns or usual),
             console=on,
             redirect_stdout=False,
             redirect_stderr=False,
-            disable=not visible or self._lines_wanted,
+            disable=not visible or in_notebook or self._lines_wanted,
         )
+        self._notebook = _NotebookBars(self._bars) if in_notebook else None
         self._lines: dict[Any, Lines] = {}
         self._at_once = at_once
         self._done: dict[Any, int] = {}
@@ -159,6 +186,7 @@ class Bars:
 
     def __exit__(self, *exception: Any) -> None:
         self._bars.stop()
+        self._draw(always=True)
         for task, lines in self._lines.items():
             lines.end(self._words[task], self._details.get(task, ""))
         for task in self._records:
@@ -174,6 +202,7 @@ class Bars:
             self._lines[task] = Lines(total, completed, at_once=self._at_once)
         self._records[task] = _Record(total, completed)
         self._record(task)
+        self._draw()
         return task
 
     def describe(self, task: Any, description: str) -> None:
@@ -182,6 +211,7 @@ class Bars:
 
         self._words[task] = description
         self._bars.update(task, description=escape(shown(description)))
+        self._draw()
 
     def advance(self, task: Any, steps: int = 1) -> None:
         """Show that some more is done."""
@@ -191,6 +221,7 @@ class Bars:
         """Show that so much is done; without `tell` a line waits for more."""
         self._done[task] = completed
         self._bars.update(task, completed=completed)
+        self._draw()
         if tell:
             self._tell(task, "")
 
@@ -199,6 +230,10 @@ class Bars:
         self._bars.update(task, **fields)
         self._figures[task] = {name: _number(value) for name, value in fields.items()}
         self._tell(task, details)
+
+    def _draw(self, *, always: bool = False) -> None:
+        if self._notebook is not None:
+            self._notebook.draw(always=always)
 
     def _tell(self, task: Any, details: str) -> None:
         if task in self._lines:

@@ -129,8 +129,8 @@ def _score(config: RunConfig, weights: Path) -> object:
     """Write metrics.csv, metrics.md, samples.png and curve.png; return the table for the terminal."""
     from tf_relight.scoring.evaluate import evaluate_baselines, evaluate_weights
     from tf_relight.scoring.score_table import read_rows, terminal_table
+    from tf_relight.training.curve_file import read_curve
     from tf_relight.training.curve_plot import curve_plot
-    from tf_relight.training.summaries import read_curve
 
     folder = config.output
     evaluate_baselines(config.data, out=folder)

@@ -290,7 +290,7 @@ def test_obstacles_are_found_before_training(write, trained, scored, tmp_path, m
 
 
 def test_an_interrupted_row_goes_on_to_the_same_weights(write, tmp_path: Path) -> None:
-    from tf_relight.training.summaries import read_curve
+    from tf_relight.training.curve_file import read_curve
 
     tiny = {"method": "unet", "model": {"width": 2, "levels": 1, "normalise": False}}
     table = load_table(write({"name": "A", **tiny}), output=tmp_path / "out")

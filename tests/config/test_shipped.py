@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tf_relight.cli.main import main
-from tf_relight.config.shipped import find_config, shipped_configs
+from tf_relight.config.shipped import about, find_config, shipped_configs
 from tf_relight.errors import RelightError
 
 
@@ -63,3 +63,12 @@ def test_examples_are_listed_and_copied(tmp_path, monkeypatch, capsys):
     assert main(["examples", "-o", "mine"]) == 0
     assert (tmp_path / "mine" / "lamp_faces").is_dir()
     assert main(["examples", "-o", "mine"]) == 2
+
+
+def test_what_a_config_says_of_itself_is_whole_sentences(tmp_path):
+    for path in shipped_configs().values():
+        assert about(path).endswith((".", "?")) and "relight " not in about(path), path.name
+    (tmp_path / "a.yaml").write_text("# Learns this. And then\n# that. relight train a\nmethod: dmshn\n")
+    assert about(tmp_path / "a.yaml") == "Learns this. And then that."
+    (tmp_path / "b.yaml").write_text("method: dmshn\n")
+    assert about(tmp_path / "b.yaml") == ""

@@ -115,6 +115,8 @@ def test_coloured_lights_colour_and_bytes_are_taken(faces):
         (np.zeros((4, 4, 3), bool), "not of type bool"),
         (np.full((4, 4, 3), 200.0, np.float32), "value_range=.*lie in 0..200"),
         (np.full((4, 4, 3), np.nan, np.float32), "value_range"),
+        ({"labels": np.zeros(3)}, "a dict with 'images'; one with 'labels' came"),
+        (None, "None came"),
     ],
 )
 def test_wrong_pictures_are_told(layer, pictures, said):
@@ -140,6 +142,13 @@ def test_wrong_pictures_are_told(layer, pictures, said):
 def test_wrong_settings_are_told(arguments, said):
     with pytest.raises(RelightError, match=said):
         RandomRelight(**arguments)
+
+
+def test_a_distribution_made_in_python_tells_its_mistakes_in_sentences():
+    with pytest.raises(RelightError, match="the light distribution is empty: give lamps"):
+        LightDistribution(lamps=None)
+    with pytest.raises(RelightError, match="(?s)has mistakes:.*Did you mean 'split'.*shares are those of"):
+        LightDistribution(shares={"lamp": 1}, presets=("splitt",))
 
 
 def test_a_distribution_draws_what_it_says(tmp_path):

@@ -71,6 +71,18 @@ def test_curve_without_validation_draws_only_the_loss(tmp_path: Path) -> None:
     assert _has_colour(path, curve_plot._ORANGE) and not _has_colour(path, curve_plot._BLUE)
 
 
+def test_a_notebook_shows_a_curve_as_its_plot_and_nothing_for_an_empty_one(tmp_path: Path) -> None:
+    import io
+
+    from tf_relight.training.curve_file import CurveRows, read_curve
+
+    shown = CurveRows(_records(40))._repr_png_()
+    assert shown is not None
+    plot = curve_plot.curve_plot(_records(40), tmp_path / "curve.png")
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(shown))), np.asarray(Image.open(plot)))
+    assert read_curve(tmp_path / "none.csv")._repr_png_() is None
+
+
 @pytest.mark.parametrize(
     "records",
     [
@@ -151,3 +163,12 @@ def test_tables_for_reading(tmp_path: Path) -> None:
     console.print(score_table.terminal_table([_row("[b]a[/b]", split="-")], title="Scores"))
     shown = console.export_text()
     assert "[b]a[/b]" in shown and "20.00" in shown and "n/a" in shown and "split" not in shown
+
+
+def test_a_notebook_shows_rows_of_scores_as_a_table(tmp_path: Path) -> None:
+    append_row(_row("a"), tmp_path)
+    page = append_row(_row("<b>"), tmp_path)._repr_html_()
+    assert page.count("<tr>") == 3 and "&lt;b&gt;" in page and "<b>" not in page
+    assert page == read_rows(tmp_path)._repr_html_()
+    assert "<th>rmse s</th>" in page and "<th>mps</th>" not in page  # measured by every row, and by none
+    assert "<td" in _row("a")._repr_html_() and "no scores" in read_rows(tmp_path / "none")._repr_html_()

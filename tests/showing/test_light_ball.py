@@ -43,8 +43,10 @@ def test_the_script_shades_the_ball_as_python_does():
     )
 
 
-def test_without_a_kernel_for_widgets_the_ball_is_a_picture():
-    data, _ = LightBall()._repr_mimebundle_()
+def test_without_a_kernel_for_widgets_the_ball_is_a_picture_with_a_sentence():
+    data, _ = LightBall(azimuth=-60)._repr_mimebundle_()
+    assert data["text/html"].startswith("<img") and "cannot be dragged" in data["text/html"]
+    assert "azimuth -60" in data["text/plain"] and "cannot be dragged" in data["text/plain"]
     png = data["image/png"]
     assert decoded(png if isinstance(png, bytes) else base64.b64decode(png)).shape == (192, 192, 3)
 

@@ -87,7 +87,7 @@ def trained(tmp_path_factory):
 
 @pytest.mark.long
 def test_a_stage_with_rounding_comes_last(trained):
-    from tf_relight.training.summaries import read_curve
+    from tf_relight.training.curve_file import read_curve
 
     rows = read_curve(trained / "curve.csv")
     stages = [row["stage"] for row in rows]
@@ -138,8 +138,8 @@ def test_a_finished_run_resumes_to_itself(trained):
 @pytest.mark.slow
 def test_float_weights_can_start_a_run_that_only_rounds(tmp_path):
     from tf_relight.methods.trained import load_model
+    from tf_relight.training.curve_file import read_curve
     from tf_relight.training.run import train
-    from tf_relight.training.summaries import read_curve
 
     start = float_weights(tmp_path)
     steps = ["train.steps=2", "train.log_every=1", "train.ema=0.5"]

@@ -42,7 +42,7 @@ class ScoreCurve:
 
 def curve_of(name: str, path: Path) -> ScoreCurve | None:
     """Return what a run's curve.csv says, or None if there is no file or no validation in it."""
-    from tf_relight.training.summaries import read_curve
+    from tf_relight.training.curve_file import read_curve
 
     stages: dict[str, list[tuple[int, float]]] = {}
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from pathlib import Path
 
 from tf_relight.carried import CONFIGS, carried_folder
@@ -75,6 +77,11 @@ def find_config(name_or_file: Path | str) -> Path:
 
 
 def about(path: Path) -> str:
-    """Return what the first line of a config says, without its mark."""
+    """Return what the first line of a config's comment says, with the rest of a sentence that goes on."""
     with path.open(encoding="utf-8") as lines:
-        return lines.readline().lstrip("# ").strip()
+        said = [line.lstrip("# ").strip() for line in itertools.takewhile(lambda each: each[0] == "#", lines)]
+    if not said:
+        return ""
+    text = " ".join(said)
+    end = re.compile(r"[.?](?=\s|$)").search(text, len(said[0]) - 1)
+    return text[: end.end()] if end else said[0]

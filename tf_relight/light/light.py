@@ -16,7 +16,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -42,6 +42,8 @@ from tf_relight.light.presets import PRESETS
 from tf_relight.light.probes import project
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from tf_relight.methods.trained import LoadedModel
 
 EVEN_CONTRAST = 0.05
@@ -99,7 +101,7 @@ class Light:
     # -- ways to make one ------------------------------------------------------------------------------------
 
     @classmethod
-    def from_array(cls, values: Any, frame: sh.Frame = "dpr", domain: Domain = "linear") -> Light:
+    def from_array(cls, values: ArrayLike, frame: sh.Frame = "dpr", domain: Domain = "linear") -> Light:
         """Return the light of nine coefficients (9,), or of three times nine (9, 3), in a frame and a domain.
 
         Raises:

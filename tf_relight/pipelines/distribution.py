@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationError, ValidationInfo
 from pydantic import field_validator as check_field
 from pydantic import model_validator as check_model
 
@@ -60,6 +60,11 @@ class Lamps(FrozenModel):
     @classmethod
     def _within(cls, given: Range | None, info: Any) -> Range | None:
         return None if given is None else _in_bounds(info.field_name, given)
+
+
+_ITSELF = "The light distribution"
+_TOLD_BY_OF = {"told by": "of"}
+"""What `of` gives along, as it names the file where the values came from one."""
 
 
 class LightDistribution(FrozenModel):
@@ -116,6 +121,24 @@ class LightDistribution(FrozenModel):
             )
         return self
 
+    @check_model(mode="wrap")
+    @classmethod
+    def _told(
+        cls, values: Any, handler: ModelWrapValidatorHandler[LightDistribution], info: ValidationInfo
+    ) -> LightDistribution:
+        """Say in our sentences what is wrong, unless `of` asks, which says where they come from."""
+        try:
+            return handler(values)
+        except ValidationError as error:
+            if info.context == _TOLD_BY_OF:
+                raise
+            raise many(f"{_ITSELF} has mistakes:", cls._sentences(error)) from error
+
+    @classmethod
+    def _sentences(cls, error: ValidationError) -> list[str]:
+        known: dict[str, type[BaseModel]] = {"": cls, "lamps": Lamps}
+        return [sentence(mistake, (), known) for mistake in error.errors()]
+
     def _kinds(self) -> dict[str, float]:
         here = {"lamps": self.lamps is not None, "presets": bool(self.presets), "maps": bool(self.maps)}
         return {
@@ -133,7 +156,7 @@ class LightDistribution(FrozenModel):
             return cls()
         if isinstance(given, LightDistribution):
             return given
-        name = "The light distribution"
+        name = _ITSELF
         problems: list[str] = []
         if isinstance(given, str | Path):
             name = str(given)
@@ -146,10 +169,9 @@ class LightDistribution(FrozenModel):
                 f"a {type(given).__name__} came."
             )
         try:
-            found = cls.model_validate(values)
+            found = cls.model_validate(values, context=_TOLD_BY_OF)
         except ValidationError as error:
-            known: dict[str, type[BaseModel]] = {"": cls, "lamps": Lamps}
-            problems += [sentence(mistake, (), known) for mistake in error.errors()]
+            problems += cls._sentences(error)
         if problems:
             raise many(f"{name} has mistakes:", problems)
         return found

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
 from tf_relight import methods
 from tf_relight.contract.card import COEFFICIENTS
@@ -72,7 +74,7 @@ class PictureModel(keras.Model):
             return with_lightness(image, outputs["relit"])
         return outputs["relit"] if training else ops.clip(outputs["relit"], 0.0, 1.0)
 
-    def lights(self, lights: Light | list[Light]) -> np.ndarray:
+    def lights(self, lights: Light | Sequence[Light]) -> NDArray[np.float32]:
         """Return lights as the model takes them, (B, 9, C) float32.
 
         Raises:

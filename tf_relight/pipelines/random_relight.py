@@ -123,7 +123,12 @@ class RandomRelight(keras.layers.Layer):
         Raises:
             RelightError: pictures of another rank, type or range (it says what was expected and what came).
         """
+        if isinstance(data, dict) and "images" not in data:
+            came = ", ".join(map(repr, data)) or "nothing"
+            raise RelightError(f"RandomRelight takes a dict with 'images'; one with {came} came.")
         images = data["images"] if isinstance(data, dict) else data
+        if images is None:
+            raise RelightError("RandomRelight takes pictures (H, W, 3) or (B, H, W, 3); None came.")
         images = ops.convert_to_tensor(images)
         self._check(images)
         transformation = self.get_random_transformation(data, training=training)

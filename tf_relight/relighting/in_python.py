@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 import numpy as np
 
@@ -16,9 +16,14 @@ from tf_relight.photo.writing import write_picture
 from tf_relight.relighting.photos import relight as relight_picture
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
     from PIL.Image import Image
 
     from tf_relight.light.light import Light
+    from tf_relight.relighting.photos import Engine
+    from tf_relight.relighting.request import ChangeOptions
+
+    PhotoLike: TypeAlias = str | Path | Picture | "Relit" | Image | ArrayLike
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +43,7 @@ class Relit:
     light: Light | None = None
 
     @property
-    def pixels(self) -> np.ndarray:
+    def pixels(self) -> NDArray[np.float32]:
         """(H, W, 3) float32 sRGB 0..1."""
         return self.picture.pixels
 
@@ -89,7 +94,16 @@ class Relit:
         return f'<div style="display:flex;gap:8px;max-width:1040px">{shown}</div>{said}'
 
 
-def relight(photo: Any, *, light: Light | str | None = None, **options: Any) -> Relit:
+def relight(
+    photo: PhotoLike,
+    *,
+    light: Light | str | None = None,
+    method: str | None = None,
+    weights: Path | str | None = None,
+    light_from: Path | str | None = None,
+    engine: Engine = "auto",
+    **options: Unpack[ChangeOptions],
+) -> Relit:
     """Return one photo under another light, at its full size.
 
     The network is loaded for each call; for many photos use `relight_photos`.
@@ -98,8 +112,9 @@ def relight(photo: Any, *, light: Light | str | None = None, **options: Any) -> 
         photo: a file, a PIL picture, or (H, W, 3) sRGB as an array or a tensor: float 0..1 or uint8.
         light: the new light, or a word for one: a preset ("rembrandt"), a file or a VIDIT code. None relights
             people by the usual portrait light, and other photos as a scene.
-        options: `method`, `weights` and `light_from` as in `relight_photos`, and the fields of
-            `RelightOptions`: strength, temperature, size, keep_background, sphere and so on.
+        method, weights, light_from, engine: as in `relight_photos`.
+        options: the fields of `RelightOptions`: strength, temperature, size, keep_background, sphere and so
+            on.
 
     Raises:
         RelightError: what was given is no photo (it says what was expected and what came), or as in
@@ -113,9 +128,15 @@ def relight(photo: Any, *, light: Light | str | None = None, **options: Any) -> 
     """
     before = as_picture(photo)
     wanted = _as_light(light)
-    if wanted is not None:
-        options["light"] = wanted
-    after = relight_picture(before, **options)
+    after = relight_picture(
+        before,
+        method=method,
+        weights=weights,
+        light_from=light_from,
+        engine=engine,
+        light=wanted,
+        **options,
+    )
     return Relit(before, after, wanted)
 
 
@@ -154,7 +175,9 @@ def _of_array(pixels: np.ndarray) -> Picture:
         return Picture(pixels)
     if not np.issubdtype(pixels.dtype, np.floating):
         raise RelightError(f"A photo must be uint8 or floating point 0..1, not {pixels.dtype}.")
-    if not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 1):
+    if not np.isfinite(pixels).all():
+        raise RelightError("A floating point photo must hold finite numbers within 0..1; others came.")
+    if pixels.min() < 0 or pixels.max() > 1:
         raise RelightError("A floating point photo must lie within 0..1. Divide 8-bit values by 255.")
     return Picture(pixels.astype(np.float32), bits=16)
 

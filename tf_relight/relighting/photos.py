@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from tf_relight.photo.transfer import transfer
 from tf_relight.photo.writing import check_can_write, write_picture
 from tf_relight.progress import track
 from tf_relight.relighting.outputs import Existing, Report, make_folder, plan_outputs
-from tf_relight.relighting.request import RelightOptions
+from tf_relight.relighting.request import NamedOptions, RelightOptions
 from tf_relight.relighting.squares import as_square
 from tf_relight.weights.record import KNOWN
 
@@ -52,7 +52,7 @@ def relight(
     weights: Path | str | None = None,
     light_from: Path | str | None = None,
     engine: Engine = "auto",
-    **options: Any,
+    **options: Unpack[NamedOptions],
 ) -> Picture:
     """Return one photo relit, at full size; `in_python.relight` takes photos in other forms.
 
@@ -84,7 +84,7 @@ def relight_photos(
     raise_for_one: bool = True,
     progress: bool = True,
     engine: Engine = "auto",
-    **options: Any,
+    **options: Unpack[NamedOptions],
 ) -> Report:
     """Relight photo files and folders of photos.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from numbers import Real
+from typing import TYPE_CHECKING, TypedDict
 
 from tf_relight.errors import RelightError
 
@@ -49,7 +50,7 @@ class RelightOptions:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if not 0 <= self.strength <= 1:
+        if not isinstance(self.strength, Real) or not 0 <= self.strength <= 1:
             raise RelightError(f"Strength {self.strength} is outside 0..1.")
         if self.size is not None and self.size < SMALLEST_SIZE:
             raise RelightError(f"Size {self.size} is too small for a network. Give at least {SMALLEST_SIZE}.")
@@ -97,3 +98,22 @@ class RelightOptions:
                 f"Method '{name}' makes the one light it was trained for; it takes no "
                 f"{' and no '.join(given)}. Leave that out, or leave out --method for portraits."
             )
+
+
+class ChangeOptions(TypedDict, total=False):
+    """The fields of `RelightOptions` but for the light, as named arguments of a call."""
+
+    strength: float
+    size: int | None
+    temperature: float | None
+    keep_background: bool
+    sphere: bool
+    paper: bool
+    mode: str | None
+    strip: bool
+
+
+class NamedOptions(ChangeOptions, total=False):
+    """The fields of `RelightOptions` as named arguments of a call."""
+
+    light: Light | None

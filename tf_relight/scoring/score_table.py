@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import math
 from collections.abc import Mapping, Sequence
@@ -75,6 +76,36 @@ class Row:
         """What makes two rows the same run, so that the newer replaces the older."""
         return (self.run, self.method, self.data, self.split, self.size)
 
+    def _repr_html_(self) -> str:
+        return ScoreTable([self])._repr_html_()
+
+
+class ScoreTable(list[Row]):
+    """Rows of scores, as in a metrics.csv; a notebook shows them as a table."""
+
+    def _repr_html_(self) -> str:
+        if not self:
+            return "<p>no scores</p>"
+        columns = columns_of(self)
+        texts = [_readable(row, columns) for row in self]
+        shown_columns = [
+            (number, name)
+            for number, name in enumerate(columns)
+            if any(text[number] not in (NOT_MEASURED, "-") for text in texts)
+        ]
+        head = "".join(f"<th>{html.escape(name.replace('_', ' '))}</th>" for _, name in shown_columns)
+        body = "".join(
+            "<tr>"
+            + "".join(
+                f'<td style="text-align:{"left" if name in _IDENTITY else "right"}">'
+                f"{html.escape(shown(text[number]))}</td>"
+                for number, name in shown_columns
+            )
+            + "</tr>"
+            for text in texts
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
 
 def columns_of(rows: Sequence[Row]) -> tuple[str, ...]:
     """Return the columns of a table of these rows: `COLUMNS`, and scores of some methods' own checks."""
@@ -124,7 +155,7 @@ def terminal_table(rows: Sequence[Row], title: str = "") -> Table:
     return table
 
 
-def read_rows(out: Path | str) -> list[Row]:
+def read_rows(out: Path | str) -> ScoreTable:
     """Return the rows of `out`/metrics.csv; none when there is no such file.
 
     Raises:
@@ -132,18 +163,18 @@ def read_rows(out: Path | str) -> list[Row]:
     """
     path = Path(out) / "metrics.csv"
     if not path.exists():
-        return []
+        return ScoreTable()
     try:
         names, cells = read_csv(path, what="the table", advice="move it away, then run again")
         if {"light_degrees", *names} >= set(COLUMNS):
-            return [_from_cells(row) for row in cells]
+            return ScoreTable(_from_cells(row) for row in cells)
     except (ValueError, TypeError) as error:
         reason = reason_of(error)
         raise RelightError(f"Cannot read {path} ({reason}): move it away, then run again.") from error
     raise RelightError(f"{path} has other columns than this version writes: move it away, then run again.")
 
 
-def append_row(row: Row, out: Path | str) -> list[Row]:
+def append_row(row: Row, out: Path | str) -> ScoreTable:
     """Add `row` to `out`/metrics.csv and metrics.md, in place of an older row of the same run.
 
     Returns:

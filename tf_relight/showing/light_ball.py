@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 from typing import Any
 
 from tf_relight.errors import RelightError
 from tf_relight.light.light import Light
-from tf_relight.photo.picture import png_of
+from tf_relight.photo.picture import data_url, png_of
 
 try:
     import anywidget
@@ -18,12 +19,16 @@ except ImportError as error:
     ) from error
 
 _SCRIPT = Path(__file__).with_suffix(".js")
+_STILL = (
+    "Nothing here draws widgets, so the ball cannot be dragged: run the cell in Jupyter, or set its azimuth "
+    "and elevation."
+)
 
 
 class LightBall(anywidget.AnyWidget):
     """A ball under one lamp. Dragging moves the lamp, the arrow keys too; `light` is the `Light`.
 
-    Without a kernel for widgets, as in a page that was saved, the ball is shown as it stood.
+    Where nothing draws widgets, as in a page that was saved, the ball is shown as it stood, with a sentence.
 
     Attributes:
         azimuth, elevation: degrees, as in `Light.from_direction`.
@@ -61,7 +66,14 @@ class LightBall(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **options: Any) -> Any:
         found = super()._repr_mimebundle_(**options)
         data, more = found if isinstance(found, tuple) else (found or {}, {})
-        return {**data, "image/png": png_of(self.light.sphere(192))}, more
+        ball = png_of(self.light.sphere(192))
+        page = f'<img alt="{html.escape(repr(self.light))}" src="{data_url(ball)}"><p>{_STILL}</p>'
+        told = {"image/png": ball, "text/html": page, "text/plain": f"{self!r}\n{_STILL}"}
+        return {**data, **told}, more
+
+    def __repr__(self) -> str:
+        """In words where its light comes from."""
+        return f"<LightBall under {self.light!r}>"
 
 
 def _in_the_balls_basis(light: Light) -> list[list[float]]:

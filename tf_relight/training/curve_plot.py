@@ -17,16 +17,27 @@ _BLUE, _ORANGE = (31, 98, 176), (209, 96, 20)
 
 
 def curve_plot(records: Sequence[Mapping[str, Any]], path: Path | str, *, title: str = "") -> Path:
+    """Write a learning curve as a picture; see `draw_curve`.
+
+    Args:
+        path: a .png file.
+
+    Raises:
+        RelightError: there is no step to draw, or the file cannot be written.
+    """
+    return write_sheet(draw_curve(records, title=title), path)
+
+
+def draw_curve(records: Sequence[Mapping[str, Any]], *, title: str = "") -> Image.Image:
     """Draw a learning curve: validation PSNR above, training loss below, stage boundaries as vertical lines.
 
     Args:
         records: rows of a run's curve.csv in order: step, stage, loss, validation_psnr (dB) and
             validation_input_psnr (dB, the unchanged input, drawn dashed). Missing or empty values are
             skipped.
-        path: a .png file.
 
     Raises:
-        RelightError: there is no step to draw, or the file cannot be written.
+        RelightError: there is no step to draw.
     """
     steps = [float(record["step"]) for record in records]
     if not steps:
@@ -55,7 +66,7 @@ def curve_plot(records: Sequence[Mapping[str, Any]], path: Path | str, *, title:
         panel.dashed(dashed, "input unchanged")
         for line, colour, labelled in lines:
             panel.line(line, colour, labelled)
-    return write_sheet(canvas.resize((_WIDTH, _HEIGHT), Image.Resampling.LANCZOS), path)
+    return canvas.resize((_WIDTH, _HEIGHT), Image.Resampling.LANCZOS)
 
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT = 960, 620, 76, 890

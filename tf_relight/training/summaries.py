@@ -14,14 +14,9 @@ import numpy as np
 import tensorflow as tf
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-from tf_relight.errors import RelightError
 from tf_relight.files import write_text
-from tf_relight.guarded.structured import read_csv
 from tf_relight.progress import EVERY_SECONDS, Bars
-
-CURVE_COLUMNS = ("step", "stage", "learning_rate", "loss", "images_per_second")
-"""Columns of every curve. Before the last one stand those of the stages' checks, "validation_<column>" each;
-what a run has no figure for stays empty."""
+from tf_relight.training.curve_file import CURVE_COLUMNS, read_curve
 
 
 class Curve:
@@ -45,28 +40,6 @@ class Curve:
         writer.writeheader()
         writer.writerows(self.rows)
         write_text(self.path, text.getvalue())
-
-
-def read_curve(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a `curve.csv`, or none when there is no file.
-
-    Raises:
-        RelightError: the file is not a curve of this toolkit.
-    """
-    if not path.exists():
-        return []
-    names, rows = read_csv(path, what="the learning curve", advice="move it away and run again")
-    if rows and set(CURVE_COLUMNS) - set(names):
-        raise RelightError(f"{path} is not a learning curve of this toolkit; move it away and run again.")
-    for row in rows:
-        try:
-            steps = int(row["step"])
-            speed = float(row["images_per_second"])
-        except ValueError:
-            steps, speed = -1, 0.0
-        if steps < 0 or not speed > 0:
-            raise RelightError(f"{path} has a damaged line; move it away and run again.")
-    return rows
 
 
 def _text(value: Any) -> str:

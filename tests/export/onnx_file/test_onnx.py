@@ -16,7 +16,9 @@ from tf_relight.errors import RelightError
 from tf_relight.methods.trained import LoadedModel, save_weights
 
 RNG = np.random.default_rng(6)
-OTHERS = [name for name in methods.names() if name not in ("dmshn", "lit_unet")]
+KINDS = ("dmshn", "lit_unet", "sfsnet")
+"""A picture to a picture, a picture and a light, and a picture to its parts."""
+OTHERS = [name for name in methods.names() if name not in KINDS]
 
 
 def small(name: str) -> LoadedModel:
@@ -51,7 +53,7 @@ def worst_error(name: str, folder) -> float:
     return max(float(np.abs(np.asarray(want[each]) - got[each]).max()) for each in names)
 
 
-@pytest.mark.parametrize("name", ["dmshn", "lit_unet"])
+@pytest.mark.parametrize("name", KINDS)
 def test_a_batch_gives_what_keras_gives(name, tmp_path):
     assert worst_error(name, tmp_path) < 1e-4
 
