@@ -49,8 +49,8 @@ function showLight() {
   $("ball").setAttribute("aria-valuenow", String(Math.round(settings.azimuth)));
   $("preset").value = settings.preset;
   $("softness").value = String(settings.softness);
-  $("softnessValue").textContent = settings.preset ? "preset's" : settings.softness === 0 ? "hard" : `${Math.round(100 * settings.softness)} %`;
-  $("warmthValue").textContent = settings.kelvin === null ? (settings.preset ? "preset's" : "neutral") : `${settings.kelvin} K`;
+  $("softnessValue").textContent = settings.preset ? "preset" : settings.softness === 0 ? "hard" : `${Math.round(100 * settings.softness)} %`;
+  $("warmthValue").textContent = settings.kelvin === null ? (settings.preset ? "preset" : "neutral") : `${settings.kelvin} K`;
   $("strengthValue").textContent = `${Math.round(100 * settings.strength)} %`;
   const scene = settings.mode === "scene";
   $("portraitControls").hidden = scene;
@@ -374,7 +374,8 @@ async function start() {
     for (const id of ["open", "camera", "example"]) $(id).disabled = false;
     say("Ready.");
     const where = way.accelerator === "webgpu" ? "the graphics processor" : threads ? "all cores" : "one core";
-    $("about").textContent = `${way.file} on ${where}: ${way.milliseconds.toFixed(0)} ms a pass at ${sizes[0]} pixels. Photos stay on this device.`;
+    const told = `${way.milliseconds.toFixed(0)} ms a pass at ${sizes[0]} pixels`;
+    $("about").textContent = `Photos stay on this device. People are relit by ${way.file} on ${where}, ${told}.`;
     document.dispatchEvent(new CustomEvent("ready", { detail: { way, threads } }));
     keepForOffline();
   } catch (error) {

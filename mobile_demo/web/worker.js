@@ -116,6 +116,10 @@ const actions = {
     return runtime.portraitPass(way, side, square, numbers);
   },
 
+  async probeScene({ planes }) {
+    return { relit: await runtime.sceneNetwork().run(planes) };
+  },
+
   async pixels() {
     const { width, height, data } = photo.picture;
     const masks = photo.portrait.parts.map(({ mask }) => {

@@ -56,6 +56,7 @@ class MainActivity : Activity(), StudioListener {
     override fun onCreate(state: Bundle?) {
         super.onCreate(state)
         setContentView(R.layout.main)
+        LargeText.makeRoom(this)
         photoView = findViewById(R.id.photo)
         ball = findViewById(R.id.ball)
         preset = findViewById(R.id.preset)

@@ -31,8 +31,8 @@ class PhotoView
             Paint(Paint.ANTI_ALIAS_FLAG).apply {
                 color = android.graphics.Color.WHITE
                 textSize = TEXT * resources.displayMetrics.density * resources.configuration.fontScale
-                setShadowLayer(SHADOW, 0f, 0f, android.graphics.Color.BLACK)
             }
+        private val ground = Paint(Paint.ANTI_ALIAS_FLAG).apply { color = GROUND }
 
         init {
             scaleType = ScaleType.FIT_CENTER
@@ -60,11 +60,15 @@ class PhotoView
 
         override fun onDraw(canvas: Canvas) {
             super.onDraw(canvas)
-            if (held) canvas.drawText(context.getString(R.string.before), paint.textSize, 2 * paint.textSize, paint)
+            if (!held) return
+            val words = context.getString(R.string.before)
+            val size = paint.textSize
+            canvas.drawRoundRect(size / 2, size / 2, paint.measureText(words) + 2 * size, 2.5f * size, size, size, ground)
+            canvas.drawText(words, 1.25f * size, 1.85f * size, paint)
         }
 
         private companion object {
             const val TEXT = 16f
-            const val SHADOW = 4f
+            const val GROUND = 0xB0000000.toInt()
         }
     }

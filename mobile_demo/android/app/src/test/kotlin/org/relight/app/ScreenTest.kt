@@ -32,11 +32,15 @@ class ScreenTest {
         return activity
     }
 
-    /** No text is cut off, and everything that is touched is large enough and has a name. */
+    /** No text is cut off, no word is broken, and everything that is touched is large enough and has a name. */
     private fun assertFits(view: View) {
         if (view is ViewGroup) for (i in 0 until view.childCount) assertFits(view.getChildAt(i))
         if (!view.isShown) return
         if (view is TextView && view.layout != null) {
+            for (line in 0 until view.layout.lineCount - 1) {
+                val last = view.text[view.layout.getLineEnd(line) - 1]
+                assertTrue("a word of ${view.text} is broken", last.isWhitespace() || last == '-')
+            }
             for (line in 0 until view.layout.lineCount) assertEquals("${view.text} is cut off", 0, view.layout.getEllipsisCount(line))
             assertTrue("${view.text} is too wide", view.layout.height <= view.height || view.height == 0)
         }
