@@ -86,6 +86,34 @@ def networks() -> None:
     print(json.dumps({"portraits": found}))
 
 
+def scene_network() -> None:
+    """Print what the scene file answers in LiteRT; `tail` says whether it has layers without fixed ranges.
+
+    Int8 layers give the same bits everywhere; a float32 sum before a dynamic range may fall to another step.
+    """
+    from export.litert import graph_tools
+    from export.litert.runtimes import InterpreterRuntime
+
+    folder = FOLDERS["web"]
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    record = next(each for each in files if each["role"] == "scene")
+    side = record["sizes"][0]
+    photo = Image.open(PORTRAIT).convert("RGB").resize((side, side))
+    image = np.asarray(photo, np.float32)[None] / 255
+    path = folder / record["name"]
+    relit = InterpreterRuntime(path).run(f"relight_{side}", {"image": image})["relit"][0]
+    model = graph_tools.unpack(path.read_bytes())
+    graph = model.subgraphs[0]
+    tail = any(
+        graph.tensors[int(each.outputs[0])].type == 0 for each in graph_tools.convolutions(model, graph)
+    )
+    planes = {"planes": image[0], "relit": relit}
+    told = {
+        name: [each.ravel().tolist() for each in np.moveaxis(made, -1, 0)] for name, made in planes.items()
+    }
+    print(json.dumps({**told, "tail": tail, "tolerance": ROUNDED_TOLERANCE}))
+
+
 def portrait(photo: str, result: str) -> None:
     """Print the dB between the page's relit photo and the package's, given the page's faces and masks."""
     from tf_relight.light.light import Light
@@ -168,7 +196,7 @@ def _decibels(found: np.ndarray, wanted: np.ndarray) -> float:
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    each.__name__: each for each in (pictures, networks, portrait, scene, saved, alpha)
+    each.__name__: each for each in (pictures, networks, scene_network, portrait, scene, saved, alpha)
 }
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from export.litert.manifest import read_manifest
-from mobile_demo.older_form import older_form
+from export.litert.older_form import older_form
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path, write_text
 from tf_relight.photo.small_networks import NETWORKS, content_of

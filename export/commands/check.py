@@ -41,6 +41,11 @@ def add(commands: Any) -> None:
         help="also ask LiteRT's GPU delegate, on the software Vulkan driver that comes with Chromium; slow",
     )
     parser.add_argument(
+        "--no-older",
+        action="store_true",
+        help="leave out TensorFlow Lite 2.16.1, which is asked where a JDK, gcc and its archives are at hand",
+    )
+    parser.add_argument(
         "--record", action="store_true", help="also append the rows to benchmarks/results/export_check.jsonl"
     )
 
@@ -53,6 +58,7 @@ def check(
     weights: str | None,
     threads: int | None,
     gpu: bool,
+    no_older: bool,
     record: bool,
 ) -> int:
     """Check a folder, print and write the table; 1 when a bound is missed.
@@ -68,6 +74,7 @@ def check(
     if onnx and not (Path(folder) / "manifest.json").exists():
         return 0 if good else 1
 
+    from export.litert.older.runtime import VERSION
     from export.proof.check import CheckOptions, check_folder, store_scores
     from export.proof.check_table import WIDTH, rows, terminal_table, write_tables
     from export.timing import append_row, command_line, hardware
@@ -76,6 +83,7 @@ def check(
     options = CheckOptions(
         images=place,
         gpu=gpu,
+        older=not no_older,
         **{name: value for name, value in given.items() if value is not None},
     )
     checks = check_folder(folder, options)
@@ -92,6 +100,10 @@ def check(
             note(f"{each.record.name}: {complaint}", program="export")
         if each.gpu is not None and each.gpu.skipped:
             note(f"{each.record.name}: the GPU was not asked: {each.gpu.note}.", program="export")
+    for reason in sorted(
+        {each.older.note for each in checks if each.older is not None and each.older.skipped}
+    ):
+        note(f"TensorFlow Lite {VERSION} was not asked: {reason}.", program="export")
     say(f"Table: {folder}/check.md and {folder}/check.csv")
     return 0 if good and all(each.good for each in checks) else 1
 

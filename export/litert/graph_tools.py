@@ -244,6 +244,46 @@ def with_half_kernels(content: bytes, kept: Collection[int] = ()) -> bytes:
     return pack(model)
 
 
+def with_wide_transposed(content: bytes) -> bytes:
+    """Return a file whose transposed convolutions of float32 numbers have no int8 kernels, but float16 ones.
+
+    Older runtimes have no others, and these kernels are few. A file without any stays as it is.
+    """
+    model = unpack(content)
+    types = import_litert("schema_py_generated").TensorType
+    halves: dict[int, int] = {}
+    found = set()
+    for subgraph in model.subgraphs:
+        for operation in convolutions(model, subgraph):
+            if kind(model, operation) != "TRANSPOSE_CONV":
+                continue
+            kernel, picture = (subgraph.tensors[int(each)] for each in operation.inputs[1:3])
+            if kernel.type == types.INT8 and picture.type == types.FLOAT32:
+                found.add(id(kernel))
+    if not found:
+        return content
+
+    def stored(place: int, kernel: Any) -> Any:
+        scales = int8_scales(kernel)
+        if id(kernel) not in found or scales is None:
+            return None
+        if kernel.buffer not in halves:
+            steps = (
+                np.asarray(model.buffers[kernel.buffer].data, np.uint8).view(np.int8).reshape(kernel.shape)
+            )
+            buffer = type(model.buffers[0])()
+            values = steps * scales.reshape(-1, 1, 1, 1)
+            buffer.data = np.frombuffer(values.astype(np.float16).tobytes(), np.uint8)
+            model.buffers.append(buffer)
+            halves[kernel.buffer] = len(model.buffers) - 1
+        half = copy.copy(kernel)
+        half.type, half.buffer, half.quantization = types.FLOAT16, halves[kernel.buffer], None
+        return half
+
+    _widen_kernels(model, stored)
+    return compact(pack(model))
+
+
 def with_widened_kernels(content: bytes, places: Collection[int]) -> bytes:
     """Return a file whose convolutions at `places` compute in float32 with the int8 kernels they have.
 

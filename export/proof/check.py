@@ -17,9 +17,10 @@ import numpy as np
 
 from export.bounds import bounds_of
 from export.litert.manifest import FileRecord, Manifest, read_manifest, write_manifest
+from export.litert.older import runtime as older_runtime
 from export.litert.runtimes import RUNTIMES
 from export.network import leave_mirroring
-from export.proof.file_check import FileCheck, GpuScore, RuntimeScore, TruthScore, misses
+from export.proof.file_check import FileCheck, GpuScore, OlderScore, RuntimeScore, TruthScore, misses
 from export.proof.gpu_gate import ask_gpu, gate_works, why_skipped
 from export.proof.isolated import Child, child
 from export.proof.measuring import difference, inspect_file, measure_file, run_file
@@ -44,6 +45,8 @@ from tf_relight.weights.fetch import sha256_of
 if TYPE_CHECKING:
     from tf_relight.methods.trained import LoadedModel
 
+OLDER_PICTURES = 2
+"""Pictures for TensorFlow Lite 2.16.1, whose int8 kernels are slow on x86."""
 TRUTH_PICTURES = 16
 """How many embedded validation pictures the loss against the truth is measured on."""
 
@@ -56,6 +59,7 @@ class CheckOptions:
         images: folder of pictures, None for the repository's examples.
         truth: number of embedded validation pictures; 0 leaves that comparison out.
         gpu: also ask the GPU delegate, on a software driver; slow.
+        older: also ask TensorFlow Lite 2.16.1, where it is at hand.
         threads: of the runtimes.
         weights: weights file in place of those the manifest names.
     """
@@ -63,6 +67,7 @@ class CheckOptions:
     images: Path | None = None
     truth: int = TRUTH_PICTURES
     gpu: bool = False
+    older: bool = False
     threads: int = os.cpu_count() or 1
     weights: str | None = None
 
@@ -206,6 +211,7 @@ def _measured(
         runtimes=scores,
         truth=truth,
         gpu=_gpu(path, record, reference) if options.gpu else None,
+        older=_older(path, record, reference) if options.older else None,
     )
 
 
@@ -246,6 +252,22 @@ def _gpu(path: Path, record: FileRecord, reference: _Reference) -> GpuScore:
     if not answer.accepted or answer.outputs is None:
         return GpuScore(None, answer.reason)
     return GpuScore(difference("gpu", size, case, answer.outputs).psnr)
+
+
+def _older(path: Path, record: FileRecord, reference: _Reference) -> OlderScore:
+    """Ask TensorFlow Lite 2.16.1 about the smallest signature; the others have the same operations."""
+    reason = older_runtime.why_skipped()
+    if reason is not None:
+        return OlderScore(None, note=reason, skipped=True)
+    size = min(record.sizes)
+    wanted = reference.cases[size][:OLDER_PICTURES]
+    try:
+        answers = older_runtime.run(path, [(signature_name(size), case.inputs) for case in wanted])
+    except RelightError as error:
+        return OlderScore(None, note=str(error).rstrip("."))
+    found = [difference("older", size, *pair) for pair in zip(wanted, answers, strict=True)]
+    worst = max(max(each.max_error, each.light_error or 0.0) for each in found)
+    return OlderScore(min(each.psnr for each in found), worst)
 
 
 def _reference(

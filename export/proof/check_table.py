@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from export.litert.older.runtime import VERSION as OLDER
 from export.proof.file_check import FileCheck, RuntimeScore
 from tf_relight.files import atomic_path, write_text
 
@@ -15,8 +16,18 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 NOTHING = "n/a"
-SHORT = ("file", "of fp32", "PSNR dB", "max error", "XNNPACK", "truth dB (loss)", "GPU", "verdict")
-WIDTH = 110
+SHORT = (
+    "file",
+    "of fp32",
+    "PSNR dB",
+    "2.16.1 dB",
+    "max error",
+    "XNNPACK",
+    "truth dB (loss)",
+    "GPU",
+    "verdict",
+)
+WIDTH = 122
 """Characters that the short table takes with the longest file names."""
 
 
@@ -51,6 +62,9 @@ def rows(checks: Sequence[FileCheck]) -> list[dict[str, Any]]:
         row |= {
             "gpu_psnr": None if check.gpu is None else check.gpu.psnr,
             "gpu_note": "" if check.gpu is None else check.gpu.note,
+            "older_psnr": None if check.older is None else check.older.psnr,
+            "older_max_error": None if check.older is None else check.older.max_error,
+            "older_note": "" if check.older is None else check.older.note,
             "good": check.good,
             "complaints": "; ".join(check.complaints),
         }
@@ -61,7 +75,7 @@ def rows(checks: Sequence[FileCheck]) -> list[dict[str, Any]]:
 def columns(checks: Sequence[FileCheck]) -> tuple[list[str], list[list[str]]]:
     """Return the headings and the cells that people read."""
     lights = any(score.light_error is not None for check in checks for score in check.runtimes.values())
-    headings = ["file", "MB", "of fp32", "PSNR dB", "max error", "mean error"]
+    headings = ["file", "MB", "of fp32", "PSNR dB", "2.16.1 dB", "max error", "mean error"]
     headings += ["light error"] if lights else []
     headings += ["XNNPACK", "parts", "truth dB (loss)", "truth SSIM", "GPU", "verdict"]
     return headings, [_cells(check, lights) for check in checks]
@@ -101,8 +115,9 @@ def markdown(checks: Sequence[FileCheck], *, command: str, hardware: str) -> str
     lines = [
         f"`{command}` on {hardware}.",
         "",
-        "PSNR (the worst picture of all), errors and XNNPACK's share are the worse of both runtimes' and of "
-        "all sizes'; they compare with Keras in float32, after 8-bit training with the float network that it "
+        "PSNR (the worst picture of all), errors and XNNPACK's share are the worse of LiteRT's two runtimes "
+        f'and of all sizes; "{OLDER} dB" is TensorFlow Lite {OLDER} at the smallest size. They compare with '
+        "Keras in float32, after 8-bit training with the float network that it "
         "followed. Truth: mean over embedded validation pictures.",
         "",
         "| " + " | ".join(headings) + " |",
@@ -112,6 +127,8 @@ def markdown(checks: Sequence[FileCheck], *, command: str, hardware: str) -> str
     complaints = [f"- {check.record.name}: {text}" for check in checks for text in check.complaints]
     skipped = {check.gpu.note for check in checks if check.gpu is not None and check.gpu.skipped}
     notes = [f"- The GPU was not asked: {note}." for note in sorted(skipped)]
+    unasked = {check.older.note for check in checks if check.older is not None and check.older.skipped}
+    notes += [f"- TensorFlow Lite {OLDER} was not asked: {note}." for note in sorted(unasked)]
     return "\n".join([*lines, *([""] if complaints or notes else []), *complaints, *notes]) + "\n"
 
 
@@ -125,6 +142,7 @@ def _cells(check: FileCheck, lights: bool) -> list[str]:
         f"{check.record.size_bytes / 1e6:.2f}",
         NOTHING if check.size_ratio is None else f"{check.size_ratio:.3f}",
         f"{min(score.psnr for score in scores):.1f}" if measured else NOTHING,
+        _older(check),
         f"{max(score.max_error for score in scores):.1e}" if measured else NOTHING,
         f"{max(score.mean_error for score in scores):.1e}" if measured else NOTHING,
     ]
@@ -138,6 +156,14 @@ def _cells(check: FileCheck, lights: bool) -> list[str]:
         _gpu(check),
         "good" if check.good else "FAILED" if check.failure else "missed",
     ]
+
+
+def _older(check: FileCheck) -> str:
+    if check.older is None:
+        return "-"
+    if check.older.skipped:
+        return "skipped"
+    return "refused" if check.older.psnr is None else f"{check.older.psnr:.1f}"
 
 
 def _gpu(check: FileCheck) -> str:

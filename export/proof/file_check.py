@@ -8,6 +8,7 @@ from statistics import fmean
 
 from export.bounds import Bounds
 from export.litert.manifest import FileRecord
+from export.litert.older.runtime import VERSION as OLDER
 from export.proof.measuring import Difference
 
 
@@ -75,6 +76,16 @@ class GpuScore:
 
 
 @dataclass(frozen=True)
+class OlderScore:
+    """TensorFlow Lite 2.16.1 at the smallest size: `psnr` in dB against Keras; `note` says why it is None."""
+
+    psnr: float | None
+    max_error: float | None = None
+    note: str = ""
+    skipped: bool = False
+
+
+@dataclass(frozen=True)
 class FileCheck:
     """Everything measured of one file.
 
@@ -96,6 +107,7 @@ class FileCheck:
     runtimes: Mapping[str, RuntimeScore] = field(default_factory=dict)
     truth: TruthScore | None = None
     gpu: GpuScore | None = None
+    older: OlderScore | None = None
     failure: str | None = None
     misses: tuple[str, ...] = ()
 
@@ -123,6 +135,8 @@ class FileCheck:
             found["truth_loss"] = self.truth.loss
         if self.gpu is not None:
             found["gpu_psnr"] = self.gpu.psnr
+        if self.older is not None:
+            found |= {"older_psnr": self.older.psnr, "older_max_error": self.older.max_error}
         return {name: float(value) for name, value in found.items() if value is not None}
 
 
@@ -153,6 +167,15 @@ def misses(check: FileCheck, bounds: Bounds) -> Iterator[str]:
         yield f"{ratio:.3f} of the float32 file's size, allowed {bounds.size_ratio:.2f}"
     if check.truth is not None and not check.truth.loss <= bounds.truth_loss:
         yield f"loses {check.truth.loss:.2f} dB against the true pictures, allowed {bounds.truth_loss:g}"
+    older = check.older
+    if older is not None and not older.skipped:
+        if older.psnr is None or older.max_error is None:
+            yield older.note
+        elif bounds.psnr is not None and not older.psnr >= bounds.psnr:
+            yield f"TensorFlow Lite {OLDER}: {older.psnr:.1f} dB, wanted {bounds.psnr:g}"
+        elif bounds.max_error is not None and not older.max_error <= bounds.max_error:
+            error, allowed = older.max_error, bounds.max_error
+            yield f"TensorFlow Lite {OLDER}: largest error {error:.2g}, allowed {allowed:.2g}"
     gpu = check.gpu
     if gpu is not None and not gpu.skipped:
         if gpu.psnr is None:

@@ -158,7 +158,16 @@ class _Writer:
         self._calibration, self._weights = calibration, weights
 
     def content(self, quantisation: Quantisation) -> tuple[bytes, dict[str, Any]]:
-        """Return the bytes of a file, and what is particular to its entry in the manifest."""
+        """Return the bytes of a file, and what is particular to its entry in the manifest.
+
+        Rounded files take the form that TensorFlow Lite 2.16.1 runs too.
+        """
+        from export.litert.older_form import older_form
+
+        content, details = self._newest(quantisation)
+        return (older_form(content) if quantisation.endswith("int8") else content), details
+
+    def _newest(self, quantisation: Quantisation) -> tuple[bytes, dict[str, Any]]:
         from export.int8 import quantization_aware, quantize
         from export.litert import graph_tools
 

@@ -22,7 +22,7 @@ const settings = {
   strength: 1,
   keepBackground: false,
 };
-const state = { photo: null, name: "", moving: false, busy: false, again: false, rest: 0, frames: [], ready: false };
+const state = { photo: null, name: "", moving: false, busy: false, again: false, rest: 0, drawn: 0, frames: [], ready: false };
 let helper = null;
 
 /** The light that is asked for: three times nine numbers, linear. */
@@ -49,8 +49,8 @@ function showLight() {
   $("ball").setAttribute("aria-valuenow", String(Math.round(settings.azimuth)));
   $("preset").value = settings.preset;
   $("softness").value = String(settings.softness);
-  $("softnessValue").textContent = settings.preset ? "preset's" : settings.softness === 0 ? "hard" : `${Math.round(100 * settings.softness)} %`;
-  $("warmthValue").textContent = settings.kelvin === null ? (settings.preset ? "preset's" : "neutral") : `${settings.kelvin} K`;
+  $("softnessValue").textContent = settings.preset ? "preset" : settings.softness === 0 ? "hard" : `${Math.round(100 * settings.softness)} %`;
+  $("warmthValue").textContent = settings.kelvin === null ? (settings.preset ? "preset" : "neutral") : `${settings.kelvin} K`;
   $("strengthValue").textContent = `${Math.round(100 * settings.strength)} %`;
   const scene = settings.mode === "scene";
   $("portraitControls").hidden = scene;
@@ -67,6 +67,16 @@ function draw(id, picture) {
   }
   canvas.getContext("2d").drawImage(picture, 0, 0);
   picture.close();
+}
+
+/** Show the relit photo; the picture is handed over, not copied. */
+function present(picture) {
+  const canvas = $("after");
+  if (canvas.width !== picture.width || canvas.height !== picture.height) {
+    canvas.width = picture.width;
+    canvas.height = picture.height;
+  }
+  canvas.getContext("bitmaprenderer").transferFromImageBitmap(picture);
 }
 
 /** Give the frame the largest size of the photo's shape that fits. */
@@ -86,7 +96,7 @@ function cut(share) {
   $("frame").style.setProperty("--cut", `${share}%`);
   $("divider").value = String(share);
   $("divider").setAttribute("aria-valuetext", `${Math.round(share)} percent of the photo as it was`);
-  $("line").hidden = share === 0;
+  $("before").hidden = $("line").hidden = share === 0;
   $("tagBefore").hidden = share < 15;
   $("tagAfter").hidden = share > 85;
 }
@@ -107,9 +117,18 @@ function told(error) {
 
 // -- What the worker is asked ----------------------------------------------------------------------------------
 
+/** Show the light on its ball before the next picture of the screen; however often it moved until then. */
+function lightMoved() {
+  if (state.drawn) return;
+  state.drawn = requestAnimationFrame(() => {
+    state.drawn = 0;
+    showLight();
+  });
+}
+
 /** Show the light while it moves; calls that come while one is under way become one. */
 async function preview() {
-  showLight();
+  lightMoved();
   if (!state.photo) return;
   $("save").disabled = true;
   if (state.busy) {
@@ -121,9 +140,9 @@ async function preview() {
     do {
       state.again = false;
       const started = performance.now();
-      const { picture } = await helper.ask("preview", asked());
-      draw("after", picture);
-      state.frames.push(performance.now() - started);
+      const { picture, side } = await helper.ask("preview", asked());
+      present(picture);
+      state.frames.push({ milliseconds: performance.now() - started, side });
     } while (state.again);
   } catch (error) {
     complain(told(error));
@@ -143,7 +162,7 @@ async function full() {
   try {
     const answer = await helper.ask("full", asked(), (share) => ($("progress").value = share));
     if (answer === null) return;
-    draw("after", answer.picture);
+    present(answer.picture);
     complain("");
     $("save").disabled = false;
     $("progress").hidden = true;
@@ -176,7 +195,7 @@ async function open(file) {
     $("frame").hidden = false;
     $("stage").classList.remove("empty");
     fit();
-    $("after").width = 0;
+    $("after").getContext("bitmaprenderer").transferFromImageBitmap(null);
     draw("before", before);
     cut(0);
     say(photo.notes.join(" "));
@@ -355,7 +374,8 @@ async function start() {
     for (const id of ["open", "camera", "example"]) $(id).disabled = false;
     say("Ready.");
     const where = way.accelerator === "webgpu" ? "the graphics processor" : threads ? "all cores" : "one core";
-    $("about").textContent = `${way.file} on ${where}: ${way.milliseconds.toFixed(0)} ms a pass at ${sizes[0]} pixels. Photos stay on this device.`;
+    const told = `${way.milliseconds.toFixed(0)} ms a pass at ${sizes[0]} pixels`;
+    $("about").textContent = `Photos stay on this device. People are relit by ${way.file} on ${where}, ${told}.`;
     document.dispatchEvent(new CustomEvent("ready", { detail: { way, threads } }));
     keepForOffline();
   } catch (error) {

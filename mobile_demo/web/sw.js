@@ -17,6 +17,7 @@ const PAGE = [
   "core/lightness.js",
   "core/network.js",
   "core/numbers.js",
+  "core/pace.js",
   "core/person.js",
   "core/places.js",
   "core/planes.js",

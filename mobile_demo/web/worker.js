@@ -5,7 +5,6 @@
  */
 
 const LARGEST_PIXELS = 24e6;
-const PREVIEW_SIDE = 416;
 /** Of the small picture: pixels along its long side that are enough to tell the light's colour. */
 const PREVIEW_LOOKED_AT = 64;
 const LOOKED_AT = 1024;
@@ -16,6 +15,7 @@ const FACE_SIDES = { near: 128, far: 192 };
 const modules = Promise.all([
   import("./runtime.js"),
   import("./core/faces.js"),
+  import("./core/pace.js"),
   import("./core/person.js"),
   import("./core/planes.js"),
   import("./core/portrait.js"),
@@ -25,12 +25,15 @@ const modules = Promise.all([
 let runtime = null;
 let networks = null;
 let photo = null;
+/** Outlives the photo: it knows the device. */
+let pace = null;
 /** Counts the wishes; a full-size run that is no longer wanted stops. */
 let wish = 0;
 
 const actions = {
   async start({ wanted }) {
-    const { Runtime } = await modules;
+    const { Pace, Runtime } = await modules;
+    pace = new Pace();
     runtime = await Runtime.start(wanted);
     networks = await runtime.portraitNetworks();
     return { way: networks.way, threads: runtime.threads, sizes: [networks.full.side, networks.quick.side] };
@@ -46,9 +49,8 @@ const actions = {
     const found = await findFaces(looked.width, looked.height, (kind, ...window) => look(looked, kind, ...window));
     const faces = found.map((face) => Object.fromEntries(Object.entries(face).map(([k, v]) => [k, k === "score" ? v : v * scale])));
     if (!faces.length) notes.push("No face was found; the whole picture is relit, which may look wrong.");
-    const preview = { ...shrunkCopy(picture, PREVIEW_SIDE), lookedAt: PREVIEW_LOOKED_AT };
     const portrait = await Portrait.make(picture, faces, networks, (place) => maskOf(picture, place));
-    photo = { picture, preview, portrait, scene: null, result: null };
+    photo = { picture, previews: new Map(), portrait, scene: null, result: null };
     const { width, height } = picture;
     return { width, height, faces, notes, before: await bitmapOf(picture, 2048) };
   },
@@ -56,8 +58,13 @@ const actions = {
   /** A small picture under the settings, for while the light moves. */
   async preview(settings) {
     wish++;
-    const shown = await relit(photo.preview, settings, "quick");
-    return { picture: await createImageBitmap(new ImageData(shown, photo.preview.width, photo.preview.height)) };
+    const { side } = pace;
+    const small = smallPhoto(side);
+    const started = performance.now();
+    const shown = await relit(small, settings, "quick");
+    const picture = await createImageBitmap(new ImageData(shown, small.width, small.height));
+    pace.took(performance.now() - started);
+    return { picture, side };
   },
 
   /** The whole photo under the settings; it stays here for `save`. */
@@ -107,6 +114,10 @@ const actions = {
   async probe({ square, numbers, side, file }) {
     const way = { ...networks.way, ...(file ? { file, accelerator: "wasm" } : {}) };
     return runtime.portraitPass(way, side, square, numbers);
+  },
+
+  async probeScene({ planes }) {
+    return { relit: await runtime.sceneNetwork().run(planes) };
   },
 
   async pixels() {
@@ -195,6 +206,17 @@ function pixelsOf(source, left, top, fromWidth, fromHeight, width, height) {
   context.imageSmoothingQuality = "high";
   context.drawImage(source, left, top, fromWidth, fromHeight, 0, 0, width, height);
   return { width, height, data: context.getImageData(0, 0, width, height).data, canvas };
+}
+
+/** The photo made small; copies of two sides are kept, with what is the same under every light. */
+function smallPhoto(side) {
+  const { picture, previews } = photo;
+  if (!previews.has(side)) {
+    if (previews.size > 1) previews.delete(previews.keys().next().value);
+    const { width, height, data } = shrunkCopy(picture, side);
+    previews.set(side, { width, height, data, lookedAt: PREVIEW_LOOKED_AT, kept: new Map() });
+  }
+  return previews.get(side);
 }
 
 function shrunkCopy(picture, side) {

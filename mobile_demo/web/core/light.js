@@ -187,18 +187,42 @@ function sides(light, kelvin) {
 /** The ball under a light, reflecting half of it, as RGBA bytes, side x side; transparent around the ball. */
 export function ballPicture(light, side) {
   const pixels = new Uint8ClampedArray(4 * side * side);
-  for (let row = 0; row < side; row++) {
-    for (let column = 0; column < side; column++) {
-      const x = (2 * column) / (side - 1) - 1;
-      const z = 1 - (2 * row) / (side - 1);
-      if (x * x + z * z > 1) continue;
-      const normal = basis([x, -Math.sqrt(1 - x * x - z * z), z]);
-      const at = 4 * (row * side + column);
-      for (let channel = 0; channel < 3; channel++) {
-        pixels[at + channel] = byteOfLinear(0.5 * Math.max(dot(normal, light[channel]), 0));
-      }
-      pixels[at + 3] = 255;
+  const { places, rows } = ballOf(side);
+  const [red, green, blue] = light.map((channel) => Float64Array.from(channel));
+  for (let i = 0; i < places.length; i++) {
+    let r = 0;
+    let g = 0;
+    let b = 0;
+    for (let j = 0; j < COEFFICIENTS; j++) {
+      const value = rows[COEFFICIENTS * i + j];
+      r += value * red[j];
+      g += value * green[j];
+      b += value * blue[j];
     }
+    pixels[places[i]] = byteOfLinear(0.5 * r);
+    pixels[places[i] + 1] = byteOfLinear(0.5 * g);
+    pixels[places[i] + 2] = byteOfLinear(0.5 * b);
+    pixels[places[i] + 3] = 255;
   }
   return pixels;
+}
+
+const balls = new Map();
+
+/** Byte offsets of a ball's pixels, and the harmonics at their normals, nine each. */
+function ballOf(side) {
+  if (!balls.has(side)) {
+    const [places, rows] = [[], []];
+    for (let row = 0; row < side; row++) {
+      for (let column = 0; column < side; column++) {
+        const x = (2 * column) / (side - 1) - 1;
+        const z = 1 - (2 * row) / (side - 1);
+        if (x * x + z * z > 1) continue;
+        places.push(4 * (row * side + column));
+        rows.push(...basis([x, -Math.sqrt(1 - x * x - z * z), z]));
+      }
+    }
+    balls.set(side, { places: Int32Array.from(places), rows: Float64Array.from(rows) });
+  }
+  return balls.get(side);
 }

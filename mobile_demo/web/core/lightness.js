@@ -66,8 +66,12 @@ export function relitRow(pixels, at, count, after, reach, tint, result, to) {
     const blue = LINEAR_OF_BYTE[pixels[from + 2]];
     const bright = RED * red + GREEN * green + BLUE * blue;
     const ratio = (toLuminance(after[i]) + BLACK) / (bright + BLACK);
-    let [f0, f1, f2] = [ratio, ratio, ratio];
-    let [k0, k1, k2] = [0, 0, 0];
+    let f0 = ratio;
+    let f1 = ratio;
+    let f2 = ratio;
+    let k0 = 0;
+    let k1 = 0;
+    let k2 = 0;
     if (tint === null) {
       k0 = k1 = k2 = keptSaturation(ratio);
     } else {
@@ -109,7 +113,8 @@ function keptSaturation(factor) {
 /** Light bent below white above the knee, or above what it was before if that is brighter. */
 function shoulder(light, before) {
   const knee = Math.max(before, KNEE);
+  if (light <= knee) return light;
   const room = Math.max(before, CEILING) - knee;
-  const over = Math.max(light - knee, 0);
-  return (room * over) / Math.sqrt(room * room + over * over + 1e-12) + Math.min(light, knee);
+  const over = light - knee;
+  return (room * over) / Math.sqrt(room * room + over * over + 1e-12) + knee;
 }

@@ -24,23 +24,24 @@ export function shrinkRows(row, width, height, toWidth, toHeight) {
   let y = -1;
   let across = null;
   for (let target = 0; target < toHeight; target++) {
-    const { first, weights } = rows[target];
-    for (let i = 0; i < weights.length; i++) {
+    const first = rows.firsts[target];
+    for (let i = 0; i < rows.counts[target]; i++) {
       // Neighbouring targets may share a row.
       if (first + i !== y) {
         y = first + i;
         across = alongRows(row(y), width, 1, columns);
       }
-      for (let x = 0; x < toWidth; x++) small[target * toWidth + x] += weights[i] * across[x];
+      const weight = rows.weights[target * rows.most + i];
+      for (let x = 0; x < toWidth; x++) small[target * toWidth + x] += weight * across[x];
     }
   }
   return small;
 }
 
-/** What each target takes from which sources, [{first, weights}], where a side shrinks. */
+/** What each target takes from which sources, {firsts, most, weights: `most` of each}, where a side shrinks. */
 const areaWeights = remembered((size, target) => {
   const scale = size / target;
-  return Array.from({ length: target }, (_, i) => {
+  return packed(target, (i) => {
     const [from, to] = [i * scale, Math.min((i + 1) * scale, size)];
     const first = Math.min(Math.floor(from + 1e-9), size - 1);
     const last = Math.max(first + 1, Math.min(size, Math.ceil(to - 1e-9)));
@@ -51,13 +52,27 @@ const areaWeights = remembered((size, target) => {
 });
 
 const linearWeights = remembered((size, target) => {
-  return Array.from({ length: target }, (_, i) => {
+  return packed(target, (i) => {
     const place = clamp(((i + 0.5) * size) / target - 0.5, 0, size - 1);
     const first = Math.min(Math.floor(place), Math.max(size - 2, 0));
     const share = place - first;
     return size === 1 ? { first: 0, weights: [1] } : { first, weights: [1 - share, share] };
   });
 });
+
+/** The same for all targets in arrays that loops run over quickly; `counts` says how many weights each has. */
+function packed(target, make) {
+  const all = Array.from({ length: target }, (_, i) => make(i));
+  const most = Math.max(...all.map(({ weights }) => weights.length));
+  const [firsts, counts] = [new Int32Array(target), new Int32Array(target)];
+  const weights = new Float64Array(target * most);
+  all.forEach((each, i) => {
+    firsts[i] = each.first;
+    counts[i] = each.weights.length;
+    weights.set(each.weights, i * most);
+  });
+  return { firsts, counts, most, weights, length: target };
+}
 
 /** The function of two numbers, its last few answers kept: planes of the same sizes come again and again. */
 function remembered(make) {
@@ -72,26 +87,26 @@ function remembered(make) {
   };
 }
 
-function alongRows(plane, width, height, targets) {
-  const result = new Float32Array(targets.length * height);
+function alongRows(plane, width, height, { firsts, counts, most, weights, length }) {
+  const result = new Float32Array(length * height);
   for (let y = 0; y < height; y++) {
-    for (let x = 0; x < targets.length; x++) {
-      const { first, weights } = targets[x];
+    for (let x = 0; x < length; x++) {
+      const from = y * width + firsts[x];
+      const at = x * most;
       let sum = 0;
-      for (let i = 0; i < weights.length; i++) sum += weights[i] * plane[y * width + first + i];
-      result[y * targets.length + x] = sum;
+      for (let i = 0; i < counts[x]; i++) sum += weights[at + i] * plane[from + i];
+      result[y * length + x] = sum;
     }
   }
   return result;
 }
 
-function alongColumns(plane, width, height, targets) {
-  const result = new Float32Array(width * targets.length);
-  for (let y = 0; y < targets.length; y++) {
-    const { first, weights } = targets[y];
-    for (let i = 0; i < weights.length; i++) {
-      const weight = weights[i];
-      const from = (first + i) * width;
+function alongColumns(plane, width, height, { firsts, counts, most, weights, length }) {
+  const result = new Float32Array(width * length);
+  for (let y = 0; y < length; y++) {
+    for (let i = 0; i < counts[y]; i++) {
+      const weight = weights[y * most + i];
+      const from = (firsts[y] + i) * width;
       for (let x = 0; x < width; x++) result[y * width + x] += weight * plane[from + x];
     }
   }

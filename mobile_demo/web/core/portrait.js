@@ -9,7 +9,7 @@ import { lightnessRow, relitRow, tintOf } from "./lightness.js";
 import { clamp, roundEven } from "./numbers.js";
 import { placesOf, rampAt, sizeForNetwork } from "./places.js";
 import { box, each, resize, shrinkRows } from "./planes.js";
-import { LIGHTNESS_FOOT, Slicer, fitChange } from "./transfer.js";
+import { Fitter, LIGHTNESS_FOOT, Slicer, fitChange } from "./transfer.js";
 
 const WEAVE = 1 / 128;
 const EVENNESS = 1e-3;
@@ -46,9 +46,12 @@ export class Portrait {
       const input = part[how];
       const after = await this.drawn(part, light, how);
       // To measure how soft the network draws takes most of the time, and it hardly changes with the light.
-      const softness = how === "quick" ? (input.softness ?? null) : null;
-      const change = fitChange([input.before], [after], input.width, input.height, LIGHTNESS_FOOT, softness);
-      input.softness = change.softness;
+      if (how === "quick" && input.fitter) {
+        changes.push(input.fitter.fit([after]));
+        continue;
+      }
+      const change = fitChange([input.before], [after], input.width, input.height, LIGHTNESS_FOOT);
+      if (how === "quick") input.fitter = new Fitter([input.before], input.width, input.height, LIGHTNESS_FOOT, change.softness);
       changes.push(change);
     }
     return changes;
@@ -77,7 +80,8 @@ export class Portrait {
 
   /**
    * Relight a picture of the same shape as the photo, all of it or a smaller copy, into `result` (RGBA bytes). Of a copy,
-   * `lookedAt` says how many pixels along its long side are enough to tell the light's colour.
+   * `lookedAt` says how many pixels along its long side are enough to tell the light's colour, and in `kept`, a Map, stays
+   * what is the same under every light.
    * `options`: {light, strength, kelvin, keepBackground}; `pause` is awaited now and
    * then with the share that is done; it may throw to end the work.
    */
@@ -142,19 +146,44 @@ class Rows {
         shown: new Float32Array(Math.max(count, 0)),
       };
     });
-    for (const name of ["before", "after", "change", "reach"]) this[name] = new Float32Array(target.width);
+    for (const name of ["after", "change", "reach"]) this[name] = new Float32Array(target.width);
+  }
+
+  /** Lightness of a row. */
+  before(y) {
+    const { data, width } = this.target;
+    return this.kept("lightness", y, width, (line) => lightnessRow(data, 4 * y * width, width, line));
+  }
+
+  /** How far `count` pixels of a row from `left` on belong to people. */
+  people(mask, y, left, count) {
+    return this.kept(mask, y, count, (line) => line.set(mask.row(y, left, count, this.target, this.scale)));
+  }
+
+  /** A row of numbers that is made once where the picture keeps such rows. */
+  kept(key, y, count, fill) {
+    const { kept, height } = this.target;
+    if (!kept) {
+      const line = new Float32Array(count);
+      fill(line);
+      return line;
+    }
+    if (!kept.has(key)) kept.set(key, new Array(height));
+    const rows = kept.get(key);
+    if (!rows[y]) fill((rows[y] = new Float32Array(count)));
+    return rows[y];
   }
 
   at(y) {
-    const { target, strength, before, after, change, reach } = this;
-    lightnessRow(target.data, 4 * y * target.width, target.width, before);
+    const { target, strength, after, change, reach } = this;
+    const before = this.before(y);
     change.fill(0);
     reach.fill(0);
     for (const { part, first, last, count, slicer, ramp, rampDown, shown } of this.parts) {
       if (y < first.y || y >= last.y || count <= 0) continue;
       const old = before.subarray(first.x, first.x + count);
       slicer.row(y, old, old, shown);
-      const mask = part.mask && !part.place.whole ? part.mask.row(y, first.x, count, target, this.scale) : null;
+      const mask = part.mask && !part.place.whole ? this.people(part.mask, y, first.x, count) : null;
       const down = rampDown(y);
       for (let x = 0; x < count; x++) {
         const weight = part.place.whole ? 1 : ramp[x] * down * (mask ? mask[x] : 1);
@@ -162,13 +191,13 @@ class Rows {
         reach[first.x + x] += weight;
       }
     }
-    const person = this.person?.row(y, 0, target.width, target, this.scale);
+    const person = this.person ? this.people(this.person, y, 0, target.width) : null;
     for (let x = 0; x < target.width; x++) {
       const mean = change[x] / Math.max(reach[x], 1e-6);
       reach[x] = Math.min(reach[x], 1) * strength * (person ? person[x] : 1);
       after[x] = before[x] + reach[x] * mean;
     }
-    return this;
+    return { before, after, reach };
   }
 }
 

@@ -29,16 +29,30 @@ const BRIGHTNESS = [0.299, 0.587, 0.114];
  */
 export function fitChange(before, after, width, height, foot = LIGHTNESS_FOOT, softness = null) {
   const soft = softness ?? measureSoftness(before, after, width, height, foot);
-  const softened = before.map((plane) => gaussian(plane, width, height, soft));
-  const guide = brightness(before);
-  const change = models(softened, after, levelsOf(guide, width, height), width, height, foot);
-  change.softness = soft;
-  // Levels are mixed with weights that add up to 1, so adding to each adds to the result.
-  softened.forEach((plane, channel) => {
-    const rest = each((a, b) => a - b, after[channel], appliedWhole(change, channel, plane, guide));
-    for (const offset of change.channels[channel].offsets) for (let i = 0; i < rest.length; i++) offset[i] += rest[i];
-  });
-  return change;
+  return new Fitter(before, width, height, foot, soft).fit(after);
+}
+
+/** What a change takes of the picture before; kept, because it is the same for every light. */
+export class Fitter {
+  constructor(before, width, height, foot, softness) {
+    const guide = brightness(before);
+    const softened = before.map((plane) => gaussian(plane, width, height, softness));
+    Object.assign(this, { softness, guide, softened });
+    this.ground = groundOf(softened, levelsOf(guide, width, height), width, height, foot);
+  }
+
+  /** The change that leads to `after`, a list of as many planes. */
+  fit(after) {
+    const change = models(this.ground, after);
+    change.softness = this.softness;
+    // Levels are mixed with weights that add up to 1, so adding to each adds to the result.
+    this.softened.forEach((plane, channel) => {
+      const rest = appliedWhole(change, channel, plane, this.guide);
+      for (let i = 0; i < rest.length; i++) rest[i] = after[channel][i] - rest[i];
+      for (const offset of change.channels[channel].offsets) for (let i = 0; i < rest.length; i++) offset[i] += rest[i];
+    });
+    return change;
+  }
 }
 
 /**
@@ -124,7 +138,7 @@ export function measureSoftness(before, after, width, height, foot) {
     const levels = levelsOf(guide, tile.width, tile.height);
     SOFTNESS.forEach((reach, i) => {
       const soft = tileBefore.map((plane) => gaussian(plane, tile.width, tile.height, reach));
-      const change = models(soft, tileAfter, levels, tile.width, tile.height, foot);
+      const change = models(groundOf(soft, levels, tile.width, tile.height, foot), tileAfter);
       let sum = 0;
       soft.forEach((plane, channel) => {
         const shown = appliedWhole(change, channel, plane, guide);
@@ -163,33 +177,68 @@ function cutTile(plane, width, tile) {
   return result;
 }
 
-/** Gains and offsets per level that turn `before` into `after`; `levels` are the `levelsOf` their guide. */
-function models(before, after, levels, width, height, foot) {
+/** What the models of a change take of `before` alone; `levels` are the `levelsOf` their guide. */
+function groundOf(before, levels, width, height, foot) {
   const halfWidth = (width + 1) >> 1;
   const halfHeight = (height + 1) >> 1;
+  const blur = (plane) => gaussian(plane, width, height, SLOPE_REACH);
+  const channels = before.map((plane) => {
+    const mean = blur(plane);
+    const variance = each((square, m) => Math.max(square - m * m, 0), blur(multiplied(plane, plane)), mean);
+    return { mean, variance };
+  });
+  const vote = new Float32Array(before[0].length);
+  for (const { variance } of channels) for (let i = 0; i < vote.length; i++) vote[i] += variance[i] / channels.length;
+  for (let i = 0; i < vote.length; i++) vote[i] = 1 / (vote[i] + EDGE_VARIANCE);
   const half = (plane) => resize(plane, width, height, halfWidth, halfHeight);
-  const { covariances, variances } = localSlopes(before, after, width, height, foot);
-  const statistics = [before, after, covariances, variances].map((planes) => planes.map(half));
-  const channels = before.map(() => ({ gains: [], offsets: [] }));
-  for (const { weight, totals, fullWeight, fullTotals } of levels) {
-    channels.forEach(({ gains, offsets }, channel) => {
-      const [meanBefore, meanAfter, covariance, variance] = statistics.map((planes) =>
-        divided(gaussian(multiplied(planes[channel], weight), halfWidth, halfHeight, GAIN_REACH / 2), totals),
-      );
-      const small = new Float32Array(meanBefore.length);
-      for (let i = 0; i < small.length; i++) {
-        const most = Math.min(LARGEST_CONTRAST * lightRatio(meanBefore[i], meanAfter[i], foot), LARGEST_GAIN);
-        small[i] = clamp(covariance[i] / variance[i], 0, most);
+  channels.forEach((channel, index) => {
+    const spread = half(each((v, own) => v * (own + SLOPE_RIDGE), vote, channel.variance));
+    const small = half(before[index]);
+    channel.levels = levels.map(({ weight, totals }) => {
+      const inLevel = (plane) => divided(gaussian(multiplied(plane, weight), halfWidth, halfHeight, GAIN_REACH / 2), totals);
+      return { mean: inLevel(small), spread: inLevel(spread) };
+    });
+  });
+  return { before, channels, vote, levels, width, height, halfWidth, halfHeight, foot };
+}
+
+/** Gains and offsets per level that turn the picture of a ground into `after`. */
+function models({ before, channels, vote, levels, width, height, halfWidth, halfHeight, foot }, after) {
+  const half = (plane) => resize(plane, width, height, halfWidth, halfHeight);
+  const made = channels.map(({ mean, levels: known }, channel) => {
+    const [was, is] = [before[channel], after[channel]];
+    const together = half(slopes(was, is, mean, vote, width, height, foot));
+    const small = half(is);
+    const [gains, offsets] = [[], []];
+    levels.forEach(({ weight, totals, fullWeight, fullTotals }, level) => {
+      const inLevel = (plane) => gaussian(multiplied(plane, weight), halfWidth, halfHeight, GAIN_REACH / 2);
+      const [shown, slope] = [inLevel(small), inLevel(together)];
+      const { mean: meanBefore, spread } = known[level];
+      for (let i = 0; i < slope.length; i++) {
+        const most = Math.min(LARGEST_CONTRAST * lightRatio(meanBefore[i], shown[i] / totals[i], foot), LARGEST_GAIN);
+        slope[i] = clamp(slope[i] / totals[i] / spread[i], 0, most);
       }
-      const gain = grow(small, halfWidth, halfHeight, width, height);
+      const gain = grow(slope, halfWidth, halfHeight, width, height);
       const unexplained = new Float32Array(gain.length);
-      const [was, is] = [before[channel], after[channel]];
       for (let i = 0; i < gain.length; i++) unexplained[i] = (is[i] - gain[i] * was[i]) * fullWeight[i];
       gains.push(gain);
       offsets.push(divided(gaussian(unexplained, width, height, OFFSET_REACH), fullTotals));
     });
+    return { gains, offsets };
+  });
+  return { width, height, channels: made };
+}
+
+/** How `after` goes with `before` around each pixel, as far as it counts there. */
+function slopes(before, after, meanBefore, vote, width, height, foot) {
+  const blur = (plane) => gaussian(plane, width, height, SLOPE_REACH);
+  const meanAfter = blur(after);
+  const result = blur(multiplied(before, after));
+  for (let i = 0; i < result.length; i++) {
+    const ratio = lightRatio(meanBefore[i], meanAfter[i], foot);
+    result[i] = vote[i] * (result[i] - meanBefore[i] * meanAfter[i] + SLOPE_RIDGE * ratio);
   }
-  return { width, height, channels };
+  return result;
 }
 
 /** How much each pixel counts at each level, at half and at full size. */
@@ -207,27 +256,6 @@ function levelsOf(guide, width, height) {
       fullTotals: gaussian(fullWeight, width, height, OFFSET_REACH),
     };
   });
-}
-
-function localSlopes(before, after, width, height, foot) {
-  const blur = (plane) => gaussian(plane, width, height, SLOPE_REACH);
-  const found = before.map((plane, channel) => {
-    const [meanBefore, meanAfter] = [blur(plane), blur(after[channel])];
-    const squares = blur(multiplied(plane, plane));
-    const products = blur(multiplied(plane, after[channel]));
-    return {
-      variance: each((square, mean) => Math.max(square - mean * mean, 0), squares, meanBefore),
-      covariance: each((product, a, b) => product - a * b, products, meanBefore, meanAfter),
-      ratio: each((a, b) => lightRatio(a, b, foot), meanBefore, meanAfter),
-    };
-  });
-  const vote = new Float32Array(before[0].length);
-  for (const { variance } of found) for (let i = 0; i < vote.length; i++) vote[i] += variance[i] / found.length;
-  for (let i = 0; i < vote.length; i++) vote[i] = 1 / (vote[i] + EDGE_VARIANCE);
-  return {
-    covariances: found.map((f) => each((v, c, r) => v * (c + SLOPE_RIDGE * r), vote, f.covariance, f.ratio)),
-    variances: found.map((f) => each((v, s) => v * (s + SLOPE_RIDGE), vote, f.variance)),
-  };
 }
 
 function lightRatio(before, after, foot) {

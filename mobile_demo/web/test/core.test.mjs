@@ -8,6 +8,7 @@ import { toLightness } from "../core/harmonics.js";
 import * as light from "../core/light.js";
 import { lightnessRow, relitRow, tintOf } from "../core/lightness.js";
 import { fromSquare, toSquare } from "../core/network.js";
+import { Pace } from "../core/pace.js";
 import { placesOf, rampAt, sizeForNetwork } from "../core/places.js";
 import { each } from "../core/planes.js";
 import { Portrait, withoutWeave } from "../core/portrait.js";
@@ -180,5 +181,36 @@ test("a whole portrait comes out as from the package, given the same answers of 
     const decibels = psnr(result, arrayOf(wanted.result));
     assert.ok(decibels >= told.psnr, `${wanted.name}: ${decibels} dB`);
     assert.ok(psnr(result, rgb) < 40, `${wanted.name}: nothing was changed`);
+  }
+});
+
+test("the picture shown while the light moves is as large as the device is quick", () => {
+  const sides = [];
+  const pace = new Pace([512, 416, 320], 416);
+  for (const [milliseconds, frames] of [[90, 4], [90, 8], [30, 4], [15, 4], [15, 4], [15, 4]]) {
+    for (let i = 0; i < frames; i++) pace.took(milliseconds);
+    sides.push(pace.side);
+  }
+  assert.deepEqual(sides, [320, 320, 320, 416, 512, 512]);
+  // One frame that waited for something else changes nothing.
+  for (const milliseconds of [200, 40, 40, 40]) pace.took(milliseconds);
+  assert.equal(pace.side, 512);
+});
+
+test("a small picture that keeps its rows is relit like one that does not", async () => {
+  const [width, height] = [40, 30];
+  const data = Uint8ClampedArray.from({ length: 4 * width * height }, (_, i) => (i % 4 === 3 ? 255 : (i * 7919) % 251));
+  const mask = { row: (y, left, count) => Float32Array.from({ length: count }, (_, x) => ((left + x + y) % 10) / 9) };
+  const network = { side: 32, run: async (plane, _w, _h, numbers) => ({ relit: plane.map((v, i) => v * (1 + numbers[3] * (i % 32) / 64)), light: [0.8, 0, 0.1, 0.2, 0, 0, 0, 0, 0] }) };
+  const face = { left: 12, top: 8, width: 10, height: 12, score: 1 };
+  const portrait = await Portrait.make({ width, height, data }, [face], { full: network, quick: network }, async () => mask);
+  const kept = { width, height, data, kept: new Map() };
+  for (const azimuth of [-60, 60]) {
+    const chosen = light.fromDirection(azimuth, 20);
+    const options = { light: chosen, strength: 1, kelvin: 3000, keepBackground: true };
+    const changes = await portrait.changes(chosen, "quick");
+    const [plain, quick] = [{ width, height, data }, kept].map((target) => portrait.render(target, changes, options, new Uint8ClampedArray(data.length)));
+    assert.deepEqual(await quick, await plain);
+    assert.notDeepEqual(await plain, data);
   }
 });

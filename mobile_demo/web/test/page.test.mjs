@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, loadavg, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -98,8 +98,12 @@ async function complaint(page) {
 /** Mean colours of parts of the shown result. */
 function shownMeans(page) {
   return page.evaluate(() => {
-    const canvas = document.getElementById("after");
-    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const shown = document.getElementById("after");
+    // What is handed over to a canvas is read from another one.
+    const canvas = new OffscreenCanvas(shown.width, shown.height);
+    const context = canvas.getContext("2d");
+    context.drawImage(shown, 0, 0);
+    const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
     const halves = [0, 0];
     for (let i = 0; i < data.length; i += 4) {
       halves[Math.floor(((i / 4) % canvas.width) / (canvas.width / 2))] += data[i] + data[i + 1] + data[i + 2];
@@ -141,27 +145,38 @@ test("a portrait is relit, dragged, compared with Python, and saved, and nothing
     await page.mouse.down();
     await page.waitForFunction(() => !relightApp.state.busy);
     const [leftBefore, rightBefore] = await shownMeans(page);
-    await page.evaluate(() => (relightApp.state.frames.length = 0));
-    const started = Date.now();
-    // Back and forth for three seconds, about sixty moves a second.
-    for (let i = 0; Date.now() - started < 3000; i++) {
-      await page.mouse.move(...at(0.55 * Math.sin(i / 12), 0.25 * Math.cos(i / 9)));
-      await page.waitForTimeout(12);
-    }
-    const seconds = (Date.now() - started) / 1000;
+    for (let i = 0; i < 12; i++) await page.mouse.move(...at(0.55 * Math.sin(i / 12), 0.25 * Math.cos(i / 9)));
+    await page.waitForFunction(() => !relightApp.state.busy);
+    // Back and forth for three seconds, once for each picture of the screen. The mouse of the test would be slower.
+    const seconds = await page.evaluate(async () => {
+      relightApp.state.frames.length = 0;
+      const pad = document.getElementById("ball");
+      const box = pad.getBoundingClientRect();
+      const started = performance.now();
+      for (let i = 0; performance.now() - started < 3000; i++) {
+        await new Promise(requestAnimationFrame);
+        const clientX = box.left + (box.width / 2) * (1 + 0.55 * Math.sin(i / 12));
+        const clientY = box.top + (box.height / 2) * (1 + 0.25 * Math.cos(i / 9));
+        pad.dispatchEvent(new PointerEvent("pointermove", { clientX, clientY, bubbles: true }));
+      }
+      return (performance.now() - started) / 1000;
+    });
     const frames = await page.evaluate(() => relightApp.state.frames);
     await page.mouse.move(...at(0.6, 0));
     const result = await relit(page, () => page.mouse.up());
-    const middle = [...frames].sort((a, b) => a - b)[frames.length >> 1];
+    const times = frames.map(({ milliseconds }) => milliseconds).sort((a, b) => a - b);
+    const middle = times[times.length >> 1];
     t.diagnostic(
-      `${(frames.length / seconds).toFixed(1)} frames/s while dragging, ${middle.toFixed(0)} ms a frame, ` +
+      `${(frames.length / seconds).toFixed(1)} frames/s while dragging, ${middle.toFixed(0)} ms a frame (least ` +
+        `${times[0].toFixed(0)}) at ${frames.at(-1).side} pixels, load ${loadavg()[0].toFixed(1)}, ` +
         `full run ${result.milliseconds.toFixed(0)} ms: ${(result.milliseconds / middle).toFixed(1)} times a frame`,
     );
     const [left, right] = await shownMeans(page);
     assert.ok(right - left > rightBefore - leftBefore, "the right side did not get lighter");
     assert.match(await page.locator("#where").textContent(), /right/);
-    // How many is told above; a busy machine shows few.
-    assert.ok(frames.length >= 1, "no frame while dragging");
+    // A busy machine shows fewer.
+    const idle = loadavg()[0] < 0.75 * availableParallelism();
+    assert.ok(frames.length >= (idle ? 15 * seconds : 1), `${frames.length} frames in ${seconds} s`);
   });
 
   await t.test("the full-size result is that of Python within 45 dB", async () => {
@@ -303,6 +318,15 @@ test("a scene is relit by the scene network", async (t) => {
   assert.ok(changed < 35, "nothing was changed");
   assert.ok(decibels >= 45, `${decibels} dB from Python`);
   await shot(page, "scene");
+  const answers = JSON.parse(python("scene_network"));
+  const { relit: found } = await page.evaluate(
+    ({ planes }) => relightApp.ask("probeScene", { planes: planes.map((each) => Float32Array.from(each)) }),
+    answers,
+  );
+  const off = answers.relit.map((plane, c) => plane.map((value, i) => Math.abs(value - found[c][i])));
+  const most = Math.max(...off.map((plane) => plane.reduce((a, b) => Math.max(a, b), 0)));
+  t.diagnostic(`the scene network's own answer is off by ${most}`);
+  assert.ok(answers.tail ? most <= answers.tolerance : most === 0, `off by ${most}`);
   assert.deepEqual(noted, { elsewhere: [], wrong: [] });
   await context.close();
 });
@@ -328,7 +352,7 @@ test("one thread does where the page is not isolated", async (t) => {
   await isReady(page);
   assert.match(await page.locator("#about").textContent(), /one core/);
   const { milliseconds, frames } = await relit(page, () => openFile(page, "portrait.jpg"));
-  t.diagnostic(`one thread: full run ${milliseconds.toFixed(0)} ms, first preview ${frames[0].toFixed(0)} ms`);
+  t.diagnostic(`one thread: full run ${milliseconds.toFixed(0)} ms, first preview ${frames[0].milliseconds.toFixed(0)} ms`);
   await context.close();
 });
 
@@ -378,13 +402,16 @@ test("small screens, the dark, and large text are usable, and everything has a n
     phone: { viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 },
     dark: { colorScheme: "dark" },
     "phone-dark": { viewport: { width: 360, height: 640 }, colorScheme: "dark", isMobile: true, hasTouch: true },
+    narrow: { viewport: { width: 320, height: 640 }, isMobile: true, hasTouch: true },
     landscape: { viewport: { width: 780, height: 390 }, isMobile: true, hasTouch: true },
   })) {
     await t.test(name, async () => {
       const { context, page } = await ready({ options });
       await isReady(page);
       await relit(page, () => openFile(page, "portrait.jpg"));
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      // A phone's browser widens what it calls its window until the page fits.
+      const width = options.viewport?.width ?? 1200;
+      const wide = await page.evaluate((told) => document.documentElement.scrollWidth - told, width);
       assert.ok(wide <= 0, `the page is ${wide} pixels too wide`);
       const nameless = await page.evaluate(() =>
         [...document.querySelectorAll("button, input:not([hidden]), select, canvas[role]")]

@@ -20,7 +20,7 @@ from export.litert.manifest import (
 )
 from export.proof.check import CheckOptions, check_folder, store_scores
 from export.proof.check_table import markdown, rows
-from export.proof.file_check import FileCheck, GpuScore, RuntimeScore, TruthScore, misses
+from export.proof.file_check import FileCheck, GpuScore, OlderScore, RuntimeScore, TruthScore, misses
 from export.proof.gpu_gate import DRIVER_VARIABLE, why_skipped
 from export.proof.measuring import psnr_of
 from export.proof.reference import keras_function, network_inputs, picture_of, truth_cases
@@ -60,6 +60,7 @@ GOOD = FileCheck(
     runtimes={"interpreter": SCORE, "compiled_model": SCORE},
     truth=TRUTH,
     gpu=GpuScore(70.0),
+    older=OlderScore(70.0, 1e-4),
 )
 ALL = Bounds(max_error=1e-4, psnr=70.0, size_ratio=0.3, gpu_psnr=70.0, truth_loss=0.1 + 1e-9)
 
@@ -96,6 +97,8 @@ def test_a_file_at_its_bounds_is_good() -> None:
         ({"truth": replace(TRUTH, psnr=19.89)}, "loses 0.11 dB"),
         ({"gpu": GpuScore(69.0)}, "GPU: 69.0 dB"),
         ({"gpu": GpuScore(None, "refused")}, "GPU: refused"),
+        ({"older": OlderScore(69.0, 1e-5)}, "TensorFlow Lite 2.16.1: 69.0 dB, wanted 70"),
+        ({"older": OlderScore(None, note="TensorFlow Lite refuses it")}, "TensorFlow Lite refuses it"),
     ],
 )
 def test_each_missed_bound_is_one_sentence(change: dict[str, object], words: str) -> None:
@@ -103,8 +106,16 @@ def test_each_missed_bound_is_one_sentence(change: dict[str, object], words: str
     assert len(found) == 1 and words in found[0], found
 
 
+def test_the_older_runtime_keeps_the_largest_error_too() -> None:
+    check = replace(GOOD, older=OlderScore(80.0, 2e-4))
+    assert list(misses(check, Bounds(max_error=1e-4, truth_loss=0.2))) == [
+        "TensorFlow Lite 2.16.1: largest error 0.0002, allowed 0.0001"
+    ]
+
+
 def test_what_was_not_measured_is_not_missed() -> None:
     bare = replace(GOOD, size_ratio=None, truth=None, gpu=GpuScore(None, "no driver", skipped=True))
+    bare = replace(bare, older=OlderScore(None, note="no JDK", skipped=True))
     assert list(misses(bare, ALL)) == []
 
 
@@ -162,7 +173,7 @@ def test_network_inputs_are_in_range() -> None:
 @pytest.mark.long
 def test_a_folder_through_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = exported_copy("dmshn", tmp_path)
-    code = main(["check", str(folder), "--truth", "2", "--threads", "1"])
+    code = main(["check", str(folder), "--truth", "2", "--threads", "1", "--no-older"])
     printed = capsys.readouterr()
     # So small a network is mostly names and shapes, which int8 does not shrink; all else must hold.
     assert code == 1

@@ -4,8 +4,6 @@ import android.graphics.Canvas
 import android.view.MotionEvent
 import android.view.View
 import android.widget.TextView
-import java.io.File
-import java.io.FileOutputStream
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertTrue
 import org.junit.Test
@@ -15,6 +13,8 @@ import org.robolectric.RobolectricTestRunner
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
 import org.robolectric.annotation.GraphicsMode
+import java.io.File
+import java.io.FileOutputStream
 
 /** The classes of the finished APK's own classes.dex, seen only as the system and a finger see them. */
 @RunWith(RobolectricTestRunner::class)
@@ -43,6 +43,8 @@ class DexTest {
         assertEquals("From the right", words("where"))
         val root: View = activity.window.decorView
         val bitmap = Bitmap.createBitmap(root.width, root.height, Bitmap.Config.ARGB_8888).also { root.draw(Canvas(it)) }
-        FileOutputStream(File(System.getProperty("screens"), "from-the-package.png")).use { bitmap.compress(Bitmap.CompressFormat.PNG, 100, it) }
+        FileOutputStream(File(System.getProperty("screens"), "from-the-package.png")).use {
+            bitmap.compress(Bitmap.CompressFormat.PNG, 100, it)
+        }
     }
 }

@@ -22,14 +22,14 @@ import android.widget.SeekBar
 import android.widget.Spinner
 import android.widget.Switch
 import android.widget.TextView
-import java.io.FileNotFoundException
-import java.util.Locale
-import kotlin.math.abs
-import kotlin.math.roundToInt
 import org.relight.core.Angles
 import org.relight.core.Face
 import org.relight.core.Light
 import org.relight.core.Wish
+import java.io.FileNotFoundException
+import java.util.Locale
+import kotlin.math.abs
+import kotlin.math.roundToInt
 
 /** The one screen: a photo, and the lamp around it. */
 class MainActivity : Activity(), StudioListener {
@@ -56,6 +56,7 @@ class MainActivity : Activity(), StudioListener {
     override fun onCreate(state: Bundle?) {
         super.onCreate(state)
         setContentView(R.layout.main)
+        LargeText.makeRoom(this)
         photoView = findViewById(R.id.photo)
         ball = findViewById(R.id.ball)
         preset = findViewById(R.id.preset)
@@ -93,7 +94,14 @@ class MainActivity : Activity(), StudioListener {
     }
 
     /** What outlives the Activity when the phone is turned. */
-    private class Kept(val studio: Studio, val before: Bitmap?, val after: Bitmap?, val faces: List<Face>?, val size: Pair<Int, Int>, val status: String)
+    private class Kept(
+        val studio: Studio,
+        val before: Bitmap?,
+        val after: Bitmap?,
+        val faces: List<Face>?,
+        val size: Pair<Int, Int>,
+        val status: String,
+    )
 
     @Deprecated("The framework's only way to keep an object; fragments and view models are of androidx.")
     override fun onRetainNonConfigurationInstance(): Any =
@@ -152,7 +160,11 @@ class MainActivity : Activity(), StudioListener {
         preset.onItemSelectedListener =
             object : AdapterView.OnItemSelectedListener {
                 override fun onItemSelected(parent: AdapterView<*>?, view: View?, place: Int, id: Long) {
-                    if (place != presetPlace()) take(if (place == 0) settings.copy(preset = null) else settings.with(Light.PRESETS[place - 1]))
+                    if (place !=
+                        presetPlace()
+                    ) {
+                        take(if (place == 0) settings.copy(preset = null) else settings.with(Light.PRESETS[place - 1]))
+                    }
                 }
 
                 override fun onNothingSelected(parent: AdapterView<*>?) = Unit
@@ -301,7 +313,13 @@ class MainActivity : Activity(), StudioListener {
             size = width to height
             photoView.before = before
             findViewById<View>(R.id.welcome).visibility = View.GONE
-            notes = listOfNotNull(R.string.no_face.takeIf { faces.isEmpty() }, R.string.made_smaller.takeIf { smaller }).joinToString("") { " ${getString(it)}" }
+            notes =
+                listOfNotNull(
+                    R.string.no_face.takeIf {
+                        faces.isEmpty()
+                    },
+                    R.string.made_smaller.takeIf { smaller },
+                ).joinToString("") { " ${getString(it)}" }
             showSettings()
             full()
         }
@@ -371,7 +389,8 @@ class MainActivity : Activity(), StudioListener {
             if (own) getString(R.string.percent, (100 * settings.softness).roundToInt()) else getString(R.string.of_preset)
         findViewById<TextView>(R.id.strength_value).text = getString(R.string.percent, (100 * settings.strength).roundToInt())
         findViewById<TextView>(R.id.colour_value).text =
-            settings.kelvin?.let { getString(R.string.kelvin, it.roundToInt()) } ?: getString(if (own) R.string.neutral else R.string.of_preset)
+            settings.kelvin?.let { getString(R.string.kelvin, it.roundToInt()) }
+                ?: getString(if (own) R.string.neutral else R.string.of_preset)
         findViewById<CheckBox>(R.id.keep).apply {
             isChecked = settings.keepBackground
             isEnabled = faces?.isNotEmpty() ?: true

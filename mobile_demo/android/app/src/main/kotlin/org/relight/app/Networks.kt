@@ -2,15 +2,15 @@ package org.relight.app
 
 import android.content.Context
 import android.content.res.AssetManager
+import org.json.JSONObject
+import org.relight.core.Finder
+import org.relight.core.PortraitNetwork
+import org.tensorflow.lite.Interpreter
 import java.io.FileInputStream
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.nio.channels.FileChannel
 import java.security.MessageDigest
-import org.json.JSONObject
-import org.relight.core.Finder
-import org.relight.core.PortraitNetwork
-import org.tensorflow.lite.Interpreter
 
 /** A network file is missing, or is another than the manifest's. */
 class BrokenNetwork(name: String) : Exception(name)
@@ -69,7 +69,9 @@ class Networks(context: Context) : AutoCloseable {
         people.close()
     }
 
-    private fun network(side: Int, mirrored: Boolean) = PortraitNetwork(side, mirrored) { square, numbers -> pass(portrait, side, square, numbers) }
+    private fun network(side: Int, mirrored: Boolean) = PortraitNetwork(side, mirrored) { square, numbers ->
+        pass(portrait, side, square, numbers)
+    }
 
     private fun time(interpreter: Interpreter, side: Int): Long {
         val square = FloatArray(side * side) { 0.5f }

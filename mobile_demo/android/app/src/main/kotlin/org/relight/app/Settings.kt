@@ -1,12 +1,12 @@
 package org.relight.app
 
 import android.os.Bundle
-import kotlin.math.abs
-import kotlin.math.roundToInt
 import org.relight.core.Angles
 import org.relight.core.Light
 import org.relight.core.Preset
 import org.relight.core.Wish
+import kotlin.math.abs
+import kotlin.math.roundToInt
 
 /** What the user has set; a null kelvin leaves the light its own colour. */
 data class Settings(

@@ -6,10 +6,6 @@ import android.graphics.Canvas
 import android.graphics.Paint
 import android.graphics.Rect
 import android.graphics.RectF
-import java.util.concurrent.Executors
-import java.util.concurrent.atomic.AtomicInteger
-import kotlin.math.max
-import kotlin.math.roundToInt
 import org.relight.core.Argb
 import org.relight.core.Face
 import org.relight.core.Faces
@@ -24,6 +20,10 @@ import org.relight.core.Planes
 import org.relight.core.Portrait
 import org.relight.core.Window
 import org.relight.core.Wish
+import java.util.concurrent.Executors
+import java.util.concurrent.atomic.AtomicInteger
+import kotlin.math.max
+import kotlin.math.roundToInt
 
 /** What the studio has to say; called on its own thread. */
 interface StudioListener {

@@ -5,9 +5,9 @@ import android.hardware.Sensor
 import android.hardware.SensorEvent
 import android.hardware.SensorEventListener
 import android.hardware.SensorManager
-import kotlin.math.abs
 import org.relight.core.Angles
 import org.relight.core.Light
+import kotlin.math.abs
 
 /** The tilt of the phone as a light: a lamp that stays where it is in the room while the phone turns. */
 class Tilt(context: Context, private val onLamp: (Angles) -> Unit) : SensorEventListener {

@@ -13,9 +13,9 @@ import android.os.ParcelFileDescriptor
 import android.view.KeyEvent
 import android.view.MotionEvent
 import android.view.View
+import android.view.accessibility.AccessibilityNodeInfo.AccessibilityAction
 import android.widget.Switch
 import android.widget.TextView
-import java.io.File
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertNotNull
@@ -31,6 +31,7 @@ import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
 import org.robolectric.annotation.GraphicsMode
 import org.robolectric.shadows.ShadowSensorManager
+import java.io.File
 
 /** The screen's life: touch, keys, tilt, rotation, death, saving, and files that are none. */
 @RunWith(RobolectricTestRunner::class)
@@ -58,7 +59,7 @@ class LifeTest {
         repeat(4) { ball.onKeyDown(KeyEvent.KEYCODE_DPAD_UP, KeyEvent(KeyEvent.ACTION_DOWN, KeyEvent.KEYCODE_DPAD_UP)) }
         assertEquals("From the front, 20° up", where(activity))
         assertTrue(ball.contentDescription.contains("From the front, 20° up"))
-        assertTrue(ball.performAccessibilityAction(android.view.accessibility.AccessibilityNodeInfo.AccessibilityAction.ACTION_SCROLL_FORWARD.id, null))
+        assertTrue(ball.performAccessibilityAction(AccessibilityAction.ACTION_SCROLL_FORWARD.id, null))
         assertEquals(15.0, activity.settings.angles.azimuth, 1e-6)
         assertNull(activity.settings.preset)
     }
@@ -122,7 +123,12 @@ class LifeTest {
         activity.open("photo.jpg", example())
         activity.move(Angles(60.0, 10.0), done = true)
         val studio = activity.studio
-        controller.configurationChange(Configuration(activity.resources.configuration).apply { orientation = Configuration.ORIENTATION_LANDSCAPE })
+        controller.configurationChange(
+            Configuration(activity.resources.configuration).apply {
+                orientation =
+                    Configuration.ORIENTATION_LANDSCAPE
+            },
+        )
         val again = controller.get()
         assertTrue(again !== activity)
         assertTrue(again.studio === studio)

@@ -1,10 +1,5 @@
 package org.relight.app
 
-import java.io.File
-import java.nio.ByteBuffer
-import java.nio.ByteOrder
-import java.util.Base64
-import kotlin.math.log10
 import org.json.JSONObject
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertTrue
@@ -17,6 +12,11 @@ import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.annotation.Config
 import org.robolectric.annotation.GraphicsMode
+import java.io.File
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+import java.util.Base64
+import kotlin.math.log10
 
 /** The packed networks on the runtime's own native code. */
 @RunWith(RobolectricTestRunner::class)
@@ -29,7 +29,8 @@ class RelightTest {
         val side = told.getInt("side")
         val bytes = Base64.getDecoder().decode(told.getJSONObject("image").getString("base64"))
         val image = Plane(side, side, FloatArray(bytes.size) { (bytes[it].toInt() and 0xFF) / 255f })
-        val wanted = ByteBuffer.wrap(Base64.getDecoder().decode(told.getJSONObject("relit").getString("base64"))).order(ByteOrder.LITTLE_ENDIAN)
+        val relit = Base64.getDecoder().decode(told.getJSONObject("relit").getString("base64"))
+        val wanted = ByteBuffer.wrap(relit).order(ByteOrder.LITTLE_ENDIAN)
         val numbers = told.getJSONArray("light").let { list -> FloatArray(list.length()) { list.getDouble(it).toFloat() } }
         val light = told.getJSONArray("source_light").let { list -> FloatArray(list.length()) { list.getDouble(it).toFloat() } }
         Networks(RuntimeEnvironment.getApplication()).use { networks ->

@@ -1,12 +1,15 @@
 package org.relight.app
 
 import android.graphics.Color
+import android.graphics.drawable.BitmapDrawable
 import android.view.MotionEvent
 import android.view.View
 import android.view.ViewGroup
 import android.widget.Button
 import android.widget.TextView
 import org.junit.Assert.assertEquals
+import org.junit.Assert.assertFalse
+import org.junit.Assert.assertSame
 import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.junit.runner.RunWith
@@ -29,11 +32,15 @@ class ScreenTest {
         return activity
     }
 
-    /** No text is cut off, and everything that is touched is large enough and has a name. */
+    /** No text is cut off, no word is broken, and everything that is touched is large enough and has a name. */
     private fun assertFits(view: View) {
         if (view is ViewGroup) for (i in 0 until view.childCount) assertFits(view.getChildAt(i))
         if (!view.isShown) return
         if (view is TextView && view.layout != null) {
+            for (line in 0 until view.layout.lineCount - 1) {
+                val last = view.text[view.layout.getLineEnd(line) - 1]
+                assertTrue("a word of ${view.text} is broken", last.isWhitespace() || last == '-')
+            }
             for (line in 0 until view.layout.lineCount) assertEquals("${view.text} is cut off", 0, view.layout.getEllipsisCount(line))
             assertTrue("${view.text} is too wide", view.layout.height <= view.height || view.height == 0)
         }
@@ -50,12 +57,15 @@ class ScreenTest {
     fun `a phone by day, and the photo as it was while it is held`() {
         val activity = shot("phone")
         val photo = activity.findViewById<PhotoView>(R.id.photo)
-        val after = photo.drawable
+        val shown = { (photo.drawable as BitmapDrawable).bitmap }
+        assertSame(photo.after, shown())
         photo.performLongClick()
         assertTrue(photo.held)
+        assertSame(photo.before, shown())
         shoot(activity, "phone-held")
         photo.dispatchTouchEvent(MotionEvent.obtain(0, 0, MotionEvent.ACTION_UP, 5f, 5f, 0))
-        assertTrue(!photo.held && photo.drawable !== after || !photo.held)
+        assertFalse(photo.held)
+        assertSame(photo.after, shown())
     }
 
     @Test

@@ -8,21 +8,23 @@ import android.net.Uri
 import android.os.Looper
 import android.view.View
 import android.widget.TextView
+import org.junit.Assert.assertTrue
+import org.robolectric.RuntimeEnvironment
+import org.robolectric.Shadows.shadowOf
 import java.io.ByteArrayInputStream
 import java.io.File
 import java.io.FileOutputStream
 import java.io.InputStream
 import java.util.concurrent.TimeUnit
-import org.junit.Assert.assertTrue
-import org.robolectric.RuntimeEnvironment
-import org.robolectric.Shadows.shadowOf
 
 val EXAMPLE = File(System.getProperty("example"))
 
 /** A content address under which other apps give these bytes. */
 fun given(name: String, bytes: ByteArray): Uri {
     val uri = Uri.parse("content://other.app/$name")
-    shadowOf(RuntimeEnvironment.getApplication().contentResolver).registerInputStreamSupplier(uri) { ByteArrayInputStream(bytes) as InputStream }
+    shadowOf(RuntimeEnvironment.getApplication().contentResolver).registerInputStreamSupplier(uri) {
+        ByteArrayInputStream(bytes) as InputStream
+    }
     return uri
 }
 
@@ -44,7 +46,9 @@ fun MainActivity.open(name: String, bytes: ByteArray) {
 
 fun example(): ByteArray = EXAMPLE.readBytes()
 
-fun bytesOf(bitmap: Bitmap): ByteArray = java.io.ByteArrayOutputStream().also { bitmap.compress(Bitmap.CompressFormat.PNG, 100, it) }.toByteArray()
+fun bytesOf(bitmap: Bitmap): ByteArray = java.io.ByteArrayOutputStream().also {
+    bitmap.compress(Bitmap.CompressFormat.PNG, 100, it)
+}.toByteArray()
 
 fun decoded(bytes: ByteArray): Bitmap = BitmapFactory.decodeByteArray(bytes, 0, bytes.size)
 

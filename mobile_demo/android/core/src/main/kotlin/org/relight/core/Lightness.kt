@@ -36,7 +36,7 @@ object Lightness {
 
     /** Tables for what is asked of every pixel, read with linear interpolation; off by at most 2e-6. */
     private const val STEPS = 8192
-    private val lightness = FloatArray(STEPS + 2) { Colour.fromLuminance(it.toDouble() / STEPS).toFloat() }
+    private val ofLuminance = FloatArray(STEPS + 2) { Colour.fromLuminance(it.toDouble() / STEPS).toFloat() }
 
     /** Over factor / (1 + factor), which is below 1. */
     private val kept =
@@ -53,7 +53,7 @@ object Lightness {
 
     /** Fill `result` with the lightness 0..1 of pixels. */
     fun row(pixels: IntArray, from: Int, count: Int, result: FloatArray) {
-        for (i in 0 until count) result[i] = looked(lightness, luminance(pixels[from + i])).toFloat()
+        for (i in 0 until count) result[i] = looked(ofLuminance, luminance(pixels[from + i])).toFloat()
     }
 
     private fun luminance(pixel: Int): Double =

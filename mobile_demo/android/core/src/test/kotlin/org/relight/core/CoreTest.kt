@@ -84,7 +84,8 @@ class CoreTest {
             val wanted = case.getJSONArray("places").objects()
             assertEquals(wanted.size, found.size)
             found.zip(wanted).forEach { (place, told) ->
-                assertEquals(listOf("left", "top", "width", "height").map(told::getInt), listOf(place.left, place.top, place.width, place.height))
+                val sides = listOf("left", "top", "width", "height").map(told::getInt)
+                assertEquals(sides, listOf(place.left, place.top, place.width, place.height))
                 val (width, height) = Places.sizeForNetwork(place.width, place.height, 128)
                 assertEquals(told.getJSONArray("network").doubles().map { it.toInt() }, listOf(width, height))
                 assertEquals(told.isNull("weights"), place.whole)

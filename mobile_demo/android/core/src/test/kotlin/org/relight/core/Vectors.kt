@@ -1,14 +1,14 @@
 package org.relight.core
 
+import org.json.JSONArray
+import org.json.JSONObject
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertTrue
 import java.io.File
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.util.Base64
 import kotlin.math.abs
-import org.json.JSONArray
-import org.json.JSONObject
-import org.junit.Assert.assertEquals
-import org.junit.Assert.assertTrue
 
 /** The numbers shared by Python, JavaScript and Kotlin. */
 fun vectors(name: String): JSONObject = JSONObject(File(System.getProperty("vectors"), "$name.json").readText())

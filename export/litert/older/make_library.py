@@ -1,10 +1,12 @@
-"""Makes a copy of an Android x86_64 library that glibc loads: port.py IN.so OUT.so
+"""Makes a copy of an Android x86_64 library that glibc loads, and what it wants: make_library.py IN.so FOLDER
 
 The code stays as it is. Versions of symbols are dropped, and the functions that mean something else in glibc
-get an X for their first letter, so that they come from bionic.c.
+get an X for their first letter, so that they come from bionic.c. Needs Python and gcc alone.
 """
 
+import shutil
 import struct
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +14,7 @@ OTHERS = {b"fprintf", b"vfprintf", b"fputc", b"fwrite", b"fflush", b"fclose", b"
 DYNAMIC, SYMBOLS = 6, 11
 VERSIONS = {0x6FFFFFF0, 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF}
 UNUSED = 0x60000000
+NAME = "libtensorflowlite_jni.so"
 
 
 def ported(content: bytes) -> bytes:
@@ -38,10 +41,32 @@ def ported(content: bytes) -> bytes:
         text = bytes(data[start : data.index(0, start)])
         if section == 0 and text in OTHERS:
             if data[start - 1] != 0:
-                raise SystemExit(f"port: {text.decode()} shares its letters with another name")
+                raise SystemExit(f"make_library: {text.decode()} shares its letters with another name")
             data[start] = ord("X")
     return bytes(data)
 
 
+def make(android: bytes, folder: Path, compiler: str = "gcc") -> None:
+    """Write the library and those that it asks for by bionic's names into a folder."""
+    shared = [compiler, "-shared", "-fPIC", "-O1"]
+    source = Path(__file__).with_name("bionic.c")
+    libraries = [
+        [*shared, "-Wl,-soname,libc.so", "-o", folder / "libc.so", source, "-l:libc.so.6"],
+        *(
+            [
+                *[*shared, "-x", "c", "/dev/null", f"-Wl,-soname,lib{name}.so", "-Wl,--no-as-needed"],
+                *["-o", folder / f"lib{name}.so", "-l:libm.so.6", "-l:libc.so.6"],
+            ]
+            for name in ("m", "dl", "log")
+        ),
+    ]
+    for command in libraries:
+        subprocess.run([str(word) for word in command], check=True)
+    (folder / NAME).write_bytes(ported(android))
+
+
 if __name__ == "__main__":
-    Path(sys.argv[2]).write_bytes(ported(Path(sys.argv[1]).read_bytes()))
+    out = Path(sys.argv[2])
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    make(Path(sys.argv[1]).read_bytes(), out)

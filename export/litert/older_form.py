@@ -1,7 +1,8 @@
 """Networks in a form that TensorFlow Lite 2.16.1 takes: built-in operations, in versions that it knows.
 
-MediaPipe's transposed convolution becomes the built-in one. Fully connected layers whose int8 weights have a
-scale for each row, which came later, compute in float32; they are small.
+It is the last on Maven Central. MediaPipe's transposed convolution becomes the built-in one. What came later
+computes in float32; it is small: fully connected layers whose int8 weights have a scale for each row, and
+transposed convolutions of float32 numbers by int8 weights, whose weights are stored as float16.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ def older_form(content: bytes) -> bytes:
     Raises:
         RelightError: the file needs another operation that is not built in.
     """
+    content = graph_tools.with_wide_transposed(content)
     model = graph_tools.unpack(content)
     changed, widened = False, dict[int, int]()
     for subgraph in model.subgraphs:
