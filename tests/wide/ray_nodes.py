@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -59,14 +60,20 @@ class Node:
 
     def __init__(self, *words: str) -> None:
         self.mark = uuid.uuid4().hex
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115
         call = [str(Path(sys.executable).parent / "ray"), "start", "--block", *words]
         self.process = subprocess.Popen(
             [*call, "--disable-usage-stats", "--object-store-memory=100000000"],
             env=environment(self.mark),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+    def said(self) -> str:
+        """What the node told last."""
+        self.log.seek(0)
+        return self.log.read()[-2000:]
 
     def kill(self) -> None:
         """Kill the node as a power cut would."""
@@ -86,10 +93,11 @@ def cluster(*cores: int) -> Iterator[tuple[str, list[Node]]]:
     nodes = [Node(*head, f"--num-cpus={cores[0]}")]
     try:
         address = f"127.0.0.1:{port}"
-        _wait(lambda: _answers(port), "the head of the cluster")
+        _wait(lambda: _answers(port), nodes)
         for count in cores[1:]:
             nodes.append(Node(f"--address={address}", f"--num-cpus={count}"))
-        _wait(lambda: _count(address) == len(nodes), "the nodes")
+            # One after the other: they share the machine.
+            _wait(lambda: _count(address) == len(nodes), nodes)
         yield address, nodes
     finally:
         for node in reversed(nodes):
@@ -123,10 +131,11 @@ def _count(address: str) -> int:
     return int(asked.stdout.split()[-1]) if asked.returncode == 0 else 0
 
 
-def _wait(done, what: str, seconds: float = 400) -> None:
+def _wait(done, nodes: list[Node], seconds: float = 500) -> None:
     deadline = time.monotonic() + seconds
     while not done():
-        assert time.monotonic() < deadline, f"{what} did not start"
+        ended = any(node.process.poll() is not None for node in nodes)
+        assert time.monotonic() < deadline and not ended, "\n\n".join(node.said() for node in nodes)
         time.sleep(1)
 
 
