@@ -13,6 +13,8 @@ from tf_relight.errors import RelightError, shortened
 from tf_relight.wide.manifest import Entry
 from tf_relight.wide.photo_worker import MOST_TRIES, PhotoWorker, Task
 
+ROWS_OF_A_BLOCK, BLOCKS_OF_A_WORKER = 256, 16
+"""Photos that come back together at most, and how often each worker shall come back at least."""
 ROWS_AT_ONCE = 8
 """Jobs that a lost worker may have to begin again."""
 
@@ -44,7 +46,9 @@ def mapped(
     batch = max(1, min(batch, -(-len(pairs) // most)))
     rows = [{"photo": photo, "file": file} for photo, file in pairs]
     made = {"task": task, "tries": _counter(ray)}
-    for columns in _streamed(ray, _Relighter, made, rows, most, gpus, batch):
+    # Ray takes milliseconds for each block; of a million photos, one for each batch would take minutes.
+    block = max(batch, min(ROWS_OF_A_BLOCK, len(rows) // (BLOCKS_OF_A_WORKER * most)))
+    for columns in _streamed(ray, _Relighter, made, rows, most, gpus, batch, block):
         yield [
             Entry(str(photo), str(file), str(status), str(reason))  # type: ignore[arg-type]
             for photo, file, status, reason in zip(
@@ -71,7 +75,7 @@ def spread(
     rows = [{"number": number} for number in range(len(jobs))]
     made = {"function": function, "jobs": ray.put(list(jobs)), "tries": _counter(ray)}
     at_once = max(1, min(ROWS_AT_ONCE, len(jobs) // (4 * most)))
-    for columns in _streamed(ray, _Spreader, made, rows, most, 0, at_once):
+    for columns in _streamed(ray, _Spreader, made, rows, most, 0, at_once, at_once):
         for outcome in columns["outcome"]:
             found = json.loads(str(outcome))
             if "error" in found:
@@ -87,6 +91,7 @@ def _streamed(
     most: int,
     gpus: float,
     batch: int,
+    block: int,
 ) -> Iterator[dict[str, Any]]:
     """Yield the columns that come out of a pool of workers of a class, made with `made`."""
     import ray.data as data
@@ -96,7 +101,7 @@ def _streamed(
     context.enable_progress_bars = False
     context.max_errored_blocks = 0
     context.execution_options.preserve_order = False
-    stream = data.from_items(list(rows), override_num_blocks=max(1, len(rows) // batch)).map_batches(
+    stream = data.from_items(list(rows), override_num_blocks=max(1, len(rows) // block)).map_batches(
         kind,
         fn_constructor_kwargs=made,
         batch_size=batch,
