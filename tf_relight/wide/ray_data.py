@@ -130,7 +130,9 @@ def _most(ray: Any, gpus: float) -> int:
 
 
 def _counter(ray: Any) -> Any:
-    return ray.remote(_Tries).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
+    # It is asked once for each photo; Ray would keep a record of every call.
+    kept = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "enable_task_events": False}
+    return ray.remote(_Tries).options(**kept).remote()
 
 
 class _Relighter:
