@@ -76,6 +76,9 @@ def test_train_arguments(called):
         "config": "a.yaml",
         "overrides": ["data.root=x", "a=b"],
         "resume": True,
+        "ray": None,
+        "workers": None,
+        "gpus": None,
     }
 
 

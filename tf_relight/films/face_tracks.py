@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from tf_relight.films.film import Frame
+from tf_relight.films.film import Frame, Glance
 from tf_relight.photo.faces import Face, find_faces
 
 LOOKS_PER_SECOND = 6.0
@@ -18,7 +18,8 @@ _FADE = 0.4  # seconds over which a face that comes or goes is relit more and mo
 _SAME = 0.2  # least overlap of two boxes of one face
 _CUT = 0.15  # mean difference of two frames, of 1, that can be a cut
 _CUT_RATIO = 4.0  # and how much larger than usual it must be
-_THUMBNAIL = 32
+THUMBNAIL = 32
+"""Side in pixels of the copies that tell cuts."""
 
 
 @dataclass
@@ -99,10 +100,10 @@ class FaceFinder:
         self._tracks: list[list[_Track]] = []
         self._end = 0.0
 
-    def look(self, frame: Frame) -> None:
+    def look(self, frame: Frame | Glance) -> None:
         """Take in the next frame."""
         time = float(frame.time)
-        if self._is_cut(frame.pixels):
+        if self._is_cut(_thumbnail(frame)):
             self._begins.append(time)
             self._tracks.append([])
             self._since = 0
@@ -122,9 +123,9 @@ class FaceFinder:
             shots.append(Shot(begin, end, kept))
         return shots
 
-    def _is_cut(self, pixels: np.ndarray) -> bool:
+    def _is_cut(self, thumbnail: np.ndarray) -> bool:
         """Return whether a new shot begins, from a small copy of the frame; the first frame always does."""
-        small = cv2.resize(pixels, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA) / np.float32(255)
+        small = thumbnail / np.float32(255)
         before, self._before = self._before, small
         if before is None:
             return True
@@ -146,6 +147,12 @@ class FaceFinder:
             else:
                 free.remove(best)
             best.add(time, face)
+
+
+def _thumbnail(frame: Frame | Glance) -> np.ndarray:
+    if isinstance(frame, Glance):
+        return frame.thumbnail
+    return cv2.resize(frame.pixels, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
 
 
 def overlap(a: Sequence[float], b: Sequence[float]) -> float:

@@ -16,7 +16,7 @@ from tf_relight.films.light_path import LightPath
 from tf_relight.photo.faces import Face
 from tf_relight.photo.people import person_mask
 from tf_relight.photo.picture import Picture, as_float, to_u8
-from tf_relight.photo.transfer import LIGHTNESS_FOOT
+from tf_relight.photo.transfer import LIGHTNESS_FOOT, measure_softness
 from tf_relight.relighting.face_places import CROP_SIDE, WHOLE_SIDE, Place
 from tf_relight.relighting.portraits import PortraitRelighter, with_sphere
 from tf_relight.relighting.request import RelightOptions
@@ -64,6 +64,7 @@ class FilmRelighter:
         self._before: np.ndarray | None = None
         self._person: np.ndarray | None = None
         self._last: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._softness: dict[int, float] = {}
 
     def relight(self, frame: Frame) -> np.ndarray:
         """Return the relit frame, (H, W, 3) uint8 sRGB; one without people in a film with people as it is."""
@@ -91,6 +92,7 @@ class FilmRelighter:
             faces=[each.face.moved(-rows.start, -columns.start) for each in faces],
             places=[_moved(place, rows.start, columns.start) for place in places],
             settle=lambda part, before, after: self._settled(numbers[part], before, after),
+            softness=lambda part, before, after: self._softness_of(numbers[part], before, after),
         )
         self._before = pixels
         relit = pixels.copy()
@@ -100,7 +102,13 @@ class FilmRelighter:
     def _forget(self) -> None:
         """Begin anew, as at a cut."""
         self._before = self._person = None
-        self._last = {}
+        self._last, self._softness = {}, {}
+
+    def _softness_of(self, number: int, before: np.ndarray, after: np.ndarray) -> float:
+        """Return how soft the network draws a face: once for a shot, as texture must not come and go."""
+        if number not in self._softness:
+            self._softness[number] = measure_softness(before[..., None], after[..., None], LIGHTNESS_FOOT)
+        return self._softness[number]
 
     def _settled(self, number: int, before: np.ndarray, after: np.ndarray) -> np.ndarray:
         """Return a face's new lightness with less flicker: where little changes, its gain is held.

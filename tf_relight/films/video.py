@@ -13,7 +13,8 @@ import numpy as np
 
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
-from tf_relight.films.face_tracks import FaceFinder, Shot
+from tf_relight.films.ahead import ahead
+from tf_relight.films.face_tracks import THUMBNAIL, FaceFinder, Shot
 from tf_relight.films.film import Film, FilmWriter, Frame, check_film_name
 from tf_relight.films.film_relighter import FilmRelighter
 from tf_relight.films.light_path import LightPath
@@ -97,8 +98,11 @@ def relight_video(
             tags=None if strip else tags_for_copy(source.tags),
         ) as writer,
     ):
-        for frame in track(source, f"Relighting {source.path.name}", total=source.count, show=progress):
-            writer.write(Frame(frame.time, relighter.relight(frame)))
+        # Reading, relighting and writing go on at the same time.
+        relit_frames = ahead(Frame(frame.time, relighter.relight(frame)) for frame in ahead(source))
+        words = f"Relighting {source.path.name}"
+        for frame in track(relit_frames, words, total=source.count, show=progress):
+            writer.write(frame)
     notes += writer.notes
     if source.broken:
         notes.append(f"{source.path.name}: {source.broken} broken parts were left out.")
@@ -108,8 +112,9 @@ def relight_video(
 def find_shots(film: Film, *, progress: bool = True) -> list[Shot]:
     """Return the shots of a film with the faces in them; reads it once."""
     finder = FaceFinder(float(film.rate))
-    for frame in track(film, "Looking for faces", total=film.count, show=progress):
-        finder.look(frame)
+    glances = ahead(film.glances(THUMBNAIL))
+    for glance in track(glances, "Looking for faces", total=film.count, show=progress):
+        finder.look(glance)
     return finder.shots()
 
 

@@ -118,12 +118,20 @@ class Change:
 
 
 def fit_change(
-    low_before: np.ndarray, low_after: np.ndarray, strength: float = 1.0, foot: float = SRGB_FOOT
+    low_before: np.ndarray,
+    low_after: np.ndarray,
+    strength: float = 1.0,
+    foot: float = SRGB_FOOT,
+    softness: float | None = None,
 ) -> Change:
-    """Return the change of light seen between two small pictures; arguments and errors as in `transfer`."""
+    """Return the change of light seen between two small pictures; the rest as in `transfer`.
+
+    Args:
+        softness: what `measure_softness` said of such pictures before; None measures it.
+    """
     _check(low_before, low_after, strength)
     before, after = (np.ascontiguousarray(p, dtype=np.float32) for p in (low_before, low_after))
-    softened = _blur(before, measure_softness(before, after, foot))
+    softened = _blur(before, measure_softness(before, after, foot) if softness is None else softness)
     guide = _brightness(before)
     with ThreadPoolExecutor(max_workers=threads()) as pool:
         grid = _models(softened, after, guide, foot, pool.map)

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from tf_relight.methods.trained import LoadedModel
 
 WEAVE = 1 / 128  # of the side: half the window in which the network's fine patterns are averaged out
+_NEAR = 4  # times the network's size, at which the lightness of a photo's pixels is computed
 _LOOKED_AT = 512  # pixels along the long side that are looked at to tell how bright the lit side became
 EVENNESS = 1e-3  # variance of lightness; windows with more of it hold edges of the photo
 DEMO_FACTOR = 0.7  # by which the official demo multiplies the light of a file
@@ -92,6 +93,7 @@ class PortraitRelighter:
         faces: Sequence[Face] | None = None,
         places: Sequence[Place] | None = None,
         settle: Callable[[int, np.ndarray, np.ndarray], np.ndarray] | None = None,
+        softness: Callable[[int, np.ndarray, np.ndarray], float] | None = None,
     ) -> None:
         """Find the faces and prepare what does not depend on the light.
 
@@ -103,13 +105,14 @@ class PortraitRelighter:
                 faces (`regions`), in which only people count. For films, whose parts must not jump.
             settle: makes of part i's lightness before and after, (h, w) at the network's size, what is shown.
                 For films, too.
+            softness: of the same, how soft after is against before, see `photo.transfer`; None measures it.
         """
         self.picture, self.loaded = picture, loaded
         self.faces = tuple(find_faces(picture.stored) if faces is None else faces)
         self.notes: tuple[str, ...] = ()
         if not self.faces:
             self.notes = ("No face was found; the whole picture was relit, which may look wrong.",)
-        self._side, self._settle = size or training_size(loaded), settle
+        self._side, self._settle, self._softness = size or training_size(loaded), settle, softness
         self._people: dict[int, np.ndarray] = {}  # how far each pixel of a part belongs to people
         self._own: dict[int, np.ndarray] = {}  # light of each part
         self._in_own_light: dict[tuple[int, bytes], np.ndarray] = {}  # what is drawn under it
@@ -155,7 +158,10 @@ class PortraitRelighter:
             after = self._drawn(index, before, light)
             if self._settle is not None:
                 after = self._settle(index, before, after)
-            changes.append(fit_change(before[..., None], after[..., None], foot=LIGHTNESS_FOOT))
+            soft = None if self._softness is None else self._softness(index, before, after)
+            changes.append(
+                fit_change(before[..., None], after[..., None], foot=LIGHTNESS_FOOT, softness=soft)
+            )
         return changes
 
     def _after(
@@ -278,8 +284,13 @@ class PortraitRelighter:
         return rows, columns, window * person_mask(self.picture.stored[rows, columns], faces)
 
     def _region(self, rows: slice, columns: slice, window: np.ndarray | None) -> _Region:
-        part = lightness(self.picture.stored[rows, columns])
-        return _Region(rows, columns, resize(part, size_for_network(part.shape, self._side)), window)
+        part = self.picture.stored[rows, columns]
+        size = size_for_network(part.shape[:2], self._side)
+        # Of a large photo the lightness of each pixel would take longer than the network does.
+        near = min(part.shape[0], _NEAR * size[0]), min(part.shape[1], _NEAR * size[1])
+        if near != part.shape[:2]:
+            part = resize(np.ascontiguousarray(part), near, "area")
+        return _Region(rows, columns, resize(lightness(part), size), window)
 
 
 def relight_portrait(

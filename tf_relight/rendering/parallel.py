@@ -1,4 +1,7 @@
-"""Running jobs in several processes, with the matrix library in each kept to one thread."""
+"""Running jobs in several processes, with the matrix library in each kept to one thread.
+
+What renders takes a `Runner`: `run` below, or one that knows other machines, such as `wide.rendering`'s.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,15 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tf_relight.errors import RelightError
 from tf_relight.quiet import quiet_tensorflow
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+Runner = Callable[[Callable[[Any], Any], Sequence[Any], int], Iterator[Any]]
+"""Takes a function at the top of a module, jobs and a number of processes; yields results as jobs end."""
 
 _THREAD_LIMITS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 

@@ -265,13 +265,17 @@ def _loss_resources(stages: list[Stage]) -> dict[str, dict[str, Any]]:
 
 def _open_folder(config: RunConfig, *, resume: bool) -> None:
     """Write config.yaml; refuse to mix a new run into an old one."""
-    folder = config.output
+    check_unused(config.output, resume=resume)
+    write_text(config.output / "config.yaml", dump_config(config))
+
+
+def check_unused(folder: Path, *, resume: bool) -> None:
+    """Raise RelightError where a run's folder holds a run that is not to be continued."""
     if (folder / "checkpoints").exists() and not resume:
         raise RelightError(
             f"{folder} already holds a run. Continue it with --resume, or choose another place with "
             "--set output=FOLDER, or delete it."
         )
-    write_text(folder / "config.yaml", dump_config(config))
 
 
 def _save_result(run: Run, trainer: Trainer, path: Path) -> None:

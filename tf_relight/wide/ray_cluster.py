@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from tf_relight.errors import RelightError, shortened
+from tf_relight.files import write_text
 from tf_relight.litert import cores
 
 CONNECT_SECONDS, ANSWER_SECONDS = 20.0, 600.0
@@ -104,9 +107,9 @@ def _join(ray: Any, address: str, usual: dict[str, Any]) -> None:
                 f"The Ray cluster at {address} runs another version of Ray or Python than this machine "
                 f"({ray.__version__}): install the same on all."
             ) from error
-        raise RelightError(_absent(address, error)) from error
-    except (ConnectionError, ValueError, OSError, TimeoutError) as error:
-        raise RelightError(_absent(address, error)) from error
+        raise RelightError(_not_joined(address, error)) from error
+    except (ConnectionError, ValueError, OSError, TimeoutError, ray.exceptions.RayError) as error:
+        raise RelightError(_not_joined(address, error)) from error
 
 
 def _check_answers(address: str) -> None:
@@ -126,17 +129,68 @@ def _absent(address: str, error: Exception) -> str:
     return f"No Ray cluster answers at {address} ({reason}): check the address, or run `ray start` there."
 
 
+def _not_joined(address: str, error: Exception) -> str:
+    """Say what may be wrong at an address that answers; Ray does not tell a wrong token from other things."""
+    reason = shortened(str(error).split("\n")[0].rstrip("."))
+    return (
+        f"The Ray cluster at {address} cannot be joined ({reason}): check that this is the address of its "
+        "head and, if it asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN as on its machines."
+    )
+
+
+def check_seen(ray: Any, folders: Sequence[Path | str]) -> None:
+    """Check that every node has these folders, and that the first is the one of this machine.
+
+    Args:
+        folders: absolute paths; a file is put into the first for a moment.
+
+    Raises:
+        RelightError: a node does not see one.
+    """
+    first, *others = map(Path, folders)
+    probe = first / f".relight-probe-{uuid.uuid4().hex}"
+    write_text(probe, "")
+    try:
+        for place, missing in _asked(ray, _missing, [str(probe), *map(str, others)]):
+            if missing:
+                folder = str(first) if missing[0] == str(probe) else missing[0]
+                raise RelightError(
+                    f"The node {place} does not see {folder}: name a folder on a disk that all machines of "
+                    "the cluster share, under the same path."
+                )
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _missing(paths: list[str]) -> list[str]:
+    return [path for path in paths if not Path(path).exists()]
+
+
 def _check_versions(ray: Any) -> None:
     """Ask one worker of each node which tf_relight it has."""
+    for place, found in _asked(ray, _version):
+        if found != _version():
+            raise RelightError(
+                f"The node {place} has tf_relight {found}, this machine {_version()}: install the same."
+            )
+
+
+def _asked(ray: Any, function: Callable[..., Any], *arguments: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the address of each node and what a function says there."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    asked = {
-        node["NodeManagerAddress"]: ray.remote(_version)
-        .options(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
-        .remote()
+    asked = [
+        (
+            node["NodeManagerAddress"],
+            ray.remote(function)
+            .options(
+                num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            )
+            .remote(*arguments),
+        )
         for node in nodes(ray)
-    }
-    for place, reference in asked.items():
+    ]
+    for place, reference in asked:
         try:
             found = ray.get(reference, timeout=ANSWER_SECONDS)
         except Exception as error:  # a package that is missing there comes as one of Ray's many errors
@@ -144,10 +198,7 @@ def _check_versions(ray: Any) -> None:
                 f"The node {place} cannot run tf_relight ({shortened(str(error).strip().splitlines()[-1])}): "
                 "install tf_relight[cluster] on every node."
             ) from error
-        if found != _version():
-            raise RelightError(
-                f"The node {place} has tf_relight {found}, this machine {_version()}: install the same."
-            )
+        yield place, found
 
 
 def _version() -> str:

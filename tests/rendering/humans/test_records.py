@@ -28,7 +28,7 @@ def head() -> GBuffers:
     lamps /= np.linalg.norm(lamps, axis=1, keepdims=True)
     kind, depth = drawn() % 9, rng.random((SIDE, SIDE)).astype(np.float16)
     maps = drawn(3), normal, drawn(), drawn(), drawn(), drawn(), kind, depth, drawn(3)
-    return GBuffers(*maps, lamps, drawn(8), {"number": 1, "frame": [0.2, 0.1, 0.8, 0.9]})
+    return GBuffers(*maps, lamps, drawn(8), {"number": 1, "frame": 1.0})
 
 
 def test_a_record_gives_the_maps_back(head, tmp_path):

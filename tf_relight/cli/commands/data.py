@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tf_relight.cli.commands.printing import report_failures
 from tf_relight.cli.parser import add_log
 from tf_relight.errors import RelightError
 from tf_relight.terminal import say, say_lines
+
+if TYPE_CHECKING:
+    from tf_relight.rendering.parallel import Runner
 
 LAYOUT_NAMES = ("gbuffers", "tfrecord", "dpr", "sfsnet", "lamps")
 """Of rendered humans."""
@@ -60,7 +64,7 @@ def _add_scenes(kinds: Any) -> None:
     scenes.add_argument("--validation-scenes", type=int, default=0, help="default: %(default)s")
     scenes.add_argument("--size", type=int, default=512, help="pixels per side, default: %(default)s")
     scenes.add_argument("--layout", choices=("vidit", "one2one", "tfrecord"), default="vidit")
-    scenes.add_argument("--workers", type=int, default=1, help="processes, default: %(default)s")
+    _add_workers(scenes)
     scenes.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     scenes.add_argument("--first", type=int, default=0, help="number of the first scene")
     scenes.add_argument("--antialias", type=int, default=1, metavar="N", help="N x N rays per pixel")
@@ -89,7 +93,7 @@ def _add_heads(kinds: Any) -> None:
     heads.add_argument("--validation-heads", type=int, default=0, help="default: %(default)s")
     heads.add_argument("--size", type=int, default=256, help="pixels per side, default: %(default)s")
     heads.add_argument("--layout", choices=("dpr", "sfsnet"), default="dpr")
-    heads.add_argument("--workers", type=int, default=1, help="processes, default: %(default)s")
+    _add_workers(heads)
     heads.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     heads.add_argument("--first", type=int, default=0, help="number of the first head")
 
@@ -109,7 +113,7 @@ def _add_humans(kinds: Any) -> None:
     humans.add_argument("--heads", type=int, default=1600, help="default: %(default)s")
     humans.add_argument("--size", type=int, default=192, help="pixels per side, default: %(default)s")
     humans.add_argument("--layout", choices=LAYOUT_NAMES, default="gbuffers")
-    humans.add_argument("--workers", type=int, default=1, help="processes, default: %(default)s")
+    _add_workers(humans)
     humans.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     humans.add_argument("--first", type=int, default=0, help="number of the first head")
     humans.add_argument(
@@ -148,8 +152,19 @@ def _add_ratio_images(kinds: Any) -> None:
     )
     relit.add_argument("--per-portrait", type=int, default=5, metavar="N", help="default: %(default)s")
     relit.add_argument("--validation-portraits", type=int, default=0, help="default: %(default)s")
-    relit.add_argument("--workers", type=int, default=1, help="processes, default: %(default)s")
+    _add_workers(relit)
     relit.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+
+
+def _add_workers(kind: Any) -> None:
+    kind.add_argument(
+        "--workers", type=int, metavar="N", help="processes; 1 unless given, with --ray a core each"
+    )
+    kind.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="render on a Ray cluster, host:port or auto, whose machines share the folders",
+    )
 
 
 def _add_augment(tasks: Any) -> None:
@@ -239,6 +254,24 @@ def _add_fuse(tasks: Any) -> None:
     )
 
 
+def _absolute(folder: str, ray: str | None) -> str:
+    """Workers on other machines do not stand in this folder."""
+    return folder if ray is None else str(Path(folder).absolute())
+
+
+def _runner(ray: str | None, workers: int | None, out: str, *folders: str) -> Runner:
+    """Return what runs the jobs: processes of this machine, or a cluster."""
+    from tf_relight.rendering.parallel import run
+
+    if workers is not None and workers < 1:
+        raise RelightError(f"{workers} workers cannot be: give at least 1.")
+    if ray is None:
+        return run
+    from tf_relight.wide.rendering import on_ray
+
+    return on_ray(ray, workers, out=_absolute(out, ray), folders=[_absolute(each, ray) for each in folders])
+
+
 def render_scenes(
     *,
     out: str,
@@ -246,7 +279,8 @@ def render_scenes(
     validation_scenes: int,
     size: int,
     layout: str,
-    workers: int,
+    workers: int | None,
+    ray: str | None,
     seed: int,
     first: int,
     antialias: int,
@@ -257,13 +291,15 @@ def render_scenes(
     """Render scenes into a folder."""
     from tf_relight.rendering.scenes.write import render_scenes
 
+    out, runner = _absolute(out, ray), _runner(ray, workers, out)
     rendered = render_scenes(
         out,
         scenes=scenes,
         validation_scenes=validation_scenes,
         size=size,
         layout=layout,
-        workers=workers,
+        workers=1 if workers is None else workers,
+        runner=runner,
         seed=seed,
         first=first,
         antialias=antialias,
@@ -282,20 +318,23 @@ def render_heads(
     validation_heads: int,
     size: int,
     layout: str,
-    workers: int,
+    workers: int | None,
+    ray: str | None,
     seed: int,
     first: int,
 ) -> int:
     """Render portrait heads into a folder."""
     from tf_relight.rendering.heads.write import render_heads
 
+    out, runner = _absolute(out, ray), _runner(ray, workers, out)
     rendered = render_heads(
         out,
         heads=heads,
         validation_heads=validation_heads,
         size=size,
         layout=layout,
-        workers=workers,
+        workers=1 if workers is None else workers,
+        runner=runner,
         seed=seed,
         first=first,
     )
@@ -310,7 +349,8 @@ def render_humans(
     heads: int,
     size: int,
     layout: str,
-    workers: int,
+    workers: int | None,
+    ray: str | None,
     seed: int,
     first: int,
     sheet: str | None,
@@ -321,8 +361,17 @@ def render_humans(
 
     if sheet is not None and layout != "gbuffers":
         raise RelightError(f"--sheet needs --layout gbuffers, not {layout}.")
+    assets, out, runner = _absolute(assets, ray), _absolute(out, ray), _runner(ray, workers, out, assets)
     result = render_humans(
-        assets, out, heads=heads, size=size, layout=layout, workers=workers, seed=seed, first=first
+        assets,
+        out,
+        heads=heads,
+        size=size,
+        layout=layout,
+        workers=1 if workers is None else workers,
+        runner=runner,
+        seed=seed,
+        first=first,
     )
     say(
         f"Rendered {result.heads} {'head' if result.heads == 1 else 'heads'} into {out}; "
@@ -335,11 +384,16 @@ def render_humans(
     return report_failures(f"Head {number} was left out: {why}" for number, why in result.failures.items())
 
 
-def render_ratio_images(*, out: str, **options: Any) -> int:
+def render_ratio_images(*, out: str, workers: int | None, ray: str | None, **options: Any) -> int:
     """Relight portraits into a folder; those that could not be used are listed at the end."""
     from tf_relight.data.portraits.ratio_image_write import render_ratio_images
 
-    result = render_ratio_images(out, **options)
+    names = ("portraits", "normals", "masks", "source_lights", "landmarks")
+    folders = {name: _absolute(options[name], ray) for name in names if options[name] is not None}
+    out, runner = _absolute(out, ray), _runner(ray, workers, out, *folders.values())
+    result = render_ratio_images(
+        out, workers=1 if workers is None else workers, runner=runner, **{**options, **folders}
+    )
     say(
         f"Relit {result.relit} {'portrait' if result.relit == 1 else 'portraits'} into {out}, "
         f"which now holds {result.complete}."
@@ -367,8 +421,6 @@ def fuse_scenes(*, root: str, weights: str, size: int | None, track: str, worker
 
 def check_data(*, root: str, decode: bool) -> int:
     """Say what a data folder holds; the exit code is not 0 when something is missing or broken."""
-    from pathlib import Path
-
     from tf_relight.data.check import check
 
     report = check(Path(root), decode)

@@ -42,7 +42,7 @@ from tf_relight.photo.listing import list_pictures
 from tf_relight.progress import Bars
 from tf_relight.rendering.heads.layouts import DPR_NORMALS
 from tf_relight.rendering.heads.write import LISTS
-from tf_relight.rendering.parallel import run
+from tf_relight.rendering.parallel import Runner, run
 from tf_relight.rendering.scenes.layouts import write_png
 from tf_relight.rendering.scenes.write import check_count, claim_folder
 
@@ -117,6 +117,7 @@ def render_ratio_images(
     seed: int = 0,
     workers: int = 1,
     progress: bool = True,
+    runner: Runner = run,
 ) -> RatioResult:
     """Relight portraits into a folder. Call it again after an interruption: only what is missing is made.
 
@@ -140,6 +141,7 @@ def render_ratio_images(
         seed: of the whole set.
         workers: number of processes; the bytes written do not depend on it.
         progress: show a progress bar.
+        runner: runs the jobs; `wide.rendering` has one for clusters.
 
     Raises:
         RelightError: a wrong argument, a missing folder or file, a folder `out` that cannot be written or
@@ -160,7 +162,7 @@ def render_ratio_images(
         for inputs in found
     ]
     missing = [job for job in jobs if not job.is_done()]
-    discarded = _run_jobs(missing, workers, progress)
+    discarded = _run_jobs(missing, workers, progress, runner)
     complete = [job.inputs.name for job in jobs if job.is_done()]
     if not complete:
         raise RelightError(f"No portrait could be used. The first: {discarded[0]}")
@@ -285,12 +287,12 @@ def _claim(out: Path, per_portrait: int, seed: int, collection: np.ndarray | Non
     claim_folder(out / SETTINGS_FILE, settings, "relit portraits")
 
 
-def _run_jobs(jobs: Sequence[RatioJob], workers: int, progress: bool) -> tuple[str, ...]:
+def _run_jobs(jobs: Sequence[RatioJob], workers: int, progress: bool, runner: Runner) -> tuple[str, ...]:
     """Relight portraits; return why some were discarded."""
     reasons = []
     with Bars(progress and bool(jobs)) as bar:
         task = bar.add_task("Relighting portraits", total=len(jobs))
-        for reason in run(_run_job, jobs, workers):
+        for reason in runner(_run_job, jobs, workers):
             reasons += [reason] if reason else []
             bar.advance(task)
     return tuple(sorted(reasons))

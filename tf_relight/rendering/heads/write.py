@@ -11,7 +11,7 @@ from tf_relight.files import write_text
 from tf_relight.progress import Bars
 from tf_relight.rendering.heads.head import FORMAT_VERSION, HEADS_PER_SEED, RELIT_LIGHTS, Head, head_name
 from tf_relight.rendering.heads.layouts import HEAD_LAYOUTS
-from tf_relight.rendering.parallel import run
+from tf_relight.rendering.parallel import Runner, run
 from tf_relight.rendering.scenes.write import check_count, claim_folder
 
 SETTINGS_FILE = "heads.json"
@@ -78,6 +78,7 @@ def render_heads(
     first: int = 0,
     validation_heads: int = 0,
     progress: bool = True,
+    runner: Runner = run,
 ) -> int:
     """Render heads into a folder. Call it again after an interruption: only what is missing is rendered.
 
@@ -96,6 +97,7 @@ def render_heads(
         seed: of the whole set.
         first: number of the first head, for rendering one set in several places.
         progress: show a progress bar.
+        runner: runs the jobs; `wide.rendering` has one for clusters.
 
     Returns:
         The number of heads rendered now.
@@ -117,7 +119,7 @@ def render_heads(
         _write_lists(out, settings)
     with Bars(progress and bool(missing)) as bar:
         task = bar.add_task("Rendering heads", total=len(missing))
-        for _ in run(_run_job, missing, workers):
+        for _ in runner(_run_job, missing, workers):
             bar.advance(task)
     return len(missing)
 

@@ -14,7 +14,7 @@ from tf_relight.rendering.humans.hair import untextured
 from tf_relight.rendering.humans.layouts import LAYOUTS
 from tf_relight.rendering.humans.library import Library
 from tf_relight.rendering.humans.render import ATTEMPTS, HiddenFaceError, render_head
-from tf_relight.rendering.parallel import run
+from tf_relight.rendering.parallel import Runner, run
 from tf_relight.rendering.scenes.write import check_count, claim_folder
 
 SETTINGS_FILE = "humans.json"
@@ -81,6 +81,7 @@ def render_humans(
     seed: int = 0,
     first: int = 0,
     progress: bool = True,
+    runner: Runner = run,
 ) -> Rendered:
     """Render heads into a folder. Call it again after an interruption: only what is missing is rendered.
 
@@ -97,6 +98,7 @@ def render_humans(
         seed: of the whole set.
         first: number of the first head, for rendering one set in several places.
         progress: show a progress bar.
+        runner: runs the jobs; `wide.rendering` has one for clusters.
 
     Returns:
         Counts, the heads that failed and the assets that were left out.
@@ -116,7 +118,7 @@ def render_humans(
     missing = [job for job in jobs if not job.is_done()]
     with Bars(progress and bool(missing)) as bar:
         task = bar.add_task("Rendering humans", total=len(missing))
-        for number, rejected, failure in run(_run_job, missing, workers):
+        for number, rejected, failure in runner(_run_job, missing, workers):
             result.rejected += rejected
             if failure:
                 result.failures[number] = failure

@@ -16,7 +16,7 @@ from tf_relight.guarded.reading import NoSuchFile
 from tf_relight.guarded.structured import read_json
 from tf_relight.light.vidit import DIRECTIONS, ViditLight
 from tf_relight.progress import Bars
-from tf_relight.rendering.parallel import run
+from tf_relight.rendering.parallel import Runner, run
 from tf_relight.rendering.scenes.layouts import LAYOUTS, scene_name
 from tf_relight.rendering.scenes.scene import Scene
 
@@ -111,6 +111,7 @@ def render_scenes(
     target_light: str = "E_4500",
     ground_truth: bool = False,
     progress: bool = True,
+    runner: Runner = run,
 ) -> int:
     """Render scenes into `<out>/train` and, if asked for, `<out>/validation`.
 
@@ -129,6 +130,7 @@ def render_scenes(
         input_light, target_light: for "one2one".
         ground_truth: also write `Scene.ground_truth` to `<out>/ground_truth/<split>/Image000.npz`.
         progress: show a progress bar.
+        runner: runs the jobs; `wide.rendering` has one for clusters.
 
     Returns:
         The number of scenes rendered now.
@@ -155,7 +157,7 @@ def render_scenes(
     total = sum(len(job.numbers) for job in jobs)
     with Bars(progress and total > 0) as bar:
         task = bar.add_task("Rendering scenes", total=total)
-        for rendered in run(_run_job, jobs, workers):
+        for rendered in runner(_run_job, jobs, workers):
             bar.advance(task, rendered)
     return total
 
