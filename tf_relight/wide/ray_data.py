@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tf_relight.errors import RelightError, shortened
+from tf_relight.guarded.structured import parse_json
 from tf_relight.wide.manifest import Entry
 from tf_relight.wide.photo_worker import MOST_TRIES, PhotoWorker, Task
 
@@ -77,7 +78,7 @@ def spread(
     at_once = max(1, min(ROWS_AT_ONCE, len(jobs) // (4 * most)))
     for columns in _streamed(ray, _Spreader, made, rows, most, 0, at_once, at_once):
         for outcome in columns["outcome"]:
-            found = json.loads(str(outcome))
+            found = parse_json(str(outcome), source="a worker's answer", depth=None)
             if "error" in found:
                 raise RelightError(found["error"])
             yield found["result"]

@@ -16,6 +16,7 @@ from typing import Any
 
 from tf_relight.config.run import RunConfig
 from tf_relight.errors import RelightError, shortened
+from tf_relight.guarded.structured import read_csv
 from tf_relight.progress import Bars
 from tf_relight.terminal import note
 from tf_relight.wide.ray_cluster import check_seen, joined
@@ -198,14 +199,11 @@ class _Watch:
 
 
 def _last_row(path: Path) -> dict[str, str] | None:
-    import csv
-
     try:
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        return rows[-1] if rows else None
-    except OSError:
+        _, rows = read_csv(path, what="the curve", advice="the run writes it anew")
+    except RelightError:  # not there yet
         return None
+    return rows[-1] if rows else None
 
 
 def _newest(output: Path) -> int:
