@@ -155,9 +155,9 @@ def resize_to(picture: Any, height: Any, width: Any) -> Any:
 
     Sizes may be unknown until run time. What lies outside counts as the nearest pixel.
     """
-    if picture.shape[1] is None or picture.shape[1] != height:
+    if not (isinstance(height, int) and picture.shape[1] == height):
         picture = _resized_rows(picture, height)
-    if picture.shape[2] is None or picture.shape[2] != width:
+    if not (isinstance(width, int) and picture.shape[2] == width):
         turned = _resized_rows(ops.transpose(picture, (0, 2, 1, 3)), width)
         picture = ops.transpose(turned, (0, 2, 1, 3))
     return picture

@@ -64,7 +64,7 @@ def run(
             check_inputs(shapes, signature, inputs)
             place = Path(work, str(number))
             place.mkdir()
-            (place / "signature").write_text(signature)
+            (place / "signature").write_bytes(signature.encode())
             for name, values in inputs.items():
                 (place / f"{name}.in").write_bytes(np.ascontiguousarray(values).tobytes())
         _ask(Path(path), Path(work), timeout)
