@@ -227,3 +227,14 @@ def test_a_rough_face_stays_bright_to_its_edges_under_a_flash():
     smooth, rough = (_roughly(lit.copy(), stored, flash, roughness)[:, 0] for roughness in (1e-6, 0.5))
     np.testing.assert_allclose(smooth, lit[:, 0], atol=0.01)
     assert rough[0] == pytest.approx(1, abs=0.02) and (rough[1:] > 1.05 * smooth[1:]).all()
+
+
+def test_a_decomposition_is_scored_by_all_that_it_gives(folder):
+    from tf_relight.scoring.evaluate import evaluate_weights
+
+    data = make_data_config({"name": "humans", "root": str(folder), "size": 32, "coloured_light": True})
+    row = evaluate_weights("sfsnet-humans-64-v1", data=data, limit=2, progress=False)
+    assert row.pictures == 2 and not row.failures
+    assert {"psnr", "normal_degrees", "albedo_l1", "light_degrees"} <= {
+        name for name, value in row.scores.items() if value is not None
+    }

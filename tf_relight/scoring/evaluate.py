@@ -170,7 +170,8 @@ def score_weights(
         methods.get(read_weights(resolve(weights)).method).check_mode(mode)
     loaded = load_model(weights, method)
     checks = own_checks(loaded)
-    source = open_source(data, split, wishes=() if checks is None else checks.fields)
+    wishes = () if checks is None else {"target", "target_light", *checks.fields}
+    source = open_source(data, split, wishes=wishes)
     light = loaded.method.info.light
     scores = evaluate_source(
         lambda image, light=None: loaded.method.relight(loaded.model, image, light, mode=mode),
