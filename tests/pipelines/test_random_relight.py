@@ -151,6 +151,12 @@ def test_a_distribution_made_in_python_tells_its_mistakes_in_sentences():
         LightDistribution(shares={"lamp": 1}, presets=("splitt",))
 
 
+def test_an_empty_file_of_lights_says_what_it_needs(tmp_path):
+    (tmp_path / "lights.yaml").write_text("")
+    with pytest.raises(RelightError, match="lights.yaml is empty: it needs at least one of 'lamps'"):
+        LightDistribution.of(tmp_path / "lights.yaml")
+
+
 def test_a_distribution_draws_what_it_says(tmp_path):
     (tmp_path / "lights.yaml").write_text("lamps: null\npresets: ['*']\nstrength: [1, 1]\n")
     drawn = LightDistribution.of(tmp_path / "lights.yaml").draw(40, seed=0)

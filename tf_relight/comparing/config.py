@@ -189,7 +189,7 @@ def load_table(path: Path | str, overrides: Iterable[str] = (), output: Path | s
         RelightError: the file cannot be read, or one sentence per mistake in it, all together.
     """
     path = Path(path)
-    values, problems = read_mapping(path)
+    values, problems = read_mapping(path, what="a table", needs="'rows', 'data' and 'train.steps'")
     values = _unshared(values)
     for name in SECTIONS:
         # A section whose lines are all commented out reads as null.

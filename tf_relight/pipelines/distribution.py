@@ -160,7 +160,9 @@ class LightDistribution(FrozenModel):
         problems: list[str] = []
         if isinstance(given, str | Path):
             name = str(given)
-            values, problems = read_mapping(Path(given))
+            values, problems = read_mapping(
+                Path(given), what="a light distribution", needs="one of 'lamps', 'presets' and 'maps'"
+            )
         elif isinstance(given, Mapping):
             values = dict(given)
         else:
