@@ -80,7 +80,7 @@ def open(data_config: Options, split: Split, needs: Collection[str] = ()) -> Hum
         >>> options = Options(name="humans", root=root, size=16, light_pairs=2)
         >>> source = open(options, "train", needs=["normal"])
         >>> len(source), source.fields
-        (2, ('image', 'target', 'original', 'light', 'target_light', 'albedo', 'normal', 'shading', 'mask'))
+        (2, ('image', 'light', 'target_light', 'normal'))
     """
     if not set(_TRUTH).isdisjoint(needs):
         data_config = data_config.model_copy(update={"ground_truth": True})
