@@ -59,7 +59,7 @@ def hardware() -> str:
 
 def write_row(benchmark: str, row: dict[str, Any]) -> None:
     """Print the row and append it as `append_row` does, with the benchmark's own command."""
-    command = " ".join(["python", "-m", f"benchmarks.{benchmark}", *sys.argv[1:]])
+    command = " ".join(["python", "-m", f"benchmarks.{benchmark}", *_typed()])
     say_lines(json.dumps(append_row(benchmark, row, command), indent=1))
 
 
@@ -68,7 +68,12 @@ def command_line() -> str:
     program = Path(sys.argv[0])
     module = __name__.rpartition(".")[0] if program.parent.name == "export" else program.parent.name
     name = f"python -m {module}" if program.name == "__main__.py" else program.stem
-    return " ".join([name, *sys.argv[1:]])
+    return " ".join([name, *_typed()])
+
+
+def _typed() -> list[str]:
+    """The arguments; of a whole path only its last name, as others have other folders."""
+    return [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]
 
 
 def append_row(benchmark: str, row: dict[str, Any], command: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from export.litert.older.runtime import VERSION as OLDER
-from export.proof.file_check import FileCheck, RuntimeScore
+from export.proof.file_check import FileCheck, GpuScore, OlderScore, RuntimeScore
 from tf_relight.files import atomic_path, write_text
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _cells(check: FileCheck, lights: bool) -> list[str]:
         f"{check.record.size_bytes / 1e6:.2f}",
         NOTHING if check.size_ratio is None else f"{check.size_ratio:.3f}",
         f"{min(score.psnr for score in scores):.1f}" if measured else NOTHING,
-        _older(check),
+        _elsewhere(check.older, "{:.1f}"),
         f"{max(score.max_error for score in scores):.1e}" if measured else NOTHING,
         f"{max(score.mean_error for score in scores):.1e}" if measured else NOTHING,
     ]
@@ -153,22 +153,15 @@ def _cells(check: FileCheck, lights: bool) -> list[str]:
         str(check.partitions) if measured else NOTHING,
         NOTHING if truth is None else f"{truth.psnr:.2f} ({truth.loss:+.3f})",
         NOTHING if truth is None else f"{truth.ssim:.4f} ({truth.keras_ssim - truth.ssim:+.4f})",
-        _gpu(check),
+        _elsewhere(check.gpu, "{:.0f} dB"),
         "good" if check.good else "FAILED" if check.failure else "missed",
     ]
 
 
-def _older(check: FileCheck) -> str:
-    if check.older is None:
+def _elsewhere(side: GpuScore | OlderScore | None, form: str) -> str:
+    """What a run on another runtime or delegate came to; `form` writes its PSNR."""
+    if side is None:
         return "-"
-    if check.older.skipped:
+    if side.skipped:
         return "skipped"
-    return "refused" if check.older.psnr is None else f"{check.older.psnr:.1f}"
-
-
-def _gpu(check: FileCheck) -> str:
-    if check.gpu is None:
-        return "-"
-    if check.gpu.skipped:
-        return "skipped"
-    return "refused" if check.gpu.psnr is None else f"{check.gpu.psnr:.0f} dB"
+    return "refused" if side.psnr is None else form.format(side.psnr)
