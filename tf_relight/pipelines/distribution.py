@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationError, ValidationInfo
@@ -123,9 +123,7 @@ class LightDistribution(FrozenModel):
 
     @check_model(mode="wrap")
     @classmethod
-    def _told(
-        cls, values: Any, handler: ModelWrapValidatorHandler[LightDistribution], info: ValidationInfo
-    ) -> LightDistribution:
+    def _told(cls, values: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         """Say in our sentences what is wrong, unless `of` asks, which says where they come from."""
         try:
             return handler(values)
