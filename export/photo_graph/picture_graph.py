@@ -26,6 +26,7 @@ from tf_relight.contract.card import COEFFICIENTS, Domain, Port
 from tf_relight.photo.colour import LUMINANCE_WEIGHTS, RGB_TO_XYZ, XYZ_TO_RGB
 from tf_relight.photo.lightness import BLACK, CEILING, KNEE
 from tf_relight.photo.transfer import LIGHTNESS_FOOT, SRGB_FOOT
+from tf_relight.relighting.face_places import STRETCH
 from tf_relight.relighting.portraits import EVENNESS, WEAVE
 
 NOT_FINITE = "The network's result holds values that are not numbers. Use other weights."
@@ -113,7 +114,7 @@ def relight_in_colour(
     Returns:
         (H, W, 3) float32 sRGB 0..1.
     """
-    height, width = portrait_size(tf.shape(pixels), side)
+    height, width = same_shape(tf.shape(pixels), side)
     small = resize(pixels, height, width)
     square, place = as_square(small)
     own = None
@@ -170,23 +171,27 @@ def cut_out(square: Any, place: tuple[Any, Any, Any, Any]) -> Any:
     return square[top : top + height, left : left + width]
 
 
+def same_shape(shape: Any, side: int) -> tuple[Any, Any]:
+    """Return height and width of the same shape with the given long side."""
+    sides = tf.cast(shape[:2], tf.float64)
+    return _rounded(sides / tf.reduce_max(sides) * side)
+
+
 def working_size(shape: Any, side: int) -> tuple[Any, Any]:
     """Return height and width of the same shape with at most the given long side."""
-    return _scaled(shape, tf.minimum(_scale(shape, side), tf.ones((), tf.float64)))
+    sides = tf.cast(shape[:2], tf.float64)
+    return _rounded(sides * tf.minimum(side / tf.reduce_max(sides), 1.0))
 
 
 def portrait_size(shape: Any, side: int) -> tuple[Any, Any]:
-    """Return height and width of the same shape with the given long side."""
-    return _scaled(shape, _scale(shape, side))
+    """Return height and width at which a portrait reaches a network, as `face_places.size_for_network`."""
+    sides = tf.cast(shape[:2], tf.float64)
+    return _rounded(tf.minimum(1.0, STRETCH * sides / tf.reduce_max(sides)) * side)
 
 
-def _scale(shape: Any, side: int) -> Any:
-    return side / tf.cast(tf.maximum(shape[0], shape[1]), tf.float64)
-
-
-def _scaled(shape: Any, scale: Any) -> tuple[Any, Any]:
-    sides = tf.cast(tf.round(tf.cast(shape[:2], tf.float64) * scale), tf.int32)
-    return tf.maximum(1, sides[0]), tf.maximum(1, sides[1])
+def _rounded(sides: Any) -> tuple[Any, Any]:
+    whole = tf.maximum(1, tf.cast(tf.round(sides), tf.int32))
+    return whole[0], whole[1]
 
 
 def without_weave(before: Any, after: Any, side: int) -> Any:

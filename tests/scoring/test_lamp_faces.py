@@ -12,6 +12,7 @@ from tests import portrait_stand_in
 from tf_relight.cli.main import main
 from tf_relight.errors import RelightError
 from tf_relight.light.directions import direction
+from tf_relight.methods.trained import load_model
 from tf_relight.photo.picture import Picture
 from tf_relight.photo.writing import write_picture
 from tf_relight.rendering.humans.layouts import LAMPS
@@ -79,6 +80,16 @@ def test_a_method_that_changes_nothing_scores_nothing(faces):
     scores = score_lamp_faces(loaded, faces, progress=False)
     # The exposure alone changes, which tells a little in the dark, where black is added before the logarithm.
     assert abs(scores.correlation) < 0.35 and scores.error_share == pytest.approx(1, abs=0.01)
+
+
+def test_methods_of_pictures_in_colour_are_scored_too(faces):
+    """What takes faces apart is shown the picture in colour; the balls light up on the lamp's side."""
+    for path in (faces / "b").iterdir():
+        if path.stem not in ("azimuth_+000_elevation_+00", "azimuth_+070_elevation_+00"):
+            path.unlink()
+    shutil.rmtree(faces / "a")
+    scores = score_lamp_faces(load_model("sfsnet-humans-64-v1"), faces, progress=False)
+    assert scores.pictures == 1 and scores.correlation > 0.5
 
 
 def test_folders_without_such_faces_are_refused(faces, tmp_path, capsys):

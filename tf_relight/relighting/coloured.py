@@ -6,6 +6,7 @@ size (`photo.transfer`). A coloured light reaches networks that know colour; the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,13 @@ from tf_relight.errors import RelightError
 from tf_relight.methods.method import light_input
 from tf_relight.networks.running import run_network, training_size
 from tf_relight.photo.colour import linear_to_srgb, luminance, srgb_to_linear
-from tf_relight.photo.faces import find_faces
+from tf_relight.photo.faces import Face, find_faces
 from tf_relight.photo.people import person_mask
 from tf_relight.photo.picture import Picture, resize
 from tf_relight.photo.transfer import SRGB_FOOT, transfer
+from tf_relight.relighting.face_places import regions, same_shape
 from tf_relight.relighting.light_range import exposed, luminance_of_light
-from tf_relight.relighting.portraits import coloured, regions, size_for_network, with_sphere
+from tf_relight.relighting.portraits import coloured, with_sphere
 from tf_relight.relighting.squares import as_square
 
 if TYPE_CHECKING:
@@ -31,8 +33,13 @@ if TYPE_CHECKING:
     from tf_relight.relighting.request import RelightOptions
 
 
-def relight_in_colour(picture: Picture, loaded: LoadedModel, options: RelightOptions) -> Picture:
+def relight_in_colour(
+    picture: Picture, loaded: LoadedModel, options: RelightOptions, faces: Sequence[Face] | None = None
+) -> Picture:
     """Return the picture under `options.light`, at its own size.
+
+    Args:
+        faces: those to relight; None looks for them.
 
     Raises:
         RelightError: no light, no face to keep the background of, or the network failed.
@@ -40,7 +47,7 @@ def relight_in_colour(picture: Picture, loaded: LoadedModel, options: RelightOpt
     if options.light is None:
         raise RelightError("This method needs a light.")
     light = coloured(options.light, options.temperature)
-    faces = find_faces(picture.pixels)
+    faces = find_faces(picture.pixels) if faces is None else faces
     if options.keep_background and not faces:
         raise RelightError(
             "No face was found, so the background cannot be told from the person. "
@@ -51,7 +58,7 @@ def relight_in_colour(picture: Picture, loaded: LoadedModel, options: RelightOpt
     reach = np.zeros((*picture.size, 1), np.float32)
     for rows, columns, window in regions(picture.size, faces):
         full = picture.pixels[rows, columns]
-        small = resize(full, size_for_network(full.shape, side))
+        small = resize(full, same_shape(full.shape, side))
         relit = transfer(full, small, _relit(small, loaded, light))
         weight = np.ones(full.shape[:2], np.float32) if window is None else window
         change[rows, columns] += weight[..., None] * (relit - full)

@@ -31,7 +31,7 @@ from tf_relight.photo.reading import read_picture
 from tf_relight.photo.transfer import transfer
 from tf_relight.photo.writing import write_picture
 from tf_relight.progress import track
-from tf_relight.relighting.face_places import regions, size_for_network
+from tf_relight.relighting.face_places import regions, same_shape
 from tf_relight.relighting.outputs import Report
 from tf_relight.relighting.photos import load_for
 from tf_relight.relighting.request import SMALLEST_SIZE
@@ -213,7 +213,7 @@ def _check(method: str) -> None:
 
 
 def _apart(photo: np.ndarray, mask: np.ndarray, loaded: LoadedModel, side: int) -> Decomposed:
-    small = resize(photo, size_for_network(photo.shape, side))
+    small = resize(photo, same_shape(photo.shape, side))
     found = _answers(small, loaded)
     albedo = np.clip(found["albedo"], 0, 1)
     shading = np.clip(found["shading"], 0, None)

@@ -10,6 +10,7 @@ from tf_relight.photo.faces import Face
 
 CROP_SIDE = 2.0  # of the face's height; in the network's training pictures it is 1.3
 WHOLE_SIDE = 2.6  # a picture with one face that is no longer than so many of its heights is not cropped
+STRETCH = 1.25  # by which the short side of a part may grow on its way into a network
 _FADE = 0.3  # of the crop's side, over which the change dies out
 
 Place = tuple[slice, slice, np.ndarray | None]
@@ -49,6 +50,20 @@ def _span(centre: float, side: float, end: int) -> tuple[slice, np.ndarray]:
 
 
 def size_for_network(size: tuple[int, ...], long_side: int) -> tuple[int, int]:
-    """Return (height, width) of the same shape with the given long side; small faces grow, too."""
-    scale = long_side / max(size)
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    """Return (height, width) at which a part reaches a portrait network; small faces grow, too.
+
+    The short side is stretched by up to `STRETCH`, at most to a square; what is then left to one is filled by
+    reflection (`squares.as_square`). Real faces under known lamps are met better so than by reflection alone.
+    """
+    full = max(size[:2])
+    return _rounded(min(1.0, STRETCH * size[0] / full), min(1.0, STRETCH * size[1] / full), long_side)
+
+
+def same_shape(size: tuple[int, ...], long_side: int) -> tuple[int, int]:
+    """Return (height, width) of the same shape with the given long side."""
+    full = max(size[:2])
+    return _rounded(size[0] / full, size[1] / full, long_side)
+
+
+def _rounded(height: float, width: float, long_side: int) -> tuple[int, int]:
+    return max(1, round(height * long_side)), max(1, round(width * long_side))

@@ -210,7 +210,7 @@ class Job:
             if given is not None and given.kind == "srgb" and not options.paper:
                 from tf_relight.relighting.coloured import relight_in_colour
 
-                return relight_in_colour(picture, loaded, options)
+                return relight_in_colour(picture, loaded, options, faces)
             from tf_relight.relighting.portraits import relight_portrait
 
             return relight_portrait(picture, loaded, options, faces)

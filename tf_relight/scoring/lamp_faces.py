@@ -30,7 +30,7 @@ from tf_relight.photo.colour import linear_to_srgb, luminance, srgb_to_linear
 from tf_relight.photo.picture import Picture
 from tf_relight.photo.reading import read_picture
 from tf_relight.progress import track
-from tf_relight.relighting.portraits import PortraitRelighter
+from tf_relight.relighting.photos import Job
 from tf_relight.relighting.request import RelightOptions
 from tf_relight.scoring.score_table import write_csv
 
@@ -193,14 +193,14 @@ def _score(
     """Yield each lamp with its scores and the angle by which its light is read wrongly."""
     source = _encoded(subject, (0.0, 0.0))
     before = luminance(srgb_to_linear(source))
-    relighter = PortraitRelighter(Picture(source), loaded, faces=[])
+    frontal = Picture(source)
     for lamp in sorted(subject.pictures.keys() - {(0.0, 0.0)}):
         encoded = _encoded(subject, lamp)
         if encoded.shape != source.shape:
             raise RelightError(f"{subject.pictures[lamp]} is not as large as the frontal picture.")
         truth = luminance(srgb_to_linear(encoded))
-        light = Light.from_direction(*lamp, ambient=AMBIENT)
-        relit = luminance(srgb_to_linear(relighter.relight(RelightOptions(light=light)).pixels))
+        job = Job.of(loaded, RelightOptions(light=Light.from_direction(*lamp, ambient=AMBIENT)))
+        relit = luminance(srgb_to_linear(job.relight(frontal, faces=[]).pixels))
         scores = (_correlation(before, relit, truth), _error(relit, truth), _error(before, truth))
         yield lamp, scores, _degrees(loaded, encoded, lamp)
 

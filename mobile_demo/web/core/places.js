@@ -4,6 +4,7 @@ import { clamp, roundEven } from "./numbers.js";
 
 const CROP_SIDE = 2;
 const WHOLE_SIDE = 2.6;
+const STRETCH = 1.25;
 const FADE = 0.3;
 
 /**
@@ -46,8 +47,12 @@ function span(centre, side, end) {
   return { first, last, end, fade: Math.max(1, FADE * side) };
 }
 
-/** [width, height] of the same shape with the given long side; small parts grow, too. */
+/**
+ * [width, height] at which a part reaches a network; small parts grow, too. The short side is stretched by up to
+ * STRETCH, at most to a square.
+ */
 export function sizeForNetwork(width, height, longSide) {
-  const scale = longSide / Math.max(width, height);
-  return [Math.max(1, roundEven(width * scale)), Math.max(1, roundEven(height * scale))];
+  const full = Math.max(width, height);
+  const side = (length) => Math.max(1, roundEven(Math.min(1, (STRETCH * length) / full) * longSide));
+  return [side(width), side(height)];
 }

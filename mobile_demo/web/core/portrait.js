@@ -27,7 +27,7 @@ export class Portrait {
     const parts = [];
     for (const place of placesOf(picture.width, picture.height, faces)) {
       const full = inputOf(picture, place, networks.full.side);
-      const quick = networks.quick ? smaller(full, networks.quick.side) : full;
+      const quick = networks.quick ? smaller(full, place, networks.quick.side) : full;
       const { light } = await networks.full.run(full.before, full.width, full.height, NO_LIGHT);
       const mask = faces.length ? await maskOf(place) : null;
       parts.push({ place, mask, light, full, quick });
@@ -212,8 +212,8 @@ function inputOf(picture, place, side) {
 }
 
 /** The same made small for a quicker network. */
-function smaller({ before, width, height }, side) {
-  const [toWidth, toHeight] = sizeForNetwork(width, height, side);
+function smaller({ before, width, height }, place, side) {
+  const [toWidth, toHeight] = sizeForNetwork(place.width, place.height, side);
   return { before: resize(before, width, height, toWidth, toHeight), width: toWidth, height: toHeight };
 }
 

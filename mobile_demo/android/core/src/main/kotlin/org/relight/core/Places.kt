@@ -29,6 +29,7 @@ class Place(val across: Span, val down: Span, val whole: Boolean) {
 object Places {
     private const val CROP_SIDE = 2.0
     private const val WHOLE_SIDE = 2.6
+    private const val STRETCH = 1.25
     private const val FADE = 0.3
 
     fun of(width: Int, height: Int, faces: List<Face>): List<Place> {
@@ -42,10 +43,15 @@ object Places {
         }
     }
 
-    /** Width and height of the same shape with the given long side; small parts grow, too. */
+    /**
+     * Width and height at which a part reaches a network; small parts grow, too. The short side is stretched by up to
+     * [STRETCH], at most to a square.
+     */
     fun sizeForNetwork(width: Int, height: Int, longSide: Int): Pair<Int, Int> {
-        val scale = longSide.toDouble() / max(width, height)
-        return max(1, Math.rint(width * scale).toInt()) to max(1, Math.rint(height * scale).toInt())
+        val full = max(width, height)
+
+        fun side(length: Int) = max(1, Math.rint(min(1.0, STRETCH * length / full) * longSide).toInt())
+        return side(width) to side(height)
     }
 
     private fun span(centre: Double, side: Double, end: Int): Span {

@@ -46,7 +46,7 @@ class Portrait(
     private val parts =
         Places.of(picture.width, picture.height, faces).map { place ->
             val input = Input(inputOf(place, full.side), full)
-            val small = quick?.let { Input(smaller(input.before, it.side), it) } ?: input
+            val small = quick?.let { Input(smaller(input.before, place, it.side), it) } ?: input
             val light = full.run(input.before, FloatArray(Harmonics.COEFFICIENTS)).light
             Part(place, if (faces.isEmpty()) null else maskOf(place), input, small, DoubleArray(light.size) { light[it].toDouble() })
         }
@@ -108,8 +108,8 @@ class Portrait(
         return Planes.resize(shrunk, width, height)
     }
 
-    private fun smaller(before: Plane, side: Int): Plane {
-        val (width, height) = Places.sizeForNetwork(before.width, before.height, side)
+    private fun smaller(before: Plane, place: Place, side: Int): Plane {
+        val (width, height) = Places.sizeForNetwork(place.width, place.height, side)
         return Planes.resize(before, width, height)
     }
 
