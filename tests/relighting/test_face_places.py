@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tf_relight.relighting.face_places import STRETCH, same_shape, size_for_network
@@ -33,6 +33,7 @@ def test_the_long_side_is_the_networks_and_no_part_is_stretched_by_more(height, 
     assert size_for_network((width, height), side) == found[::-1]
 
 
+@settings(deadline=None)  # the first call imports TensorFlow
 @given(SIDES, SIDES, st.integers(8, 1024))
 def test_graphs_take_the_same_sizes(height, width, side):
     from export.photo_graph import picture_graph
