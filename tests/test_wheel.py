@@ -54,7 +54,6 @@ UNDERSTOOD = {
     "relight train dpr_portraits": "needs the authors' dataset",
     "relight train dpr_heads_128": "20 minutes",
     "relight train lit_unet_humans_128": "hours, on data of others",
-    "relight data render ratio-images": "needs normal maps fitted elsewhere",
     "relight data render humans": "needs assets of others",
     "relight evaluate --weights runs/dmshn_vidit": "needs days of training",
     "relight evaluate --weights sfsnet-humans-64-v1": "needs rendered humans",

@@ -103,19 +103,20 @@ def _add_humans(kinds: Any) -> None:
 def _add_ratio_images(kinds: Any) -> None:
     relit = kinds.add_parser(
         "ratio-images",
-        help="your own portraits under random lights, from their normals",
+        help="your own portraits under random lights",
         description="Relight portraits by the ratio of two shadings, as the DPR dataset was made, in the "
-        "folders of DPR. Normals come from a face model fitted elsewhere, such as 3DDFA, which is not part "
-        "of this package: PNG files coded as DPR's (blue x to the right, green y down, red z into the "
-        "picture, black where there is no face). Run it again to go on after a stop.",
-        example="relight data render ratio-images --portraits photos --normals normals --masks skin -o relit",
+        "folders of DPR. Normals and skin come from the mesh of the largest face, smooth and without "
+        "wrinkles. Finer ones come from a face model fitted elsewhere, such as 3DDFA: PNG files coded as "
+        "DPR's (blue x to the right, green y down, red z into the picture, black where there is no face). "
+        "Run it again to go on after a stop.",
+        example="relight data render ratio-images --portraits photos -o relit",
     )
     relit.set_defaults(command=render_ratio_images)
     add_log(relit)
     relit.add_argument("-o", "--out", metavar="DIR", required=True)
     relit.add_argument("--portraits", metavar="DIR", required=True, help="the photos, NAME.jpg or .png")
-    relit.add_argument("--normals", metavar="DIR", required=True, help="their normals, NAME.png, as large")
-    known = relit.add_mutually_exclusive_group(required=True)
+    relit.add_argument("--normals", metavar="DIR", help="their normals, NAME.png, as large")
+    known = relit.add_mutually_exclusive_group()
     known.add_argument(
         "--masks", metavar="DIR", help="NAME.png, skin white: the photo's light is fitted to it"
     )

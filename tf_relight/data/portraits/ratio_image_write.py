@@ -6,8 +6,8 @@
     out/NAME/full_normal_faceRegion_faceBoundary_extend.png   the normals, refined where need be
     out/train.lst, val.lst                           pairs: NAME NAME_00.png NAME_01.png
 
-`portraits.dataset` reads it. What the fit of a face model gives must be brought as files: a normal
-map of each portrait and, where the map does not lie on the face yet, landmarks.
+`portraits.dataset` reads it. The normals of a fitted face model are brought as files, with landmarks where a
+map does not lie on the face yet. Without them, normals and skin come from the mesh of the largest face.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ import cv2
 import numpy as np
 
 from tf_relight.data.pictures import PICTURE_SUFFIXES, read_rgb
-from tf_relight.data.portraits.normal_refinement import refine_normals
+from tf_relight.data.portraits.mesh_normals import mesh_normals, mesh_skin
+from tf_relight.data.portraits.normal_refinement import fill_normals, refine_normals
 from tf_relight.data.portraits.ratio_images import (
     RatioPortrait,
     has_holes,
@@ -38,6 +39,7 @@ from tf_relight.files import write_text
 from tf_relight.guarded.reading import read_text
 from tf_relight.light.files import LARGEST_TEXT, format_light
 from tf_relight.light.light import Light
+from tf_relight.photo.faces import find_faces
 from tf_relight.photo.listing import list_pictures
 from tf_relight.progress import Bars
 from tf_relight.rendering.heads.layouts import DPR_NORMALS
@@ -56,11 +58,11 @@ _WHITE = 127  # a mask is white above
 
 @dataclass(frozen=True)
 class Inputs:
-    """The files of one portrait; `mask` or `source_light` is there."""
+    """The files of one portrait; what tells normals, or skin and light, may be left to the face's mesh."""
 
     name: str
     photo: Path
-    normals: Path
+    normals: Path | None
     mask: Path | None
     source_light: Path | None
     landmarks: Path | None
@@ -107,7 +109,7 @@ def render_ratio_images(
     out: Path | str,
     *,
     portraits: Path | str,
-    normals: Path | str,
+    normals: Path | str | None = None,
     masks: Path | str | None = None,
     source_lights: Path | str | None = None,
     landmarks: Path | str | None = None,
@@ -121,17 +123,18 @@ def render_ratio_images(
 ) -> RatioResult:
     """Relight portraits into a folder. Call it again after an interruption: only what is missing is made.
 
-    A portrait that cannot be used (too little skin, face not in the middle, a broken file) is discarded and
-    named in the result, as DPR's data preparation did. The lights of a portrait depend on its name, the seed
-    and the collection of lights only.
+    A portrait that cannot be used (no face, too little skin, face not in the middle, a broken file) is
+    discarded and named in the result, as DPR's data preparation did. The lights of a portrait depend on its
+    name, the seed and the collection of lights only.
 
     Args:
         out: the folder, made if need be. It remembers its settings in ratio_images.json.
         portraits: folder of photos; a file name without its ending is the name of the portrait.
         normals: folder with NAME.png for each: normals coded as DPR's (see `read_normals`), as large as the
             portrait. They come from a face model fitted elsewhere. A map with holes, such as one of a face
-            only, is filled.
+            only, is filled. None takes them from the mesh of the largest face (`mesh_normals`): smooth ones.
         masks: folder with NAME.png: white skin, all else black. From it the light of the photo is fitted.
+            None, without source lights: the mesh tells where skin is.
         source_lights: in place of masks, folder with NAME.txt: the light of each photo (9 or 27 numbers).
         landmarks: folder with NAME.txt, four numbers a line: x and y of a landmark in the normal map, x and
             y in the portrait, in pixels. Normals are bent to fit; None where they fit already.
@@ -156,7 +159,7 @@ def render_ratio_images(
         )
     collection = None if lights is None else read_lights(Path(lights))
     out = Path(out)
-    _claim(out, per_portrait, seed, collection)
+    _claim(out, per_portrait, seed, collection, by_mesh=normals is None)
     jobs = [
         RatioJob(out, inputs, random_lights(_generator(seed, inputs.name), per_portrait, collection), seed)
         for inputs in found
@@ -172,7 +175,7 @@ def render_ratio_images(
 
 def find_inputs(
     portraits: Path | str,
-    normals: Path | str,
+    normals: Path | str | None,
     masks: Path | str | None,
     source_lights: Path | str | None,
     landmarks: Path | str | None,
@@ -180,11 +183,13 @@ def find_inputs(
     """Return the files of each portrait in a folder, in the order of their names.
 
     Raises:
-        RelightError: a missing folder, a portrait without its files, two with one name, or not exactly one
-            of masks and source lights.
+        RelightError: a missing folder, a portrait without its files, two with one name, both masks and source
+            lights, or landmarks of normals that are not given.
     """
-    if (masks is None) == (source_lights is None):
-        raise RelightError("Give either masks of the skin or the lights of the portraits.")
+    if masks is not None and source_lights is not None:
+        raise RelightError("Give either masks of the skin or the lights of the portraits, not both.")
+    if landmarks is not None and normals is None:
+        raise RelightError("Landmarks bend normals that are given: give normals, too, or leave them out.")
     photos: dict[str, Path] = {}
     for photo in list_pictures([portraits]):
         if photo.stem in photos:
@@ -215,8 +220,7 @@ def find_inputs(
         Inputs(
             name,
             photo,
-            listed["normal map"][name],
-            *(listed[thing].get(name) for thing in ("mask", "light", "landmarks")),
+            *(listed[thing].get(name) for thing in ("normal map", "mask", "light", "landmarks")),
         )
         for name, photo in photos.items()
     ]
@@ -248,15 +252,34 @@ def load_portrait(inputs: Inputs, seed: int = 0) -> tuple[np.ndarray, RatioPortr
     Raises:
         RelightError: a file that cannot be read, or a portrait that cannot be used.
     """
-    photo, normals = read_rgb(inputs.photo), read_normals(inputs.normals)
-    if inputs.landmarks is not None:
-        source, target = read_landmarks(inputs.landmarks)
-        normals = refine_normals(normals, source=source, target=target)
-    elif has_holes(normals):
-        normals = refine_normals(normals)
-    skin = None if inputs.mask is None else read_rgb(inputs.mask)[..., 0] > _WHITE
+    photo = read_rgb(inputs.photo)
+    told = inputs.mask is not None or inputs.source_light is not None
+    mesh = None if inputs.normals is not None and told else _mesh(photo)
+    if inputs.normals is None:
+        assert mesh is not None
+        found = mesh_normals(mesh, photo.shape[:2])
+        normals = fill_normals(found, found.any(axis=-1))
+    else:
+        normals = read_normals(inputs.normals)
+        if inputs.landmarks is not None:
+            source, target = read_landmarks(inputs.landmarks)
+            normals = refine_normals(normals, source=source, target=target)
+        elif has_holes(normals):
+            normals = refine_normals(normals)
     light = None if inputs.source_light is None else Light.from_file(inputs.source_light).grey("lightness")
+    skin = None if inputs.mask is None else read_rgb(inputs.mask)[..., 0] > _WHITE
+    if not told:
+        assert mesh is not None
+        skin = mesh_skin(mesh, photo.shape[:2])
     return photo, prepare(photo, normals, skin=skin, source_light=light, seed=seed)
+
+
+def _mesh(photo: np.ndarray) -> np.ndarray:
+    """Return the mesh of the largest face that has one."""
+    for face in find_faces(photo):
+        if face.mesh is not None:
+            return face.mesh
+    raise RelightError("no face was found whose surface can be told; give its normals and its skin or light.")
 
 
 def _check_numbers(workers: int, seed: int, per_portrait: int, validation_portraits: int) -> None:
@@ -275,7 +298,7 @@ def _by_name(folder: Path, suffixes: Sequence[str], thing: str) -> dict[str, Pat
     return {path.stem: path for path in reversed(files)}
 
 
-def _claim(out: Path, per_portrait: int, seed: int, collection: np.ndarray | None) -> None:
+def _claim(out: Path, per_portrait: int, seed: int, collection: np.ndarray | None, *, by_mesh: bool) -> None:
     """Note in the folder what decides its bytes besides the portraits, or refuse one that differs."""
     lights = None if collection is None else hashlib.sha256(collection.tobytes()).hexdigest()
     settings: dict[str, object] = {
@@ -284,6 +307,8 @@ def _claim(out: Path, per_portrait: int, seed: int, collection: np.ndarray | Non
         "lights": lights,
         "version": FORMAT_VERSION,
     }
+    if by_mesh:
+        settings["normals"] = "of the mesh"
     claim_folder(out / SETTINGS_FILE, settings, "relit portraits")
 
 

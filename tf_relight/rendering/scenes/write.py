@@ -181,10 +181,11 @@ def claim_folder(path: Path, wanted: dict[str, object], things: str) -> None:
     except NoSuchFile:
         write_text(path, json.dumps(wanted, indent=2) + "\n")
         return
-    differing = [name for name in wanted if found.get(name) != wanted[name]]
+    names = [*wanted, *(name for name in found if name not in wanted)]
+    differing = [name for name in names if found.get(name) != wanted.get(name)]
     if differing:
         changes = ", ".join(
-            f"{name} was {reprlib.repr(found.get(name))}, now {wanted[name]!r}" for name in differing
+            f"{name} was {reprlib.repr(found.get(name))}, now {wanted.get(name)!r}" for name in differing
         )
         raise RelightError(f"{out} holds {things} with other settings ({changes}); choose another folder.")
     # What a killed run was writing.
