@@ -61,8 +61,8 @@ def mesh_normals(mesh: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     normals[rows, columns] = _unit((weights[..., None] * at_points[triangles[which]]).sum(axis=1))
     known = (normals[..., 2] < -LEAST_FACING).astype(np.uint8)
     rim = 2 * max(1, round(RIM * float(np.ptp(mesh[:, 1])))) + 1
-    known = cv2.erode(known, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (rim, rim)))
-    return np.where(known[..., None] > 0, normals, np.float32(0))
+    inside = cv2.erode(known, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (rim, rim))) > 0
+    return np.where(inside[..., None], normals, np.float32(0))
 
 
 def mesh_skin(mesh: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -258,7 +258,7 @@ def load_portrait(inputs: Inputs, seed: int = 0) -> tuple[np.ndarray, RatioPortr
     if inputs.normals is None:
         assert mesh is not None
         found = mesh_normals(mesh, photo.shape[:2])
-        normals = fill_normals(found, found.any(axis=-1))
+        normals = fill_normals(found, np.any(found, axis=-1))
     else:
         normals = read_normals(inputs.normals)
         if inputs.landmarks is not None:
