@@ -128,7 +128,8 @@ def portrait(photo: str, result: str) -> None:
     told = json.loads(Path(result).read_text())
     size = told["height"], told["width"]
     picture = read_picture(photo)
-    faces = [Face(f["left"], f["top"], f["width"], f["height"], f["score"]) for f in told["faces"]]
+    names = ("left", "top", "width", "height")
+    faces = [Face(*(f[name] for name in names), f["score"], tilt=f["tilt"]) for f in told["faces"]]
     masks = [_bytes(each).reshape(size).astype(np.float32) / 255 for each in told["masks"]]
     places = [
         (rows, columns, None if window is None else window * mask[rows, columns])

@@ -11,6 +11,7 @@ import argparse
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,11 @@ from tf_relight.relighting.light_tint import has_colour, light_colour
 from tf_relight.relighting.portraits import PortraitRelighter, without_weave
 from tf_relight.relighting.request import RelightOptions
 from tf_relight.relighting.squares import as_square
+from tf_relight.relighting.turning import turn_of, turned
 
 FOLDER = Path(__file__).parent / "vectors"
 PORTRAIT = Path(__file__).parents[1] / "examples" / "astronaut.jpg"
+TURN = 35.0  # degrees
 FACE, SMALL_FACE = Face(97, 47, 100, 130, 1.0), Face(105, 58, 82, 110, 1.0)
 """The face of the example portrait, in its 300 x 300 pixels: as it is, and so small that it is cropped."""
 METHOD, SIDE = "lit_unet", 128
@@ -76,6 +79,7 @@ def lights() -> dict[str, Any]:
                 "name": name,
                 "coefficients": light.coefficients.T.tolist(),
                 "lightness": light.grey("lightness").tolist(),
+                "turned": light.rotate(roll=TURN).coefficients.T.tolist(),
                 "angles": light.angles,
                 "kelvin": kelvin,
                 "has_colour": bool(has_colour(options)),
@@ -104,6 +108,7 @@ def lights() -> dict[str, Any]:
             {"azimuth": 170, "elevation": 10, "softness": 0.4, "name": "behind"},
             {"azimuth": 0, "elevation": -90, "softness": 0.2, "name": "below"},
         ],
+        "turn": TURN,
         "lights": cases,
     }
 
@@ -208,19 +213,29 @@ def places() -> dict[str, Any]:
                     "weights": middle,
                 }
             )
-        boxes = [{"left": f.left, "top": f.top, "width": f.width, "height": f.height} for f in faces]
+        boxes = [_told(face) for face in faces]
         cases.append({"width": size[1], "height": size[0], "faces": boxes, "places": found})
     squares = []
     for shape in ((7, 4), (3, 8), (1, 6), (5, 5)):
         picture = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
         squares.append({"picture": array(picture), "square": array(as_square(picture)[0])})
+    square = resize(lightness.lightness(read_picture(PORTRAIT).pixels), (24, 24))
     return {
         "tolerance": 1e-6,
         "why": "float32 in the package",
         "side": SIDE,
         "cases": cases,
         "squares": squares,
+        "turns": [[tilt, turn_of(tilt)] for tilt in (0, 7, -9, 12.5, -30, 95, 179, 200, -352)],
+        "turned": [
+            {"degrees": degrees, "square": array(square), "result": array(turned(square, degrees))}
+            for degrees in (0, TURN, -90, 170)
+        ],
     }
+
+
+def _told(face: Face) -> dict[str, float]:
+    return {name: getattr(face, name) for name in ("left", "top", "width", "height", "tilt")}
 
 
 def portraits() -> dict[str, Any]:
@@ -251,6 +266,20 @@ def portraits() -> dict[str, Any]:
             {},
         ),
         (
+            "a tilted head",
+            cropped,
+            replace(SMALL_FACE.scaled(128 / 300), tilt=-35.0),
+            Light.from_direction(40, 30),
+            {},
+        ),
+        (
+            "a tilted head, close, not square",
+            Picture(np.ascontiguousarray(close.stored[:, 8:78])),
+            replace(FACE.moved(-10, -40).scaled(96 / 220).moved(0, -8), tilt=25.0),
+            Light.from_direction(-50, 10),
+            {},
+        ),
+        (
             "close, background kept",
             close,
             FACE.moved(-10, -40).scaled(96 / 220),
@@ -266,7 +295,7 @@ def portraits() -> dict[str, Any]:
             {
                 "name": name,
                 "pixels": array(picture.stored, "uint8"),
-                "face": {"left": face.left, "top": face.top, "width": face.width, "height": face.height},
+                "face": _told(face),
                 "mask": array((mask * 255).round(), "uint8"),
                 "coefficients": light.coefficients.T.tolist(),
                 "kelvin": options.get("temperature"),
@@ -330,13 +359,13 @@ class _Noting(PortraitRelighter):
         self._asked = asked
         super().__init__(*arguments, **named)
 
-    def _run(self, before: np.ndarray, coefficients: np.ndarray) -> dict[str, np.ndarray]:
-        answer = super()._run(before, coefficients)
+    def _run(self, region: Any, coefficients: np.ndarray) -> dict[str, np.ndarray]:
+        answer = super()._run(region, coefficients)
         self._asked.append(
             {
-                "image": array(before) if not self._asked else None,
+                "image": array(region.seen) if not self._asked else None,
                 "light": np.asarray(coefficients, np.float64).tolist(),
-                "relit": array(answer["relit"][..., 0]),
+                "relit": array(answer["relit"]),
                 "source_light": answer["source_light"][:, 0].tolist(),
             }
         )

@@ -24,6 +24,7 @@ const PAGE = [
   "core/portrait.js",
   "core/scene.js",
   "core/transfer.js",
+  "core/turning.js",
   "divider.svg",
   "example.jpg",
   "helper.js",

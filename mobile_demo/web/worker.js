@@ -47,7 +47,8 @@ const actions = {
     const looked = shrunkCopy(picture, LOOKED_AT);
     const scale = picture.width / looked.width;
     const found = await findFaces(looked.width, looked.height, (kind, ...window) => look(looked, kind, ...window));
-    const faces = found.map((face) => Object.fromEntries(Object.entries(face).map(([k, v]) => [k, k === "score" ? v : v * scale])));
+    const larger = (face) => ["left", "top", "width", "height"].map((name) => [name, face[name] * scale]);
+    const faces = found.map((face) => ({ ...face, ...Object.fromEntries(larger(face)) }));
     if (!faces.length) notes.push("No face was found; the whole picture is relit, which may look wrong.");
     const portrait = await Portrait.make(picture, faces, networks, (place) => maskOf(picture, place));
     photo = { picture, previews: new Map(), portrait, scene: null, result: null };

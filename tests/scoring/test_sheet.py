@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
@@ -111,6 +111,7 @@ def test_reports_refuse_what_cannot_be_drawn(tmp_path: Path) -> None:
     st.lists(st.floats(-1e6, 1e6, allow_subnormal=False), min_size=1, max_size=5),
     st.booleans(),
 )
+@example([63087.0, 3.5e-304], True)
 def test_axis_holds_all_values_between_its_ticks(values: list[float], logarithmic: bool) -> None:
     axis = curve_plot._Axis.around(values, logarithmic)
     assert axis.high > axis.low

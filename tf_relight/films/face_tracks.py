@@ -24,7 +24,7 @@ THUMBNAIL = 32
 
 @dataclass
 class _Track:
-    """One face over time: times in seconds and boxes (left, top, width, height)."""
+    """One face over time: times in seconds, and (left, top, width, height, tilt) then."""
 
     times: list[float] = field(default_factory=list)
     boxes: list[tuple[float, ...]] = field(default_factory=list)
@@ -32,7 +32,10 @@ class _Track:
 
     def add(self, time: float, face: Face) -> None:
         self.times.append(time)
-        self.boxes.append((face.left, face.top, face.width, face.height))
+        # From one look to the next a head turns less than half around: degrees go on without a jump.
+        last = self.boxes[-1][4] if self.boxes else 0.0
+        tilt = face.tilt + 360 * round((last - face.tilt) / 360)
+        self.boxes.append((face.left, face.top, face.width, face.height, tilt))
         self.confidence = max(self.confidence, face.confidence)
 
 
@@ -77,8 +80,9 @@ class Shot:
         goes = 1.0 if self.end - last <= _FADE else _ramp((last + _FADE - time) / _FADE)
         if min(comes, goes) <= 0:
             return None
-        left, top, width, height = (float(value) for value in _smooth_box(track, time))
-        return TrackedFace(Face(left, top, width, height, track.confidence), min(comes, goes), number)
+        left, top, width, height, tilt = (float(value) for value in _smooth_box(track, time))
+        face = Face(left, top, width, height, track.confidence, tilt=tilt)
+        return TrackedFace(face, min(comes, goes), number)
 
     def usual_height(self) -> float:
         """Return the median height in pixels of the faces, 0 without any."""

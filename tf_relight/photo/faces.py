@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tf_relight.photo.blazeface import Find, each_once, look, tiles, whole
-from tf_relight.photo.face_mesh import OVAL, mesh_of, outline
+from tf_relight.photo.face_mesh import OVAL, mesh_of, outline, tilt
 from tf_relight.photo.picture import shrunk, to_u8
 
 LOOKED_AT = 1280
@@ -34,6 +34,7 @@ class Face:
         left, top, width, height: box from the hairline to the chin; it may touch the border.
         confidence: 0..1, how sure the detector is.
         mesh: (468, 3) column, row and depth of points on it, see `face_mesh`; None where there is none.
+        tilt: by how many degrees the head is tilted, clockwise as the picture shows it.
     """
 
     left: float
@@ -42,6 +43,7 @@ class Face:
     height: float
     confidence: float
     mesh: np.ndarray | None = field(default=None, compare=False, repr=False)
+    tilt: float = 0.0
 
     @property
     def centre(self) -> tuple[float, float]:
@@ -57,7 +59,7 @@ class Face:
         """Return the face in a picture of another size."""
         box = (self.left * scale, self.top * scale, self.width * scale, self.height * scale)
         mesh = None if self.mesh is None else self.mesh * np.float32(scale)
-        return Face(*box, confidence=self.confidence, mesh=mesh)
+        return Face(*box, confidence=self.confidence, mesh=mesh, tilt=self.tilt)
 
 
 def find_faces(pixels: np.ndarray) -> list[Face]:
@@ -98,9 +100,9 @@ def _faces(small: np.ndarray, finds: Sequence[Find]) -> list[Face]:
     for find in finds:
         mesh, sure = mesh_of(small, find.box, find.points[:2])
         if sure >= (LEAST_SURE if find.score >= FAINT else IF_FAINT):
-            face = _face(_around(mesh), max(sure, find.score), mesh)
+            face = _face(_around(mesh), max(sure, find.score), mesh, tilt(mesh))
         elif find.score >= SURE_ENOUGH:
-            face = _face(_from_hairline(find.box), find.score, None)
+            face = _face(_from_hairline(find.box), find.score, None, _tilt_of_eyes(find.points))
         else:
             continue
         found.append((replace(find, box=_corners(face)), face))
@@ -133,7 +135,7 @@ def _turned_back(face: Face, quarters: int, height: int, width: int) -> Face:
     mesh = None
     if face.mesh is not None:
         mesh = np.concatenate([back(face.mesh[:, :2]), face.mesh[:, 2:]], axis=1).astype(np.float32)
-    return _face(box, face.confidence, mesh)
+    return _face(box, face.confidence, mesh, face.tilt + 90 * quarters)
 
 
 def _around(mesh: np.ndarray) -> np.ndarray:
@@ -144,9 +146,15 @@ def _around(mesh: np.ndarray) -> np.ndarray:
     return np.concatenate([points.min(axis=0), points.max(axis=0)])
 
 
-def _face(box: np.ndarray, confidence: float, mesh: np.ndarray | None) -> Face:
+def _face(box: np.ndarray, confidence: float, mesh: np.ndarray | None, tilted: float) -> Face:
     left, top, right, bottom = (float(value) for value in box)
-    return Face(left, top, max(1.0, right - left), max(1.0, bottom - top), confidence, mesh)
+    tilted = (tilted + 180) % 360 - 180
+    return Face(left, top, max(1.0, right - left), max(1.0, bottom - top), confidence, mesh, tilted)
+
+
+def _tilt_of_eyes(points: np.ndarray) -> float:
+    across, down = points[1] - points[0]
+    return float(np.degrees(np.arctan2(down, across)))
 
 
 def _corners(face: Face) -> np.ndarray:

@@ -45,6 +45,7 @@ from tf_relight.relighting.light_range import exposed, luminance_of_light, netwo
 from tf_relight.relighting.light_tint import has_colour, light_colour
 from tf_relight.relighting.request import RelightOptions
 from tf_relight.relighting.squares import as_square
+from tf_relight.relighting.turning import turn_of, turned
 
 if TYPE_CHECKING:
     from tf_relight.light.light import Light
@@ -68,12 +69,23 @@ class _Region:
         rows, columns: where it lies.
         before: (h, w) lightness at the network's size.
         window: (H, W) weight 0..1 of its change, or None for the whole picture.
+        turn: degrees by which its head is turned clockwise against how the network sees it.
     """
 
     rows: slice
     columns: slice
     before: np.ndarray
     window: np.ndarray | None
+    turn: float
+
+    @functools.cached_property
+    def seen(self) -> np.ndarray:
+        """(S, S) lightness as the network sees it."""
+        return turned(as_square(np.asarray(self.before, np.float32))[0], -self.turn)
+
+    def back(self, seen: np.ndarray) -> np.ndarray:
+        """Return (h, w) of what is known (S, S) as the network sees it."""
+        return turned(seen, self.turn)[as_square(self.before)[1]]
 
 
 class PortraitRelighter:
@@ -118,7 +130,9 @@ class PortraitRelighter:
         self._in_own_light: dict[tuple[int, bytes], np.ndarray] = {}  # what is drawn under it
         if places is None:
             places = [self._of_people(*place) for place in regions(picture.size, self.faces)]
-        self._regions = [self._region(*place) for place in places]
+        turns = [turn_of(face.tilt) for face in self.faces]
+        turns += [0.0] * (len(places) - len(turns))  # the whole of a picture without a face
+        self._regions = [self._region(*place, turn) for place, turn in zip(places, turns, strict=True)]
 
     def relight(self, options: RelightOptions) -> Picture:
         """Return the picture under `options.light`; `options.size` is not looked at again.
@@ -237,21 +251,22 @@ class PortraitRelighter:
         """
         port, source = self.loaded.method.info.light, self.loaded.method.info.source_light
         assert port is not None
+        region, foot = self._regions[index], np.float32(LIGHTNESS_FOOT)
+        light = light.rotate(roll=-region.turn) if region.turn else light
         if source is None:
-            return without_weave(
-                before, self._run(before, network_light(light, port.domain))["relit"][..., 0]
-            )
+            after = self._run(region, network_light(light, port.domain))["relit"]
+            ratio = region.back((after + foot) / (region.seen + foot))
+            return without_weave(before, ratio * (before + foot) - foot)
         if index not in self._own:
-            self._own[index] = luminance_of_light(self._run(before, NO_LIGHT)[source.name])
+            self._own[index] = luminance_of_light(self._run(region, NO_LIGHT)[source.name])
         numbers, own, gain = exposed(light, port.domain, self._own[index])
         assert own is not None
         key = index, own.tobytes()
         if key not in self._in_own_light:
-            self._in_own_light[key] = self._run(before, own)["relit"][..., 0]
-        after = self._run(before, numbers)["relit"][..., 0]
-        foot = np.float32(LIGHTNESS_FOOT)
-        ratio = self._gain(index, before, gain) * (after + foot) / (self._in_own_light[key] + foot)
-        return without_weave(before, ratio * (before + foot) - foot)
+            self._in_own_light[key] = self._run(region, own)["relit"]
+        after = self._run(region, numbers)["relit"]
+        ratio = region.back((after + foot) / (self._in_own_light[key] + foot))
+        return without_weave(before, self._gain(index, before, gain) * ratio * (before + foot) - foot)
 
     def _gain(self, index: int, before: np.ndarray, gain: float) -> np.ndarray | np.float32:
         """Return the factor of the exposure, which people get and what is behind them does not."""
@@ -264,17 +279,17 @@ class PortraitRelighter:
             self._people[index] = person_mask(part, faces, before.shape)
         return 1 + np.float32(gain - 1) * self._people[index]
 
-    def _run(self, before: np.ndarray, coefficients: np.ndarray) -> dict[str, np.ndarray]:
+    def _run(self, region: _Region, coefficients: np.ndarray) -> dict[str, np.ndarray]:
+        """Return what the network answers to a part as it sees it: "relit" (S, S), and its own light."""
         method, model = self.loaded.method, self.loaded.model
         port = method.info.light
         assert port is not None
-        square, place = as_square(np.asarray(before, np.float32)[..., None])
         inputs: dict[str, Any] = {
-            method.info.picture.name: square,
+            method.info.picture.name: region.seen[..., None],
             port.name: light_input(port, coefficients),
         }
         outputs = run_network(lambda: method.predict(model, **inputs))
-        return {**outputs, "relit": outputs["relit"][place]}
+        return {**outputs, "relit": outputs["relit"][..., 0]}
 
     def _of_people(self, rows: slice, columns: slice, window: np.ndarray | None) -> Place:
         if window is None:
@@ -283,14 +298,14 @@ class PortraitRelighter:
         faces = [face.moved(-rows.start, -columns.start) for face in self.faces]
         return rows, columns, window * person_mask(self.picture.stored[rows, columns], faces)
 
-    def _region(self, rows: slice, columns: slice, window: np.ndarray | None) -> _Region:
+    def _region(self, rows: slice, columns: slice, window: np.ndarray | None, turn: float) -> _Region:
         part = self.picture.stored[rows, columns]
         size = size_for_network(part.shape[:2], self._side)
         # Of a large photo the lightness of each pixel would take longer than the network does.
         near = min(part.shape[0], _NEAR * size[0]), min(part.shape[1], _NEAR * size[1])
         if near != part.shape[:2]:
             part = resize(np.ascontiguousarray(part), near, "area")
-        return _Region(rows, columns, resize(lightness(part), size), window)
+        return _Region(rows, columns, resize(lightness(part), size), window, turn)
 
 
 def relight_portrait(
@@ -415,6 +430,8 @@ def light_of_photo(path: Path | str, loaded: LoadedModel) -> Light:
         logging.getLogger(__name__).warning("%s: no face was found to read the light from.", path)
     rows, columns, _ = regions(picture.size, faces[:1])[0]
     crop = np.ascontiguousarray(picture.stored[rows, columns])
-    small = resize(crop, size_for_network(crop.shape, training_size(loaded)))
+    small = as_square(as_float(resize(crop, size_for_network(crop.shape, training_size(loaded)))))[0]
+    turn = turn_of(faces[0].tilt) if faces else 0.0
+    light = Light.from_photo(loaded, turned(small, -turn)).rotate(roll=turn)
     # How bright the other photo was is not copied: a physical light follows the exposure of the relit photo.
-    return Light.from_photo(loaded, as_square(as_float(small))[0]).told_in("linear").normalised()
+    return light.told_in("linear").normalised()

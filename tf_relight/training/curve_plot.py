@@ -104,7 +104,8 @@ class _Axis:
     def share(self, value: float) -> float:
         """Return where a value lies, 0 = bottom, 1 = top."""
         if self.logarithmic:
-            return math.log(value / self.low) / math.log(self.high / self.low)
+            low = math.log(self.low)  # a quotient of the values would pass all numbers
+            return (math.log(value) - low) / (math.log(self.high) - low)
         return (value - self.low) / (self.high - self.low)
 
 

@@ -14,7 +14,7 @@ const KINDS = {
 };
 
 /**
- * Faces {left, top, width, height, score} of a picture, the largest first.
+ * Faces {left, top, width, height, score, tilt} of a picture, the largest first; tilt in degrees, clockwise.
  *
  * `look(kind, left, top, side)` resolves to what network `kind` ("near" or "far") answers to a square of the picture,
  * which may reach over its border: {boxes: 16 numbers for each place, scores: 1 for each}.
@@ -63,6 +63,7 @@ async function seen({ kind, left, top, side }, look) {
     top: top + find.top * scale,
     right: left + find.right * scale,
     bottom: top + find.bottom * scale,
+    tilt: find.tilt,
   }));
 }
 
@@ -76,7 +77,9 @@ export function findsIn(kind, boxes, logits) {
     const [x, y] = [boxes[16 * i] + places[i][0], boxes[16 * i + 1] + places[i][1]];
     const [width, height] = [boxes[16 * i + 2], boxes[16 * i + 3]];
     if (width <= 0 || height <= 0) continue;
-    found.push({ score, left: x - width / 2, top: y - height / 2, right: x + width / 2, bottom: y + height / 2 });
+    // After the box come the eyes, the left one of the picture first.
+    const tilt = (Math.atan2(boxes[16 * i + 7] - boxes[16 * i + 5], boxes[16 * i + 6] - boxes[16 * i + 4]) * 180) / Math.PI;
+    found.push({ score, left: x - width / 2, top: y - height / 2, right: x + width / 2, bottom: y + height / 2, tilt });
   }
   return eachOnce(found);
 }
@@ -111,7 +114,7 @@ function isSame(a, b) {
 }
 
 /** The box from the hairline to the chin. */
-function faceOf({ left, top, right, bottom, score }) {
+function faceOf({ left, top, right, bottom, score, tilt }) {
   const forehead = FOREHEAD * (bottom - top);
-  return { left, top: top - forehead, width: right - left, height: bottom - top + forehead, score };
+  return { left, top: top - forehead, width: right - left, height: bottom - top + forehead, score, tilt };
 }

@@ -37,6 +37,24 @@ export function shading(normal, light) {
   return dot(basis(normal), light);
 }
 
+/** Nine numbers of a light that is turned clockwise in the picture, by degrees. */
+export function turnedNumbers(numbers, degrees) {
+  const angle = (degrees * Math.PI) / 180;
+  const [one, y, z, x, xy, yz, zonal, xz, difference] = numbers;
+  const [across, up] = turnedPair(x, z, angle);
+  const [acrossInward, upInward] = turnedPair(xy, yz, angle);
+  // Of what is left, z^2-x^2 and 2xz turn twice as fast, and 3y^2-1 stays.
+  const stays = (zonal + Math.sqrt(3) * difference) / 2;
+  const [mixed, upright] = turnedPair(xz, (Math.sqrt(3) * zonal - difference) / 2, 2 * angle);
+  const [newZonal, newDifference] = [(Math.sqrt(3) * upright + stays) / 2, (Math.sqrt(3) * stays - upright) / 2];
+  return [one, y, up, across, acrossInward, upInward, newZonal, mixed, newDifference];
+}
+
+function turnedPair(right, up, angle) {
+  const [cosine, sine] = [Math.cos(angle), Math.sin(angle)];
+  return [right * cosine + up * sine, up * cosine - right * sine];
+}
+
 /** A light told in lightness, of one told in linear irradiance. */
 export function toLightness(linear) {
   const { rows, inverse } = sphere();

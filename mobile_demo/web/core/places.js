@@ -1,6 +1,7 @@
 /** Which parts of a photo are relit: the whole of a close portrait, else a square around each face. */
 
 import { clamp, roundEven } from "./numbers.js";
+import { turnOf } from "./turning.js";
 
 const CROP_SIDE = 2;
 const WHOLE_SIDE = 2.6;
@@ -8,13 +9,15 @@ const STRETCH = 1.25;
 const FADE = 0.3;
 
 /**
- * Parts of a picture with these faces ({left, top, width, height}): {left, top, width, height, whole, across, down}.
- * `across` and `down` say how the change dies out towards borders inside the picture: {fromStart, fromEnd, fade}.
+ * Parts of a picture with these faces ({left, top, width, height, tilt}): {left, top, width, height, whole, across, down,
+ * turn}. `across` and `down` say how the change dies out towards borders inside the picture: {fromStart, fromEnd, fade};
+ * `turn` by how many degrees the part's head is turned clockwise against how networks see it.
  */
 export function placesOf(width, height, faces) {
   const close = faces.length === 1 && Math.max(width, height) <= WHOLE_SIDE * faces[0].height;
   if (!faces.length || close) {
-    return [{ left: 0, top: 0, width, height, whole: true, across: span(0, Infinity, width), down: span(0, Infinity, height) }];
+    const [across, down] = [span(0, Infinity, width), span(0, Infinity, height)];
+    return [{ left: 0, top: 0, width, height, whole: true, across, down, turn: close ? turnOf(faces[0].tilt) : 0 }];
   }
   return faces.map((face) => {
     const side = CROP_SIDE * face.height;
@@ -28,6 +31,7 @@ export function placesOf(width, height, faces) {
       whole: false,
       across,
       down,
+      turn: turnOf(face.tilt),
     };
   });
 }

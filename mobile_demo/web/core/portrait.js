@@ -4,12 +4,15 @@
  * Networks are {side, run(plane, width, height, numbers) -> {relit, light}}, as `PortraitNetwork`.
  */
 
+import { turnedNumbers } from "./harmonics.js";
 import { exposed, hasColour, lightColour } from "./light.js";
 import { lightnessRow, relitRow, tintOf } from "./lightness.js";
 import { clamp, roundEven } from "./numbers.js";
+import { fromSquare, toSquare } from "./network.js";
 import { placesOf, rampAt, sizeForNetwork } from "./places.js";
 import { box, each, resize, shrinkRows } from "./planes.js";
 import { Fitter, LIGHTNESS_FOOT, Slicer, fitChange } from "./transfer.js";
+import { turned } from "./turning.js";
 
 const WEAVE = 1 / 128;
 const EVENNESS = 1e-3;
@@ -26,9 +29,9 @@ export class Portrait {
   static async make(picture, faces, networks, maskOf) {
     const parts = [];
     for (const place of placesOf(picture.width, picture.height, faces)) {
-      const full = inputOf(picture, place, networks.full.side);
-      const quick = networks.quick ? smaller(full, place, networks.quick.side) : full;
-      const { light } = await networks.full.run(full.before, full.width, full.height, NO_LIGHT);
+      const full = asSeen(inputOf(picture, place, networks.full.side), place);
+      const quick = networks.quick ? asSeen(smaller(full, place, networks.quick.side), place) : full;
+      const { light } = await networks.full.run(full.seen, full.side, full.side, NO_LIGHT);
       const mask = faces.length ? await maskOf(place) : null;
       parts.push({ place, mask, light, full, quick });
     }
@@ -60,13 +63,17 @@ export class Portrait {
   /** Lightness of a part under a light: what differs between the network's answers to it and to its own. */
   async drawn(part, light, how) {
     const input = part[how];
-    const { numbers, own, gain } = exposed(light, part.light);
-    const answer = async (asked) => (await this.networks[how].run(input.before, input.width, input.height, asked)).relit;
+    const { before, seen, side, width, height } = input;
+    const { turn } = part.place;
+    const asSeenThere = light.map((numbers) => turnedNumbers(numbers, -turn));
+    const { numbers, own, gain } = exposed(asSeenThere, part.light);
+    const answer = async (asked) => (await this.networks[how].run(seen, side, side, asked)).relit;
     input.inOwnLight ??= await answer(own);
     const relit = await answer(numbers);
     const foot = LIGHTNESS_FOOT;
-    const ratio = each((a, b, g) => (g * (a + foot)) / (b + foot), relit, input.inOwnLight, this.gain(part, input, gain));
-    return withoutWeave(input.before, ratio, input.width, input.height);
+    const change = turned(each((a, b) => (a + foot) / (b + foot), relit, input.inOwnLight), side, turn);
+    const ratio = each((c, g) => g * c, fromSquare(change, side, width, height), this.gain(part, input, gain));
+    return withoutWeave(before, ratio, width, height);
   }
 
   /** The factor of the exposure, which people get and what is behind them does not. */
@@ -209,6 +216,12 @@ function inputOf(picture, place, side) {
   const small = [Math.min(width, place.width), Math.min(height, place.height)];
   const shrunk = shrinkRows(row, place.width, place.height, ...small);
   return { before: resize(shrunk, ...small, width, height), width, height };
+}
+
+/** The same with the square that the network sees, its head upright. */
+function asSeen(input, { turn }) {
+  const side = Math.max(input.width, input.height);
+  return { ...input, side, seen: turned(toSquare(input.before, input.width, input.height, side), side, -turn) };
 }
 
 /** The same made small for a quicker network. */

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import * as colour from "../core/colour.js";
-import { toLightness } from "../core/harmonics.js";
+import { toLightness, turnedNumbers } from "../core/harmonics.js";
 import * as light from "../core/light.js";
 import { lightnessRow, relitRow, tintOf } from "../core/lightness.js";
 import { fromSquare, toSquare } from "../core/network.js";
@@ -13,6 +13,7 @@ import { placesOf, rampAt, sizeForNetwork } from "../core/places.js";
 import { each } from "../core/planes.js";
 import { Portrait, withoutWeave } from "../core/portrait.js";
 import { LIGHTNESS_FOOT, Slicer, brightness, fitChange, measureSoftness } from "../core/transfer.js";
+import { turnOf, turned } from "../core/turning.js";
 import { arrayOf, assertNear, planesOf, psnr, rgbaOf, vectors } from "./vectors.mjs";
 
 test("colours are those of the package", () => {
@@ -91,6 +92,21 @@ test("pictures reach networks as squares as in the package", () => {
     const plane = arrayOf(picture);
     assertNear(toSquare(plane, width, height, side), arrayOf(square), 0, `${width} x ${height}`);
     assertNear(fromSquare(arrayOf(square), side, width, height), plane, 0, `${width} x ${height} and back`);
+  }
+});
+
+test("heads that are tilted are turned as in the package", () => {
+  const told = vectors("places");
+  for (const [tilt, turn] of told.turns) assertNear([turnOf(tilt)], [turn], 1e-9, `tilt ${tilt}`);
+  for (const wanted of told.turned) {
+    const found = turned(arrayOf(wanted.square), wanted.square.shape[0], wanted.degrees);
+    assertNear(found, arrayOf(wanted.result), told.tolerance, `turned by ${wanted.degrees}`);
+  }
+  const { lights, turn } = vectors("lights");
+  for (const wanted of lights) {
+    wanted.coefficients.forEach((numbers, channel) => {
+      assertNear(turnedNumbers(numbers, turn), wanted.turned[channel], 1e-9, wanted.name);
+    });
   }
 });
 
@@ -202,7 +218,7 @@ test("a small picture that keeps its rows is relit like one that does not", asyn
   const data = Uint8ClampedArray.from({ length: 4 * width * height }, (_, i) => (i % 4 === 3 ? 255 : (i * 7919) % 251));
   const mask = { row: (y, left, count) => Float32Array.from({ length: count }, (_, x) => ((left + x + y) % 10) / 9) };
   const network = { side: 32, run: async (plane, _w, _h, numbers) => ({ relit: plane.map((v, i) => v * (1 + numbers[3] * (i % 32) / 64)), light: [0.8, 0, 0.1, 0.2, 0, 0, 0, 0, 0] }) };
-  const face = { left: 12, top: 8, width: 10, height: 12, score: 1 };
+  const face = { left: 12, top: 8, width: 10, height: 12, score: 1, tilt: 0 };
   const portrait = await Portrait.make({ width, height, data }, [face], { full: network, quick: network }, async () => mask);
   const kept = { width, height, data, kept: new Map() };
   for (const azimuth of [-60, 60]) {

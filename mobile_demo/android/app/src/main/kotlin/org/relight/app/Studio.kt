@@ -76,7 +76,7 @@ class Studio(private val context: Context) {
             val scale = bitmap.width.toDouble() / looked.width
             val faces =
                 Faces.find(looked.width, looked.height) { look(looked, it) }
-                    .map { Face(it.left * scale, it.top * scale, it.width * scale, it.height * scale, it.score) }
+                    .map { Face(it.left * scale, it.top * scale, it.width * scale, it.height * scale, it.score, it.tilt) }
             val made = Portrait(BitmapPicture(bitmap), faces, networks.full, networks.quick) { maskOf(bitmap, it) }
             photo = bitmap
             portrait = made

@@ -1,5 +1,6 @@
 package org.relight.core
 
+import kotlin.math.atan2
 import kotlin.math.ceil
 import kotlin.math.exp
 import kotlin.math.max
@@ -23,10 +24,20 @@ object Faces {
     private const val STEP = 0.6
     private const val NUMBERS = 16
 
+    /** Where among the numbers the eyes come. */
+    private const val EYES = 4
+
     /** The detector's box begins at the brows; the forehead adds so much of its height. */
     private const val FOREHEAD = 0.3
 
-    private class Find(val left: Double, val top: Double, val right: Double, val bottom: Double, val score: Double)
+    private class Find(
+        val left: Double,
+        val top: Double,
+        val right: Double,
+        val bottom: Double,
+        val score: Double,
+        val tilt: Double,
+    )
 
     /** Faces of a picture, the largest first. `look` gives what a network answers: 16 numbers a place, and scores. */
     fun find(width: Int, height: Int, look: (Window) -> Pair<FloatArray, FloatArray>): List<Face> {
@@ -64,7 +75,7 @@ object Faces {
         return findsIn(window.finder, boxes, scores).map {
             Find(
                 window.left + it.left * scale, window.top + it.top * scale,
-                window.left + it.right * scale, window.top + it.bottom * scale, it.score,
+                window.left + it.right * scale, window.top + it.bottom * scale, it.score, it.tilt,
             )
         }
     }
@@ -78,11 +89,16 @@ object Faces {
             if (score >= LEAST_SCORE && width > 0 && height > 0) {
                 val column = boxes[NUMBERS * i] + x
                 val row = boxes[NUMBERS * i + 1] + y
-                found += Find(column - width / 2, row - height / 2, column + width / 2, row + height / 2, score)
+                val tilt = tiltOf(boxes, NUMBERS * i + EYES)
+                found += Find(column - width / 2, row - height / 2, column + width / 2, row + height / 2, score, tilt)
             }
         }
         return eachOnce(found)
     }
+
+    /** Of the eyes, the left one of the picture first. */
+    private fun tiltOf(boxes: FloatArray, at: Int): Double =
+        Math.toDegrees(atan2((boxes[at + 3] - boxes[at + 1]).toDouble(), (boxes[at + 2] - boxes[at]).toDouble()))
 
     private fun placesOf(finder: Finder): List<Pair<Double, Double>> =
         finder.grids.flatMap { (stride, times) ->
@@ -109,6 +125,6 @@ object Faces {
     private fun face(find: Find): Face {
         val height = find.bottom - find.top
         val forehead = FOREHEAD * height
-        return Face(find.left, find.top - forehead, find.right - find.left, height + forehead, find.score)
+        return Face(find.left, find.top - forehead, find.right - find.left, height + forehead, find.score, find.tilt)
     }
 }

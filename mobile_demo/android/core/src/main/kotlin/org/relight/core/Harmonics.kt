@@ -66,6 +66,23 @@ object Harmonics {
         return values
     }
 
+    /** Nine numbers of a light that is turned clockwise in the picture, by degrees. */
+    fun turned(numbers: DoubleArray, degrees: Double): DoubleArray {
+        val angle = degrees * PI / 180
+        val root = sqrt(3.0)
+        val (across, up) = turnedPair(numbers[3], numbers[2], angle)
+        val (acrossInward, upInward) = turnedPair(numbers[4], numbers[5], angle)
+        // Of what is left, z^2-x^2 and 2xz turn twice as fast, and 3y^2-1 stays.
+        val stays = (numbers[6] + root * numbers[8]) / 2
+        val (mixed, upright) = turnedPair(numbers[7], (root * numbers[6] - numbers[8]) / 2, 2 * angle)
+        val zonal = (root * upright + stays) / 2
+        val difference = (root * stays - upright) / 2
+        return doubleArrayOf(numbers[0], numbers[1], up, across, acrossInward, upInward, zonal, mixed, difference)
+    }
+
+    private fun turnedPair(right: Double, up: Double, angle: Double): Pair<Double, Double> =
+        right * cos(angle) + up * sin(angle) to up * cos(angle) - right * sin(angle)
+
     /** A light told in lightness, of one told in linear irradiance. */
     fun toLightness(linear: DoubleArray): DoubleArray {
         val seen = DoubleArray(COEFFICIENTS)

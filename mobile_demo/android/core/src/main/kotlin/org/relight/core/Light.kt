@@ -45,6 +45,9 @@ class Light(val channels: List<DoubleArray>) {
             return Angles(degrees(atan2(x, -y)), degrees(atan2(z, hypot(x, y))))
         }
 
+    /** The same light turned clockwise in the picture, by degrees. */
+    fun turned(degrees: Double): Light = if (degrees == 0.0) this else Light(channels.map { Harmonics.turned(it, degrees) })
+
     /** What a network takes of this light; `read` is what it read from the photo, told in lightness. */
     fun exposed(read: DoubleArray): Exposed {
         val values = Harmonics.toLightness(grey)

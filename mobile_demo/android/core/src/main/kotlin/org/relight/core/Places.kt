@@ -3,8 +3,15 @@ package org.relight.core
 import kotlin.math.max
 import kotlin.math.min
 
-/** A face: the box from the hairline to the chin, in pixels. */
-data class Face(val left: Double, val top: Double, val width: Double, val height: Double, val score: Double = 1.0)
+/** A face: the box from the hairline to the chin, in pixels, and how far the head is tilted clockwise, in degrees. */
+data class Face(
+    val left: Double,
+    val top: Double,
+    val width: Double,
+    val height: Double,
+    val score: Double = 1.0,
+    val tilt: Double = 0.0,
+)
 
 /** A stretch of one axis, and how the change dies out towards its ends inside the picture. */
 class Span(val first: Int, val last: Int, private val end: Int, private val fade: Double) {
@@ -17,8 +24,11 @@ class Span(val first: Int, val last: Int, private val end: Int, private val fade
     }
 }
 
-/** A part of a picture that is relit by itself; `whole` is all of it, without borders. */
-class Place(val across: Span, val down: Span, val whole: Boolean) {
+/**
+ * A part of a picture that is relit by itself; `whole` is all of it, without borders. `turn` is by how many degrees its
+ * head is turned clockwise against how networks see it.
+ */
+class Place(val across: Span, val down: Span, val whole: Boolean, val turn: Double = 0.0) {
     val left get() = across.first
     val top get() = down.first
     val width get() = across.last - across.first
@@ -35,11 +45,14 @@ object Places {
     fun of(width: Int, height: Int, faces: List<Face>): List<Place> {
         val close = faces.size == 1 && max(width, height) <= WHOLE_SIDE * faces[0].height
         if (faces.isEmpty() || close) {
-            return listOf(Place(Span(0, width, width, 1.0), Span(0, height, height, 1.0), true))
+            val turn = if (close) Turning.of(faces[0].tilt) else 0.0
+            return listOf(Place(Span(0, width, width, 1.0), Span(0, height, height, 1.0), true, turn))
         }
         return faces.map {
             val side = CROP_SIDE * it.height
-            Place(span(it.left + it.width / 2, side, width), span(it.top + it.height / 2, side, height), false)
+            val across = span(it.left + it.width / 2, side, width)
+            val down = span(it.top + it.height / 2, side, height)
+            Place(across, down, false, Turning.of(it.tilt))
         }
     }
 

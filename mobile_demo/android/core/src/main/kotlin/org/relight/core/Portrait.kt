@@ -34,8 +34,9 @@ class Portrait(
     private val quick: Network?,
     maskOf: (Place) -> Mask,
 ) {
-    /** A part's lightness as a network sees it, and what is known of it under its own light. */
-    private class Input(val before: Plane, val network: Network) {
+    /** A part's lightness at a network's size, what the network sees of it, and what is known under its own light. */
+    private class Input(val before: Plane, val network: Network, turn: Double) {
+        val seen = Turning.turned(Squares.of(before, max(before.width, before.height)), -turn)
         var inOwnLight: Plane? = null
         var people: Plane? = null
         var softness: Double? = null
@@ -45,9 +46,9 @@ class Portrait(
 
     private val parts =
         Places.of(picture.width, picture.height, faces).map { place ->
-            val input = Input(inputOf(place, full.side), full)
-            val small = quick?.let { Input(smaller(input.before, place, it.side), it) } ?: input
-            val light = full.run(input.before, FloatArray(Harmonics.COEFFICIENTS)).light
+            val input = Input(inputOf(place, full.side), full, place.turn)
+            val small = quick?.let { Input(smaller(input.before, place, it.side), it, place.turn) } ?: input
+            val light = full.run(input.seen, FloatArray(Harmonics.COEFFICIENTS)).light
             Part(place, if (faces.isEmpty()) null else maskOf(place), input, small, DoubleArray(light.size) { light[it].toDouble() })
         }
 
@@ -62,13 +63,15 @@ class Portrait(
 
     /** Lightness under a light: what differs between the network's answers to it and to the photo's own. */
     private fun drawn(part: Part, input: Input, light: Light): Plane {
-        val asked = light.exposed(part.light)
-        val own = input.inOwnLight ?: input.network.run(input.before, asked.own).relit.also { input.inOwnLight = it }
-        val relit = input.network.run(input.before, asked.numbers).relit
+        val turn = part.place.turn
+        val asked = light.turned(-turn).exposed(part.light)
+        val own = input.inOwnLight ?: input.network.run(input.seen, asked.own).relit.also { input.inOwnLight = it }
+        val relit = input.network.run(input.seen, asked.numbers).relit
         val gain = gainOf(part, input, asked.gain)
         val foot = Transfer.FOOT
-        val ratio = relit.mapped { gain(it) * (relit.values[it] + foot) / (own.values[it] + foot) }
-        return withoutWeave(input.before, ratio)
+        val seen = Turning.turned(relit.mapped { (relit.values[it] + foot) / (own.values[it] + foot) }, turn)
+        val change = Squares.cut(seen, input.before.width, input.before.height)
+        return withoutWeave(input.before, change.mapped { gain(it) * change.values[it] })
     }
 
     /** The factor of the exposure, which people get and what is behind them does not. */

@@ -104,6 +104,30 @@ class CoreTest {
         }
     }
 
+    @Test
+    fun `heads that are tilted are turned as in the package`() {
+        val told = vectors("places")
+        val near = told.getDouble("tolerance")
+        val turns = told.getJSONArray("turns")
+        for (i in 0 until turns.length()) {
+            val (tilt, turn) = turns.getJSONArray(i).doubles().toList()
+            assertEquals("tilt $tilt", turn, Turning.of(tilt), 1e-9)
+        }
+        for (wanted in told.getJSONArray("turned").objects()) {
+            val degrees = wanted.getDouble("degrees")
+            assertNear("turned by $degrees", wanted.numbers("result"), Turning.turned(wanted.plane("square"), degrees).values, near)
+        }
+        val lights = vectors("lights")
+        for (wanted in lights.getJSONArray("lights").objects()) {
+            val given = wanted.getJSONArray("coefficients")
+            val turned = Light(List(3) { given.getJSONArray(it).doubles() }).turned(lights.getDouble("turn"))
+            for (channel in 0..2) {
+                val expected = wanted.getJSONArray("turned").getJSONArray(channel).doubles()
+                assertNear(wanted.getString("name"), expected, turned.channels[channel], 1e-9)
+            }
+        }
+    }
+
     private fun assertWeights(place: Place, told: JSONObject) {
         val (row, column) = told.getJSONArray("weights").let { w -> List(2) { w.getJSONArray(it).doubles() } }
         val down = place.down.ramp(place.top + place.height / 2 + 0.5)
@@ -214,7 +238,13 @@ class CoreTest {
     }
 
     private fun face(told: JSONObject) =
-        Face(told.getDouble("left"), told.getDouble("top"), told.getDouble("width"), told.getDouble("height"))
+        Face(
+            told.getDouble("left"),
+            told.getDouble("top"),
+            told.getDouble("width"),
+            told.getDouble("height"),
+            tilt = told.optDouble("tilt", 0.0),
+        )
 
     private fun doubles(values: FloatArray) = DoubleArray(values.size) { values[it].toDouble() }
 }
