@@ -245,7 +245,7 @@ def test_what_is_too_large_for_a_jpeg_is_named():
 
 
 def test_the_official_demos_jpeg_keeps_it_too(camera, tmp_path):
-    from tf_relight.relighting.portraits import write_as_paper
+    from tf_relight.relighting.official_demo import write_as_paper
 
     write_as_paper(tmp_path / "a.jpg", relit(read_picture(camera)))
     with Image.open(tmp_path / "a.jpg") as image:

@@ -15,7 +15,7 @@ from tf_relight.photo.colour import srgb_to_linear
 from tf_relight.photo.faces import Face
 from tf_relight.photo.lightness import lightness
 from tf_relight.photo.picture import Picture, resize
-from tf_relight.relighting import light_range, portraits
+from tf_relight.relighting import light_range, official_demo, portraits
 from tf_relight.relighting.face_places import regions
 from tf_relight.relighting.light_range import network_light
 from tf_relight.relighting.photos import relight_picture
@@ -231,7 +231,7 @@ def test_paper_mode_is_the_demo_with_its_factor():
 
 def test_paper_mode_writes_jpegs_as_the_demo_does(tmp_path):
     path = tmp_path / "a.jpg"
-    notes = portraits.write_as_paper(path, photo((40, 30), bits=16))
+    notes = official_demo.write_as_paper(path, photo((40, 30), bits=16))
     with Image.open(path) as image:
         assert image.size == (30, 40) and JpegImagePlugin.get_sampling(image) == 2  # colour at half size
     assert notes == ("a.jpg: the official demo's JPEG has no 16 bits.",)

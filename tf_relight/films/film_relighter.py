@@ -17,8 +17,9 @@ from tf_relight.photo.faces import Face
 from tf_relight.photo.people import person_mask
 from tf_relight.photo.picture import Picture, as_float, to_u8
 from tf_relight.photo.transfer import LIGHTNESS_FOOT, measure_softness
+from tf_relight.relighting.ball import with_sphere
 from tf_relight.relighting.face_places import CROP_SIDE, WHOLE_SIDE, Place
-from tf_relight.relighting.portraits import PortraitRelighter, with_sphere
+from tf_relight.relighting.portraits import PortraitRelighter
 from tf_relight.relighting.request import RelightOptions
 
 if TYPE_CHECKING:

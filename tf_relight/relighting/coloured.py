@@ -21,9 +21,10 @@ from tf_relight.photo.faces import Face, find_faces
 from tf_relight.photo.people import person_mask
 from tf_relight.photo.picture import Picture, resize
 from tf_relight.photo.transfer import SRGB_FOOT, transfer
+from tf_relight.relighting.ball import with_sphere
 from tf_relight.relighting.face_places import regions, same_shape
 from tf_relight.relighting.light_range import exposed, luminance_of_light
-from tf_relight.relighting.portraits import coloured, with_sphere
+from tf_relight.relighting.light_tint import coloured
 from tf_relight.relighting.squares import as_square
 
 if TYPE_CHECKING:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from tf_relight.light.lamps import NEUTRAL_KELVIN
@@ -10,6 +12,9 @@ from tf_relight.photo.colour import planckian_rgb
 from tf_relight.photo.lightness import LightColour, luminance_ratio
 from tf_relight.relighting.light_range import visible_normals
 from tf_relight.relighting.request import RelightOptions
+
+if TYPE_CHECKING:
+    from tf_relight.light.light import Light
 
 CALMED = np.array([1.0, 0.85, 0.45])
 """What is left of each band where the colour of the shadow is told."""
@@ -46,3 +51,11 @@ def _sides(options: RelightOptions) -> tuple[np.ndarray, np.ndarray]:
     received = np.maximum(shading(visible_normals(), told), 0)
     brightness = received.mean(axis=1)
     return received[brightness.argmin()] + 1e-3, received[brightness.argmax()] + 1e-3
+
+
+def coloured(light: Light, temperature: float | None) -> Light:
+    """Return the light in the colour of a temperature in kelvin; None leaves its own."""
+    if temperature is None:
+        return light
+    tint = planckian_rgb(temperature) / planckian_rgb(NEUTRAL_KELVIN)
+    return type(light).from_array(light.grey("linear")[:, None] * tint)

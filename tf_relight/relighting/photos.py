@@ -340,7 +340,7 @@ def relight_file(source: Path, target: Path, job: Job | UsualJob, room: SharedRo
             relit = job.relight(replace(picture, notes=()))
             notes = picture.notes + tuple(f"{source.name}: {note}" for note in relit.notes)
             if options.paper and check_can_write(target) == "JPEG":
-                from tf_relight.relighting.portraits import write_as_paper
+                from tf_relight.relighting.official_demo import write_as_paper
 
                 return notes + write_as_paper(target, relit, strip=options.strip)
             return notes + write_picture(target, relit, strip=options.strip)

@@ -19,11 +19,8 @@ import numpy as np
 
 from tf_relight.contract.card import COEFFICIENTS
 from tf_relight.errors import RelightError
-from tf_relight.files import atomic_path
 from tf_relight.methods.method import light_input
 from tf_relight.networks.running import run_network, training_size
-from tf_relight.photo.colour import planckian_rgb
-from tf_relight.photo.copying import jpeg_with
 from tf_relight.photo.faces import Face, find_faces
 from tf_relight.photo.light_tables import from_linear, to_linear
 from tf_relight.photo.lightness import (
@@ -34,15 +31,16 @@ from tf_relight.photo.lightness import (
     luminance_of,
     relit_strip,
 )
-from tf_relight.photo.metadata import ForCopy, for_copy
 from tf_relight.photo.people import person_mask
-from tf_relight.photo.picture import Picture, as_float, is_stored, resize, stored_as, to_u8
+from tf_relight.photo.picture import Picture, as_float, is_stored, resize
 from tf_relight.photo.reading import read_picture
 from tf_relight.photo.strips import by_strips
 from tf_relight.photo.transfer import LIGHTNESS_FOOT, Change, fit_change
+from tf_relight.relighting.ball import with_sphere
 from tf_relight.relighting.face_places import Place, regions, size_for_network
 from tf_relight.relighting.light_range import exposed, luminance_of_light, network_light
 from tf_relight.relighting.light_tint import has_colour, light_colour
+from tf_relight.relighting.official_demo import relight_as_paper
 from tf_relight.relighting.request import RelightOptions
 from tf_relight.relighting.squares import as_square
 from tf_relight.relighting.turning import turn_of, turned
@@ -55,10 +53,7 @@ WEAVE = 1 / 128  # of the side: half the window in which the network's fine patt
 _NEAR = 4  # times the network's size, at which the lightness of a photo's pixels is computed
 _LOOKED_AT = 512  # pixels along the long side that are looked at to tell how bright the lit side became
 EVENNESS = 1e-3  # variance of lightness; windows with more of it hold edges of the photo
-DEMO_FACTOR = 0.7  # by which the official demo multiplies the light of a file
-NEUTRAL_KELVIN = 6500.0
 NO_LIGHT = np.zeros(COEFFICIENTS, np.float32)
-SPHERE_SHARE = 0.16  # side of the ball in the corner, of the picture's short side
 
 
 @dataclass(frozen=True, eq=False)
@@ -351,69 +346,6 @@ def _common(part: slice, rows: slice) -> tuple[slice, slice]:
     count = len(range(rows.start, min(rows.stop, part.stop), step))
     start = rows.start + first * step - part.start
     return slice(start, start + (count - first) * step, step), slice(first, count)
-
-
-def relight_as_paper(pixels: np.ndarray, loaded: LoadedModel, light: Light) -> np.ndarray:
-    """Return (H, W, 3) float32 sRGB 0..1 exactly as the method's official demo makes it.
-
-    Differs from `PortraitRelighter`: whole picture squeezed to a square, 8-bit Lab, no transfer to full size.
-    """
-    coefficients = np.asarray(light.grey("lightness") * DEMO_FACTOR, np.float32)
-    image, method = to_u8(pixels), loaded.method
-    relit = run_network(lambda: method.relight_paper(loaded.model, image, coefficients))
-    return relit.astype(np.float32) / 255
-
-
-def with_sphere(picture: Picture, options: RelightOptions) -> Picture:
-    """Return the picture with a ball under the light in its lower right corner, if the options ask for it."""
-    if not options.sphere or options.light is None:
-        return picture
-    height, width = picture.size
-    side = max(1, round(SPHERE_SHARE * min(height, width)))
-    ball = coloured(options.light, options.temperature).sphere(side).astype(np.float32) / 255
-    across = (np.arange(side, dtype=np.float32) + 0.5) - side / 2
-    # A soft edge one pixel wide.
-    cover = np.clip(side / 2 - np.hypot(across[:, None], across), 0, 1)[..., None]
-    gap = side // 8
-    top, left = max(0, height - side - gap), max(0, width - side - gap)
-    stored = picture.stored.copy()
-    place = as_float(stored[top : top + side, left : left + side])
-    stored[top : top + side, left : left + side] = stored_as(place + cover * (ball - place), stored.dtype)
-    alpha = picture.alpha
-    if alpha is not None:
-        alpha = alpha.copy()
-        corner = alpha[top : top + side, left : left + side]
-        np.maximum(corner, cover, out=corner)
-    return replace(picture, stored=stored, alpha=alpha)
-
-
-def coloured(light: Light, temperature: float | None) -> Light:
-    """Return the light in the colour of a temperature in kelvin; None leaves its own."""
-    if temperature is None:
-        return light
-    tint = planckian_rgb(temperature) / planckian_rgb(NEUTRAL_KELVIN)
-    return type(light).from_array(light.grey("linear")[:, None] * tint)
-
-
-def write_as_paper(path: Path, picture: Picture, *, strip: bool = False) -> tuple[str, ...]:
-    """Write a JPEG as the official demo does: OpenCV's quality 95 with halved colour resolution.
-
-    What the photo's file says beside its pixels is kept unless `strip`.
-
-    Returns:
-        sentences about what the format could not keep.
-    """
-    encoded = cv2.imencode(".jpg", to_u8(picture.pixels)[..., ::-1])[1].tobytes()
-    copy = ForCopy() if strip else for_copy(picture.metadata, picture.size)
-    encoded, too_large = jpeg_with(encoded, copy)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(encoded)
-    lost = ["transparency"] if picture.alpha is not None else []
-    lost += ["16 bits"] if picture.bits == 16 else []
-    notes = [f"{path.name}: {note}" for note in (*copy.notes, *too_large)]
-    if lost:
-        notes.append(f"{path.name}: the official demo's JPEG has no {' and no '.join(lost)}.")
-    return tuple(notes)
 
 
 def light_of_photo(path: Path | str, loaded: LoadedModel) -> Light:

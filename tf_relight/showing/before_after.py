@@ -144,7 +144,7 @@ def _compared(
             relit = relight_picture(picture, loaded, options)
             versions.append(After(loaded.method.name, to_u8(relit.stored)))
             continue
-        from tf_relight.relighting.portraits import coloured
+        from tf_relight.relighting.light_tint import coloured
 
         if relight is None:
             relight, said = prepare(picture, loaded, options)
