@@ -22,7 +22,7 @@ from tf_relight.progress import track
 
 
 def rebuilt(image: np.ndarray, albedo: np.ndarray, normal: np.ndarray) -> np.ndarray:
-    """Return the pixels (n, 3) that the best light, nine numbers a colour, makes of albedo and normals (n, 3)."""
+    """Return the pixels (n, 3) that the best nine numbers a colour make of albedo and normals (n, 3)."""
     length = np.linalg.norm(normal, axis=1, keepdims=True)
     seen = basis(normal / np.maximum(length, 1e-6))
     columns = []
