@@ -30,12 +30,36 @@ def stages_of(method_name: str) -> list[Any]:
     return method.stages(method.config(), recipe)
 
 
+def random_batch(method_name: str, stages: list[Any], count: int, size: int) -> dict[str, Any]:
+    """Return what the stages of a method need, by chance, (count, size, size, C) or what a field is."""
+    import numpy as np
+
+    from tf_relight import methods
+    from tf_relight.contract.stage import FIELDS
+
+    method = methods.get(method_name)
+    random = np.random.default_rng(0)
+    light = method.info.light or method.info.source_light
+    channels = {"picture": method.info.picture.channels, "mask": 1, "depth": 1}
+    batch: dict[str, Any] = {}
+    for name in method.needs(stages):
+        kind = FIELDS.get(name) or FIELDS[name.partition(".")[2]]  # of a second stream
+        if kind == "light":
+            batch[name] = np.full((count, 9, 1 if light is None else light.channels), 0.1, np.float32)
+        elif kind == "number":
+            batch[name] = np.arange(count, dtype=np.int32) % 2
+        else:
+            shape = count, size, size, channels.get(kind, 3)
+            values = random.random(shape, dtype=np.float32)
+            batch[name] = values * 2 - 1 if kind == "normal" else values
+    return batch
+
+
 def serve_steps(
     link: Connection, method: str, stage_name: str, size: int, batch: int, precision: str
 ) -> None:
     """Take one step for each message and answer with its seconds and the peak memory in MiB."""
     import keras
-    import numpy as np
     import tensorflow as tf
 
     from tf_relight import methods
@@ -47,13 +71,11 @@ def serve_steps(
     stages = stages_of(method)
     stage = next(each for each in stages if each.name == stage_name)
     model = chosen.build_model()
-    model.attach_discriminators([stage])
+    model.attach_networks([stage])
     model.prepare_stage(stage, make_optimizers(stage, 1000), StepOptions())
-    random = np.random.default_rng(0)
-    pictures = {
-        name: tf.constant(random.random((batch, size, size, 3), dtype=np.float32))
-        for name in chosen.info.batch_fields
-    }
+    pictures = {name: tf.constant(each) for name, each in random_batch(method, [stage], batch, size).items()}
+    if model.needs_calibration:
+        model.calibrate([pictures[chosen.info.picture.batch_field].numpy()])
     step = tf.function(model.train_step)
     while link.recv():
         start = time.perf_counter()

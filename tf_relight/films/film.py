@@ -27,8 +27,8 @@ WRITTEN_FILMS = (".mp4", ".mov", ".mkv")
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,gif,h264,hevc,ivf,m4v"
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 _ENCODER, _QUALITY, _EFFORT = "libx264", "18", "veryfast"
-"""H.264, which every player knows; 18 is hard to tell from the frames themselves. More effort takes half as much
-time again for 0.7 dB more, at 46 dB."""
+"""H.264, which every player knows; 18 is hard to tell from the frames themselves. More effort takes half as
+much time again for 0.7 dB more, at 46 dB."""
 _CONVERSION = 4 | 0x2000 | 0x40000
 """Bicubic, colour at full width, exact rounding; with swscale's default pictures get 1.3 of 255 darker."""
 _HDR_TRANSFERS = (16, 18)  # PQ and HLG
