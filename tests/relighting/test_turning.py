@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 
 from tests.portrait_stand_in import loaded
 from tf_relight.light.light import Light
+from tf_relight.methods.trained import load_model
 from tf_relight.photo.faces import Face
 from tf_relight.photo.picture import Picture
+from tf_relight.relighting import coloured
+from tf_relight.relighting.decompose import decompose
 from tf_relight.relighting.portraits import PortraitRelighter
 from tf_relight.relighting.request import RelightOptions
 from tf_relight.relighting.turning import TURNED, UPRIGHT, turn_of, turned
@@ -80,3 +83,41 @@ def test_a_photo_on_its_side_is_relit_like_the_upright_one(tilt):
     found = relit(lying, tilt, light.rotate(roll=tilt))
     # The pixels between which places lie are the same but for rounding.
     np.testing.assert_allclose(np.rot90(found, quarters), wanted, atol=2e-3)
+
+
+@pytest.fixture(scope="module")
+def apart():
+    return load_model("sfsnet-humans-64-v1")
+
+
+@pytest.mark.parametrize("tilt", [90.0, 180.0])
+def test_a_face_on_its_side_is_taken_apart_like_the_upright_one(apart, tilt):
+    size, quarters = 64, round(tilt / 90)
+    upright = RNG.random((size, size, 3)).astype(np.float32)
+    lying = np.ascontiguousarray(np.rot90(upright, -quarters))
+    (wanted,) = decompose(Picture(upright), apart, faces=[face(size, 0.0)])
+    (found,) = decompose(Picture(lying), apart, faces=[face(size, tilt)])
+    x, y, z = np.moveaxis(np.rot90(wanted.normal, -quarters), -1, 0)
+    for _ in range(quarters):
+        x, y = y, -x
+    # The network's picture is the same but for rounding, and normals are divided by their length.
+    np.testing.assert_allclose(found.normal, np.stack([x, y, z], axis=-1), atol=5e-3)
+    np.testing.assert_allclose(found.albedo, np.rot90(wanted.albedo, -quarters), atol=5e-3)
+    turned_light = Light.from_array(wanted.light, domain=wanted.domain).rotate(roll=tilt).coefficients
+    np.testing.assert_allclose(found.light, turned_light, atol=1e-3)
+
+
+def test_a_face_on_its_side_is_relit_in_colour_like_the_upright_one(apart, monkeypatch):
+    monkeypatch.setattr(coloured, "person_mask", lambda pixels, faces: np.ones(pixels.shape[:2], np.float32))
+    size, light = 64, Light.from_direction(70, 20)
+    upright = RNG.random((size, size, 3)).astype(np.float32)
+    lying = np.ascontiguousarray(np.rot90(upright, -1))
+
+    def relit(pixels, tilted, under):
+        options = RelightOptions(light=under)
+        return coloured.relight_in_colour(Picture(pixels), apart, options, [face(size, tilted)]).pixels
+
+    wanted, found = relit(upright, 0.0, light), np.rot90(relit(lying, 90.0, light.rotate(roll=90)), 1)
+    assert np.abs(wanted - upright).mean() > 0.02
+    # The picture is clipped to 0..1 before a ratio is made of it, not after.
+    np.testing.assert_allclose(found, wanted, atol=1e-2)

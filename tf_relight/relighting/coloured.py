@@ -1,7 +1,8 @@
 """Photos relit by networks that give a picture in colour and take a light.
 
-The network works on each face with some margin, small; the change of all three colours is brought to full
-size (`photo.transfer`). A coloured light reaches networks that know colour; the picture of others is tinted.
+The network works on each face with some margin, upright and small; the change of all three colours is brought
+to full size (`photo.transfer`). A coloured light reaches networks that know colour; the picture of others is
+tinted.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from tf_relight.relighting.face_places import regions, same_shape
 from tf_relight.relighting.light_range import exposed, luminance_of_light
 from tf_relight.relighting.light_tint import coloured
 from tf_relight.relighting.squares import as_square
+from tf_relight.relighting.turning import turn_of, turned
 
 if TYPE_CHECKING:
     from tf_relight.contract.card import Port
@@ -57,10 +59,11 @@ def relight_in_colour(
     side = options.size or training_size(loaded)
     change = np.zeros_like(picture.pixels)
     reach = np.zeros((*picture.size, 1), np.float32)
-    for rows, columns, window in regions(picture.size, faces):
+    for number, (rows, columns, window) in enumerate(regions(picture.size, faces)):
         full = picture.pixels[rows, columns]
         small = resize(full, same_shape(full.shape, side))
-        relit = transfer(full, small, _relit(small, loaded, light))
+        turn = turn_of(faces[number].tilt) if faces else 0.0
+        relit = transfer(full, small, _relit(small, loaded, light, turn))
         weight = np.ones(full.shape[:2], np.float32) if window is None else window
         change[rows, columns] += weight[..., None] * (relit - full)
         reach[rows, columns] += weight[..., None]
@@ -87,7 +90,15 @@ def network_numbers(light: Light, port: Port, own: np.ndarray | None = None) -> 
     return (told.coefficients * (grey[0] / told.luminance[0])).astype(np.float32), gain
 
 
-def _relit(small: np.ndarray, loaded: LoadedModel, light: Light) -> np.ndarray:
+def _relit(small: np.ndarray, loaded: LoadedModel, light: Light, turn: float) -> np.ndarray:
+    """Return a small picture, whose head is turned clockwise by degrees, under a light."""
+    if turn:
+        square, place = as_square(small)
+        seen = turned(square, -turn)
+        relit = _relit(seen, loaded, light.rotate(roll=-turn), 0.0)
+        # The ratio bears to be turned twice; the picture would lose its edges.
+        ratio = turned((relit + SRGB_FOOT) / (seen + SRGB_FOOT), turn)[place]
+        return np.clip(ratio * (small + SRGB_FOOT) - SRGB_FOOT, 0, 1).astype(np.float32)
     method, port = loaded.method, loaded.method.info.light
     assert port is not None
     square, place = as_square(method.picture_input(small))

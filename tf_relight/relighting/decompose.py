@@ -1,11 +1,12 @@
 """A face taken apart: normals, albedo, shading, what is left over, and the light, as pictures and files.
 
-The network sees each face as small as those of its training; albedo and shading come back to full size along
-the photo's own edges (`photo.transfer`), normals smoothly.
+The network sees each face upright and as small as those of its training; albedo and shading come back to full
+size along the photo's own edges (`photo.transfer`), normals smoothly.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +19,10 @@ from PIL import Image, ImageDraw
 from tf_relight.contract.usual import DECOMPOSITION_METHOD
 from tf_relight.errors import RelightError
 from tf_relight.files import write_text
+from tf_relight.light.directions import rotation_about
 from tf_relight.light.files import format_light
 from tf_relight.light.light import Light
-from tf_relight.light.spherical_harmonics import basis, convert
+from tf_relight.light.spherical_harmonics import basis, convert, rotate
 from tf_relight.networks.running import run_network, training_size
 from tf_relight.photo.faces import find_faces
 from tf_relight.photo.lettering import INK, PAPER, font, write_sheet
@@ -35,6 +37,8 @@ from tf_relight.relighting.face_places import regions, same_shape
 from tf_relight.relighting.outputs import Report
 from tf_relight.relighting.photos import load_for
 from tf_relight.relighting.request import SMALLEST_SIZE
+from tf_relight.relighting.squares import as_square
+from tf_relight.relighting.turning import turn_of, turned
 
 if TYPE_CHECKING:
     from tf_relight.methods.trained import LoadedModel
@@ -174,11 +178,11 @@ def decompose(
     faces = find_faces(picture.stored) if faces is None else faces
     side = size or training_size(loaded)
     made = []
-    for rows, columns, _ in regions(picture.size, faces):
+    for number, (rows, columns, _) in enumerate(regions(picture.size, faces)):
         photo = as_float(np.ascontiguousarray(picture.stored[rows, columns]))
         inside = [face.moved(-rows.start, -columns.start) for face in faces]
         mask = person_mask(photo, inside) if faces else np.ones(photo.shape[:2], np.float32)
-        made.append(_apart(photo, mask, loaded, side))
+        made.append(_apart(photo, mask, loaded, side, turn_of(faces[number].tilt) if faces else 0.0))
     return made
 
 
@@ -212,9 +216,9 @@ def _check(method: str) -> None:
         )
 
 
-def _apart(photo: np.ndarray, mask: np.ndarray, loaded: LoadedModel, side: int) -> Decomposed:
+def _apart(photo: np.ndarray, mask: np.ndarray, loaded: LoadedModel, side: int, turn: float) -> Decomposed:
     small = resize(photo, same_shape(photo.shape, side))
-    found = _answers(small, loaded)
+    found = _answers(small, loaded, turn)
     albedo = np.clip(found["albedo"], 0, 1)
     shading = np.clip(found["shading"], 0, None)
     whole = photo.shape[:2]
@@ -244,7 +248,12 @@ def _apart(photo: np.ndarray, mask: np.ndarray, loaded: LoadedModel, side: int) 
     )
 
 
-def _answers(small: np.ndarray, loaded: LoadedModel) -> dict[str, np.ndarray]:
+def _answers(small: np.ndarray, loaded: LoadedModel, turn: float) -> dict[str, np.ndarray]:
+    """Return what the network says of a picture whose head is turned clockwise by degrees."""
+    if turn:
+        square, place = as_square(small)
+        upright = _answers(turned(square, -turn), loaded, 0.0)
+        return {name: _turned_back(each, loaded, name, turn, place) for name, each in upright.items()}
     method, info = loaded.method, loaded.method.info
     inputs: dict[str, Any] = {info.picture.name: method.picture_input(small)}
     if info.light is not None:
@@ -257,6 +266,22 @@ def _answers(small: np.ndarray, loaded: LoadedModel) -> dict[str, np.ndarray]:
 
     run_network(run)
     return found
+
+
+def _turned_back(
+    value: np.ndarray, loaded: LoadedModel, name: str, turn: float, place: tuple[slice, slice]
+) -> np.ndarray:
+    """Return an answer about an upright square as one about the picture that lies in it, turned clockwise."""
+    port = loaded.method.info.output(name)
+    if port is not None and port.kind == "light":
+        about_view = rotation_about(np.array([0.0, 1.0, 0.0]), math.radians(turn))
+        return rotate(value, about_view).astype(np.float32)
+    value = turned(value, turn)[place]
+    if name != "normal":
+        return value
+    cosine, sine = math.cos(math.radians(turn)), math.sin(math.radians(turn))
+    x, y, z = np.moveaxis(value, -1, 0)
+    return np.stack([x * cosine + y * sine, y * cosine - x * sine, z], axis=-1)
 
 
 def _write(folder: Path, part: Decomposed) -> list[Path]:
