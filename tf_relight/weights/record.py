@@ -169,6 +169,14 @@ KNOWN: dict[str, WeightsRecord] = {
             "faces to normals, albedo and light; rendered humans at 64 px, a quarter of the paper's width",
         ),
         _shipped(
+            "sfsnet-humans-64-v2",
+            "sfsnet",
+            "1f6404ce21fa57bd45996672427c546055f4c7426dfc2e960ba8c2fa036626e3",
+            463_722,
+            "Sengupta et al., SfSNet, CVPR 2018",
+            "better normals than -v1, worse light: what training goes on from",
+        ),
+        _shipped(
             "sfsnet-residue-3-humans-64-v1",
             "sfsnet_residue_3",
             "46546be91e91bc7f5eea66b925493200120c70bc07ab28a04072d0c5000e37de",
