@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from pathlib import Path
 
 import keras
@@ -15,7 +16,8 @@ NEED_TORCH = {"peers"}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_is_read_and_in_the_list(name):
+def test_each_is_read_and_in_the_list(name, monkeypatch):
+    monkeypatch.setattr(os, "environ", os.environ.copy())  # some keep libraries to one thread
     if name in NEED_TORCH and importlib.util.find_spec("torch") is None:
         pytest.skip("PyTorch is not installed")
     module = importlib.import_module(f"benchmarks.{name}")

@@ -186,7 +186,7 @@ def working_size(shape: Any, side: int) -> tuple[Any, Any]:
 def portrait_size(shape: Any, side: int) -> tuple[Any, Any]:
     """Return height and width at which a portrait reaches a network, as `face_places.size_for_network`."""
     sides = tf.cast(shape[:2], tf.float64)
-    return _rounded(tf.minimum(1.0, STRETCH * sides / tf.reduce_max(sides)) * side)
+    return _rounded(tf.minimum(STRETCH * sides / tf.reduce_max(sides), 1.0) * side)
 
 
 def _rounded(sides: Any) -> tuple[Any, Any]:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from tf_relight import __version__
 from tf_relight.carried import import_export
-from tf_relight.cli.commands import COMMANDS
+from tf_relight.cli.commands import COMMANDS, data_render
 from tf_relight.cli.commands import evaluate as evaluate_command
 from tf_relight.cli.commands import methods as methods_command
 from tf_relight.cli.main import main, make_parser
@@ -41,7 +41,7 @@ def undo(monkeypatch):
 def called(monkeypatch):
     """Replace every command by one that keeps its arguments."""
     kept: dict[str, object] = {}
-    for module in (*COMMANDS, *import_export("commands").COMMANDS):
+    for module in (*COMMANDS, data_render, *import_export("commands").COMMANDS):
         for name, value in vars(module).items():
             own = inspect.isfunction(value) and value.__module__ == module.__name__
             if own and name != "add" and not name.startswith("_"):
