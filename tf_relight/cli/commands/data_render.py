@@ -166,70 +166,22 @@ def _by(ray: str | None, workers: int | None, out: str, *folders: str) -> dict[s
     return {"runner": runner, "workers": workers or 1}
 
 
-def render_scenes(
-    *,
-    out: str,
-    scenes: int,
-    validation_scenes: int,
-    size: int,
-    layout: str,
-    workers: int | None,
-    ray: str | None,
-    seed: int,
-    first: int,
-    antialias: int,
-    input_light: str,
-    target_light: str,
-    ground_truth: bool,
-) -> int:
+def render_scenes(*, out: str, workers: int | None, ray: str | None, **options: Any) -> int:
     """Render scenes into a folder."""
     from tf_relight.rendering.scenes.write import render_scenes
 
     out, by = _absolute(out, ray), _by(ray, workers, out)
-    rendered = render_scenes(
-        out,
-        scenes=scenes,
-        validation_scenes=validation_scenes,
-        size=size,
-        layout=layout,
-        **by,
-        seed=seed,
-        first=first,
-        antialias=antialias,
-        input_light=input_light,
-        target_light=target_light,
-        ground_truth=ground_truth,
-    )
+    rendered = render_scenes(out, **by, **options)
     say(f"Rendered {rendered} {'scene' if rendered == 1 else 'scenes'} into {out}.")
     return 0
 
 
-def render_heads(
-    *,
-    out: str,
-    heads: int,
-    validation_heads: int,
-    size: int,
-    layout: str,
-    workers: int | None,
-    ray: str | None,
-    seed: int,
-    first: int,
-) -> int:
+def render_heads(*, out: str, workers: int | None, ray: str | None, **options: Any) -> int:
     """Render portrait heads into a folder."""
     from tf_relight.rendering.heads.write import render_heads
 
     out, by = _absolute(out, ray), _by(ray, workers, out)
-    rendered = render_heads(
-        out,
-        heads=heads,
-        validation_heads=validation_heads,
-        size=size,
-        layout=layout,
-        **by,
-        seed=seed,
-        first=first,
-    )
+    rendered = render_heads(out, **by, **options)
     say(f"Rendered {rendered} {'head' if rendered == 1 else 'heads'} into {out}.")
     return 0
 
@@ -238,14 +190,11 @@ def render_humans(
     *,
     assets: str,
     out: str,
-    heads: int,
-    size: int,
     layout: str,
     workers: int | None,
     ray: str | None,
-    seed: int,
-    first: int,
     sheet: str | None,
+    **options: Any,
 ) -> int:
     """Render people into a folder; heads and assets that could not be used are listed at the end."""
     from tf_relight.rendering.humans.sheet import draw_sheet
@@ -254,16 +203,7 @@ def render_humans(
     if sheet is not None and layout != "gbuffers":
         raise RelightError(f"--sheet needs --layout gbuffers, not {layout}.")
     assets, out, by = _absolute(assets, ray), _absolute(out, ray), _by(ray, workers, out, assets)
-    result = render_humans(
-        assets,
-        out,
-        heads=heads,
-        size=size,
-        layout=layout,
-        **by,
-        seed=seed,
-        first=first,
-    )
+    result = render_humans(assets, out, layout=layout, **by, **options)
     say(
         f"Rendered {result.heads} {'head' if result.heads == 1 else 'heads'} into {out}; "
         f"{result.rejected} were drawn again because hair hid the face."
