@@ -107,7 +107,10 @@ def beginning(command: str, table: dict) -> str | None:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> dict[str, Path]:
-    """The source distribution of a copy of what git knows, and the wheel that is built from it."""
+    """The source distribution of a copy of what git knows, and the wheel that is built from it.
+
+    The parts of the page that are built go with it where they are there.
+    """
     out = tmp_path_factory.mktemp("dist")
     source = tmp_path_factory.mktemp("source")
     files = subprocess.run(
@@ -122,6 +125,9 @@ def built(tmp_path_factory) -> dict[str, Path]:
             continue
         (source / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / place, source / place)
+    for part in ("models", "vendor", "example.jpg") if _page_is_whole() else ():
+        place = Path("mobile_demo") / "web" / part
+        (shutil.copytree if (ROOT / place).is_dir() else shutil.copyfile)(ROOT / place, source / place)
     call = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(source)]
     done = subprocess.run(call, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
@@ -142,6 +148,10 @@ def installed(built, tmp_path_factory) -> Path:
     return scripts
 
 
+def _page_is_whole() -> bool:
+    return all((ROOT / "mobile_demo" / "web" / part).is_file() for part in WEB_PARTS)
+
+
 def _names(built) -> list[str]:
     return zipfile.ZipFile(built["wheel"]).namelist()
 
@@ -155,10 +165,9 @@ def test_the_wheel_takes_one_name_and_holds_no_tests(built):
     held |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "export").rglob("*.py")}
     held |= {"examples/astronaut.jpg", "py.typed", "pretrained/lit-unet-humans-128-v1.safetensors"}
     # The page is carried whole or not at all: `make -C mobile_demo web` puts its networks and runtime there.
-    whole = all((ROOT / "mobile_demo" / "web" / part).is_file() for part in WEB_PARTS)
     page = {"web_app/index.html", "web_app/core/portrait.js", *(f"web_app/{part}" for part in WEB_PARTS)}
     carried = {name for name in _names(built) if name.startswith("tf_relight/web_app/")}
-    assert {f"tf_relight/{name}" for name in page} <= carried if whole else not carried
+    assert {f"tf_relight/{name}" for name in page} <= carried if _page_is_whole() else not carried
     assert {f"tf_relight/{name}" for name in held} <= set(_names(built))
 
 
