@@ -157,3 +157,8 @@ def test_samples_are_freed_with_the_dataset_that_handed_them_out():
     del iterator
     gc.collect()
     assert gone() is None
+
+
+def test_nobody_waits_for_a_tuner_when_an_iterator_is_dropped():
+    # TensorFlow's tuner of datasets ends only seconds after its iterator; a run has one for every stage.
+    assert batches(Numbers(), 4, seed=0).options().autotune.enabled is False

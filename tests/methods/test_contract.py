@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -331,6 +332,26 @@ def test_exported_files_keep_the_numbers(method, fresh, tmp_path):
         assert delegations(tmp_path / "model.tflite")["relight"].complete
 
 
+@pytest.fixture(scope="module")
+def smoke_run(tmp_path_factory):
+    """A function that trains a method's smoke config, once, and gives its weights."""
+    from tf_relight.config.run import load_config
+    from tf_relight.training.run import train
+
+    @functools.cache
+    def run(name):
+        method = methods.get(name)
+        given = [f"output={tmp_path_factory.mktemp(name)}"]
+        config = load_config(CONFIGS / f"{name}_smoke.yaml", given)
+        stages = method.stages(method.config(config.model), method.recipe(config.recipe))
+        if stages[0].builds_on:
+            given.append(f"train.init_from={run(method.info.starts_from[0])}")
+            config = load_config(CONFIGS / f"{name}_smoke.yaml", given)
+        return train(config, progress=False)
+
+    return run
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -338,21 +359,11 @@ def test_exported_files_keep_the_numbers(method, fresh, tmp_path):
         for name in PUBLISHED
     ],
 )
-def test_smoke_config_lowers_the_loss(name, tmp_path):
-    from tf_relight.config.run import load_config
-    from tf_relight.training.run import train
+def test_smoke_config_lowers_the_loss(name, smoke_run):
     from tf_relight.training.summaries import read_curve
 
-    def smoke(name, folder, *more):
-        return load_config(CONFIGS / f"{name}_smoke.yaml", [f"output={tmp_path / folder}", *more])
-
-    config, method = smoke(name, "run"), methods.get(name)
-    stages = method.stages(method.config(config.model), method.recipe(config.recipe))
-    if stages[0].builds_on:
-        before = train(smoke(method.info.starts_from[0], "before"), progress=False)
-        config = smoke(name, "run", f"train.init_from={before}")
-    weights = train(config, progress=False)
-    rows = read_curve(tmp_path / "run" / "curve.csv")
+    weights = smoke_run(name)
+    rows = read_curve(weights.parent / "curve.csv")
     first_stage = [float(row["loss"]) for row in rows if row["stage"] == rows[0]["stage"]]
     assert first_stage[-1] < 0.9 * first_stage[0]
     assert weights.exists()

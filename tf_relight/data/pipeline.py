@@ -102,7 +102,10 @@ def batches(
 
     dataset = tf.data.Dataset.counter().map(finish, num_parallel_calls=_READERS, deterministic=True)
     dataset.reader = read
-    return dataset.prefetch(2 * replicas)
+    options = tf.data.Options()
+    # Nothing here is left to be tuned, and whoever drops an iterator would wait seconds for the tuner to end.
+    options.autotune.enabled = False
+    return dataset.prefetch(2 * replicas).with_options(options)
 
 
 def sample_order(length: int, seed: int, shuffle: bool = True, stream: int = 0) -> Callable[[int], int]:
