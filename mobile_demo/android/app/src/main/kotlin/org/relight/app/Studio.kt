@@ -10,6 +10,7 @@ import org.relight.core.Argb
 import org.relight.core.Face
 import org.relight.core.Faces
 import org.relight.core.Finder
+import org.relight.core.KeptRows
 import org.relight.core.Mask
 import org.relight.core.Outdated
 import org.relight.core.PersonMask
@@ -58,7 +59,7 @@ class Studio(private val context: Context) {
 
     private val networks by lazy { Networks(context) }
     private var photo: Bitmap? = null
-    private var preview: Bitmap? = null
+    private var preview: BitmapPicture? = null
     private var portrait: Portrait? = null
 
     fun start() = perform { listener?.onReady(networks.name, networks.milliseconds) }
@@ -80,7 +81,7 @@ class Studio(private val context: Context) {
             val made = Portrait(BitmapPicture(bitmap), faces, networks.full, networks.quick) { maskOf(bitmap, it) }
             photo = bitmap
             portrait = made
-            preview = shrunk(bitmap, PREVIEW_SIDE)
+            preview = BitmapPicture(shrunk(bitmap, PREVIEW_SIDE), KeptRows())
             listener?.onOpened(shrunk(bitmap, SHOWN_SIDE), bitmap.width, bitmap.height, faces, smaller)
         }
     }
@@ -92,7 +93,7 @@ class Studio(private val context: Context) {
             val (made, small) = (portrait ?: return@perform) to (preview ?: return@perform)
             if (mine != wish.get()) return@perform
             val pixels = IntArray(small.width * small.height)
-            made.render(BitmapPicture(small), made.changes(wanted.light, quickly = true), wanted, PREVIEW_LOOKED_AT) { y, row ->
+            made.render(small, made.changes(wanted.light, quickly = true), wanted, PREVIEW_LOOKED_AT) { y, row ->
                 row.copyInto(pixels, y * small.width, 0, small.width)
             }
             listener?.onPreview(Bitmap.createBitmap(pixels, small.width, small.height, Bitmap.Config.ARGB_8888))
@@ -223,7 +224,7 @@ class Studio(private val context: Context) {
 }
 
 /** The rows of a bitmap. */
-class BitmapPicture(private val bitmap: Bitmap) : Picture {
+class BitmapPicture(private val bitmap: Bitmap, override val kept: KeptRows? = null) : Picture {
     override val width get() = bitmap.width
     override val height get() = bitmap.height
 

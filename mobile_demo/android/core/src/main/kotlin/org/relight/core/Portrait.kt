@@ -9,7 +9,21 @@ interface Picture {
     val width: Int
     val height: Int
 
+    /** Where a picture that is drawn under one light after another keeps what is the same under all. */
+    val kept: KeptRows? get() = null
+
     fun row(y: Int, into: IntArray)
+}
+
+/** Rows of numbers, each filled once. */
+class KeptRows {
+    private val rows = HashMap<Any, Array<FloatArray?>>()
+
+    /** Row `y` of `height` under a key, `count` numbers. */
+    fun row(key: Any, y: Int, height: Int, count: Int, fill: (FloatArray) -> Unit): FloatArray {
+        val known = rows.getOrPut(key) { arrayOfNulls(height) }
+        return known[y] ?: FloatArray(count).also(fill).also { known[y] = it }
+    }
 }
 
 /** How far pixels belong to people. `scale` is how many pixels of the photo one of the rows' picture stands for. */
@@ -39,7 +53,7 @@ class Portrait(
         val seen = Turning.turned(Squares.of(before, max(before.width, before.height)), -turn)
         var inOwnLight: Plane? = null
         var people: Plane? = null
-        var softness: Double? = null
+        var fitter: Transfer.Fitter? = null
     }
 
     private class Part(val place: Place, val mask: Mask?, val full: Input, val quick: Input, val light: DoubleArray)
@@ -57,8 +71,15 @@ class Portrait(
         parts.map { part ->
             val input = if (quickly) part.quick else part.full
             val after = drawn(part, input, light)
-            // To measure how soft the network draws takes most of the time, and it hardly changes with the light.
-            Transfer.fit(input.before, after, if (quickly) input.softness else null).also { input.softness = it.softness }
+            val known = input.fitter
+            if (quickly && known != null) {
+                known.fit(after)
+            } else {
+                // To measure how soft the network draws takes most of the time, and it hardly changes with the light.
+                val fitter = Transfer.Fitter(input.before, Transfer.measureSoftness(input.before, after))
+                if (quickly) input.fitter = fitter
+                fitter.fit(after)
+            }
         }
 
     /** Lightness under a light: what differs between the network's answers to it and to the photo's own. */
@@ -159,37 +180,36 @@ class Portrait(
     /** New lightness and reach of the rows of a picture, one at a time. */
     private inner class Rows(private val target: Picture, changes: List<Change>, private val wish: Wish) {
         val pixels = IntArray(target.width)
-        val before = FloatArray(target.width)
+        var before = FloatArray(target.width)
         val after = FloatArray(target.width)
         val reach = FloatArray(target.width)
         private val change = FloatArray(target.width)
         private val scale = Scale(picture.width.toDouble() / target.width, picture.height.toDouble() / target.height)
-        private val laid = parts.mapIndexed { i, part -> LaidPart(part, changes[i], target.width, scale) }
+        private val laid = parts.mapIndexed { i, part -> LaidPart(part, changes[i], target, scale) }
         private val person = if (wish.keepBackground && parts[0].place.whole) parts[0].mask else null
-        private val personRow = FloatArray(target.width)
 
         fun go(y: Int) {
             target.row(y, pixels)
-            Lightness.row(pixels, 0, target.width, before)
+            before = kept(target, LIGHTNESS, y, before) { Lightness.row(pixels, 0, target.width, it) }
             change.fill(0f)
             reach.fill(0f)
             for (part in laid) part.add(y, pixels, before, change, reach)
-            person?.row(y, 0, target.width, pixels, scale, personRow)
+            val people = person?.let { mask -> kept(target, mask, y, null) { mask.row(y, 0, target.width, pixels, scale, it) } }
             for (x in before.indices) {
                 val mean = change[x] / max(reach[x], 1e-6f)
-                reach[x] = min(reach[x], 1f) * wish.strength * if (person == null) 1f else personRow[x]
+                reach[x] = min(reach[x], 1f) * wish.strength * if (people == null) 1f else people[x]
                 after[x] = before[x] + reach[x] * mean
             }
         }
     }
 
     /** A part as it lies on a target picture. */
-    private class LaidPart(private val part: Part, change: Change, targetWidth: Int, private val scale: Scale) {
+    private class LaidPart(private val part: Part, change: Change, private val target: Picture, private val scale: Scale) {
         private val place = part.place
         private val firstX = max(0, ceil(place.left / scale.x - 0.5).toInt())
         private val firstY = max(0, ceil(place.top / scale.y - 0.5).toInt())
         private val lastY = ceil((place.top + place.height) / scale.y - 0.5).toInt()
-        private val count = max(0, min(ceil((place.left + place.width) / scale.x - 0.5).toInt(), targetWidth) - firstX)
+        private val count = max(0, min(ceil((place.left + place.width) / scale.x - 0.5).toInt(), target.width) - firstX)
         private val slicer =
             Slicer(
                 change,
@@ -200,20 +220,23 @@ class Portrait(
         private val ramp = FloatArray(count) { place.across.ramp((firstX + it + 0.5) * scale.x) }
         private val old = FloatArray(count)
         private val shown = FloatArray(count)
-        private val mask = FloatArray(count) { 1f }
+        private val everywhere = FloatArray(count) { 1f }
 
         fun add(y: Int, pixels: IntArray, before: FloatArray, change: FloatArray, reach: FloatArray) {
             if (y < firstY || y >= lastY || count == 0) return
             before.copyInto(old, 0, firstX, firstX + count)
             slicer.row(y, old, old, shown)
             val down = if (place.whole) 1f else place.down.ramp((y + 0.5) * scale.y)
-            if (!place.whole) part.mask?.row(y, firstX, count, pixels, scale, mask)
+            val mask = if (place.whole) everywhere else part.mask?.let { people(it, y, pixels) } ?: everywhere
             for (x in 0 until count) {
                 val weight = if (place.whole) 1f else ramp[x] * down * mask[x]
                 change[firstX + x] += weight * (shown[x].coerceIn(0f, 1f) - old[x])
                 reach[firstX + x] += weight
             }
         }
+
+        private fun people(mask: Mask, y: Int, pixels: IntArray) =
+            kept(target, mask, y, null, count) { mask.row(y, firstX, count, pixels, scale, it) }
 
         private fun laid(size: Int, whole: Int, start: Int, at: Int, step: Double) =
             Laid(step * size / whole, (at * step - start) * size / whole)
@@ -223,7 +246,18 @@ class Portrait(
         private const val WEAVE = 1.0 / 128
         private const val EVENNESS = 1e-3f
         private const val STRIP = 64
+        private const val LIGHTNESS = "lightness"
         const val LOOKED_AT = 512
+
+        /** A row that is filled once where the target keeps such rows; else `line`, or a new one, is filled. */
+        private fun kept(
+            target: Picture,
+            key: Any,
+            y: Int,
+            line: FloatArray?,
+            count: Int = target.width,
+            fill: (FloatArray) -> Unit,
+        ): FloatArray = target.kept?.row(key, y, target.height, count, fill) ?: (line ?: FloatArray(count)).also(fill)
 
         /** What the network drew without its fine weave: the ratio smoothed along the edges of `before`. */
         fun withoutWeave(before: Plane, ratio: Plane): Plane {

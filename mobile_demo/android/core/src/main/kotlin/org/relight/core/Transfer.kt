@@ -36,18 +36,47 @@ object Transfer {
     /** How much each pixel counts at a level, at half and at full size. */
     private class Level(val half: Plane, val halfTotals: Plane, val full: Plane, val fullTotals: Plane)
 
-    /** The change between two small pictures; the softness is measured unless it is given. */
-    fun fit(before: Plane, after: Plane, softness: Double? = null): Change {
-        val soft = softness ?: measureSoftness(before, after)
-        val softened = Planes.gaussian(before, soft)
-        val guide = before.mapped { before.values[it].coerceIn(0f, 1f) }
-        val change = models(softened, after, levelsOf(guide), soft)
-        // Levels are mixed with weights that add up to 1, so adding to each adds to the result.
-        val shown = applied(change, softened, guide)
-        for (offset in change.offsets) {
-            for (i in offset.values.indices) offset.values[i] += after.values[i] - shown.values[i]
+    /** What the models take of the picture before, whatever comes after. */
+    private class Ground(val before: Plane, val levels: List<Level>) {
+        val mean = blur(before).values
+        val votes = FloatArray(mean.size)
+        private val halves: List<Plane>
+
+        init {
+            val squares = blur(before.mapped { before.values[it] * before.values[it] }).values
+            val variance = Plane(before.width, before.height)
+            for (i in mean.indices) {
+                val spread = max(squares[i] - mean[i] * mean[i], 0f)
+                votes[i] = 1 / (spread + EDGE_VARIANCE)
+                variance.values[i] = votes[i] * (spread + SLOPE_RIDGE)
+            }
+            halves = listOf(half(before), half(variance))
         }
-        return change
+
+        /** Means at each level: of the picture before, and of its variance. */
+        val means = levels.map { level -> halves.map { mean(it, level.half, level.halfTotals, GAIN_REACH / 2).values } }
+    }
+
+    /** The change between two small pictures; the softness is measured unless it is given. */
+    fun fit(before: Plane, after: Plane, softness: Double? = null): Change =
+        Fitter(before, softness ?: measureSoftness(before, after)).fit(after)
+
+    /** What a change takes of the picture before; kept, because it is the same for every light. */
+    class Fitter(before: Plane, private val softness: Double) {
+        private val softened = Planes.gaussian(before, softness)
+        private val guide = before.mapped { before.values[it].coerceIn(0f, 1f) }
+        private val ground = Ground(softened, levelsOf(guide))
+
+        /** The change that leads to `after`. */
+        fun fit(after: Plane): Change {
+            val change = models(ground, after, softness)
+            // Levels are mixed with weights that add up to 1, so adding to each adds to the result.
+            val shown = applied(change, softened, guide)
+            for (offset in change.offsets) {
+                for (i in offset.values.indices) offset.values[i] += after.values[i] - shown.values[i]
+            }
+            return change
+        }
     }
 
     /** The change applied to planes of its own size. */
@@ -74,7 +103,7 @@ object Transfer {
             val levels = levelsOf(guide)
             SOFTNESS.forEachIndexed { i, reach ->
                 val soft = Planes.gaussian(tileBefore, reach)
-                val shown = applied(models(soft, tileAfter, levels, reach), soft, guide)
+                val shown = applied(models(Ground(soft, levels), tileAfter, reach), soft, guide)
                 var sum = 0.0
                 for (j in shown.values.indices) {
                     val off = (tileAfter.values[j] - shown.values[j]).toDouble()
@@ -104,14 +133,15 @@ object Transfer {
         return result
     }
 
-    /** Gains and offsets per level that turn `before` into `after`. */
-    private fun models(before: Plane, after: Plane, levels: List<Level>, softness: Double): Change {
-        val (covariance, variance) = localSlopes(before, after)
-        val statistics = listOf(before, after, covariance, variance).map(::half)
+    /** Gains and offsets per level that turn the picture before into `after`. */
+    private fun models(ground: Ground, after: Plane, softness: Double): Change {
+        val before = ground.before
+        val statistics = listOf(after, covariance(ground, after)).map(::half)
         val gains = ArrayList<Plane>(LEVELS)
         val offsets = ArrayList<Plane>(LEVELS)
-        for (level in levels) {
-            val (b, a, c, v) = statistics.map { mean(it, level.half, level.halfTotals, GAIN_REACH / 2).values }
+        ground.levels.forEachIndexed { number, level ->
+            val (b, v) = ground.means[number]
+            val (a, c) = statistics.map { mean(it, level.half, level.halfTotals, GAIN_REACH / 2).values }
             val small =
                 level.half.mapped {
                     val most = min(LARGEST_CONTRAST * lightRatio(b[it], a[it]), LARGEST_GAIN)
@@ -124,6 +154,8 @@ object Transfer {
         }
         return Change(gains, offsets, softness)
     }
+
+    private fun blur(plane: Plane): Plane = Planes.gaussian(plane, SLOPE_REACH)
 
     private fun half(plane: Plane): Plane = Planes.resize(plane, (plane.width + 1) / 2, (plane.height + 1) / 2)
 
@@ -148,22 +180,15 @@ object Transfer {
             exp(off * off * -0.5f / (LEVEL_WIDTH * LEVEL_WIDTH)) + 1e-4f
         }
 
-    private fun localSlopes(before: Plane, after: Plane): Pair<Plane, Plane> {
-        val blur = { plane: Plane -> Planes.gaussian(plane, SLOPE_REACH).values }
-        val meanBefore = blur(before)
-        val meanAfter = blur(after)
-        val squares = blur(before.mapped { before.values[it] * before.values[it] })
-        val products = blur(before.mapped { before.values[it] * after.values[it] })
-        val covariance = Plane(before.width, before.height)
-        val variance = Plane(before.width, before.height)
-        for (i in squares.indices) {
-            val spread = max(squares[i] - meanBefore[i] * meanBefore[i], 0f)
-            val vote = 1 / (spread + EDGE_VARIANCE)
-            val common = products[i] - meanBefore[i] * meanAfter[i]
-            covariance.values[i] = vote * (common + SLOPE_RIDGE * lightRatio(meanBefore[i], meanAfter[i]))
-            variance.values[i] = vote * (spread + SLOPE_RIDGE)
+    private fun covariance(ground: Ground, after: Plane): Plane {
+        val before = ground.before
+        val meanAfter = blur(after).values
+        val products = blur(before.mapped { before.values[it] * after.values[it] }).values
+        return before.mapped {
+            val mean = ground.mean[it]
+            val common = products[it] - mean * meanAfter[it]
+            ground.votes[it] * (common + SLOPE_RIDGE * lightRatio(mean, meanAfter[it]))
         }
-        return covariance to variance
     }
 
     private fun lightRatio(before: Float, after: Float): Float = ((after + FOOT) / (before + FOOT)).coerceIn(0.1f, LARGEST_GAIN)

@@ -212,7 +212,51 @@ class CoreTest {
         }
     }
 
-    private class Held(override val width: Int, override val height: Int, private val pixels: IntArray) : Picture {
+    @Test
+    fun `a picture that keeps its rows is drawn as one that does not, light after light`() {
+        val told = vectors("portraits")
+        for (wanted in told.getJSONArray("cases").objects()) {
+            val (height, width) = wanted.shape("pixels")
+            val pixels = wanted.pixels("pixels")
+            val mask = wanted.numbers("mask")
+            var asked = 0
+            val masked =
+                object : Mask {
+                    override fun row(y: Int, left: Int, count: Int, pixels: IntArray, scale: Scale, result: FloatArray) {
+                        asked++
+                        for (x in 0 until count) result[x] = mask[y * width + left + x] / 255
+                    }
+                }
+            val network = Replayed(told, wanted)
+            val portrait = Portrait(Held(width, height, pixels), listOf(face(wanted.getJSONObject("face"))), network, network) { masked }
+            val coefficients = wanted.getJSONArray("coefficients")
+            val light = Light(List(3) { coefficients.getJSONArray(it).doubles() })
+            val keeping = Held(width, height, pixels, KeptRows())
+            val drawn = { target: Picture, wish: Wish ->
+                IntArray(pixels.size).also { into ->
+                    portrait.render(target, portrait.changes(light, quickly = true), wish) { y, row ->
+                        row.copyInto(into, y * width, 0, width)
+                    }
+                }
+            }
+            for (strength in listOf(1f, 0.5f, 1f)) {
+                for (kelvin in listOf(null, 3000.0)) {
+                    val wish = Wish(light, strength, kelvin, keepBackground = true)
+                    assertTrue(wanted.getString("name"), drawn(Held(width, height, pixels), wish).contentEquals(drawn(keeping, wish)))
+                }
+            }
+            asked = 0
+            drawn(keeping, Wish(light, keepBackground = true))
+            assertEquals("rows of people that are known are not asked for again", 0, asked)
+        }
+    }
+
+    private class Held(
+        override val width: Int,
+        override val height: Int,
+        private val pixels: IntArray,
+        override val kept: KeptRows? = null,
+    ) : Picture {
         override fun row(y: Int, into: IntArray) {
             pixels.copyInto(into, 0, y * width, (y + 1) * width)
         }
