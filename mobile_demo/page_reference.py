@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mobile_demo.place_models import FOLDERS
+from mobile_demo.place_models import APPS
 from mobile_demo.write_vectors import PORTRAIT, array_of
 
 VECTORS = Path(__file__).parent / "vectors"
@@ -56,11 +56,9 @@ def networks() -> None:
 
     told = json.loads((VECTORS / "network.json").read_text())
     image = array_of(told["image"]).astype(np.float32) / 255
-    folder = FOLDERS["web"]
+    folder = APPS["web"].folder
     found = []
-    for record in json.loads((folder / "manifest.json").read_text())["files"]:
-        if record["role"] != "portrait":
-            continue
+    for record in _placed("portrait"):
         runtime = InterpreterRuntime(folder / record["name"])
         for side in record["sizes"]:
             step = image.shape[0] // side
@@ -94,9 +92,7 @@ def scene_network() -> None:
     from export.litert import graph_tools
     from export.litert.runtimes import InterpreterRuntime
 
-    folder = FOLDERS["web"]
-    files = json.loads((folder / "manifest.json").read_text())["files"]
-    record = next(each for each in files if each["role"] == "scene")
+    folder, record = APPS["web"].folder, _placed("scene")[0]
     side = record["sizes"][0]
     photo = Image.open(PORTRAIT).convert("RGB").resize((side, side))
     image = np.asarray(photo, np.float32)[None] / 255
@@ -136,7 +132,8 @@ def portrait(photo: str, result: str) -> None:
         for (rows, columns, window), mask in zip(regions(size, faces), masks, strict=True)
     ]
     light = Light(np.array(told["light"]).T)
-    relighter = PortraitRelighter(picture, load_for("lit_unet", None), faces=faces, places=places)
+    network = load_for(_placed("portrait")[0]["method"], None)
+    relighter = PortraitRelighter(picture, network, faces=faces, places=places)
     for index, (region, mask) in enumerate(zip(relighter._regions, masks, strict=True)):
         part = np.ascontiguousarray(mask[region.rows, region.columns])
         relighter._people[index] = resize(part, region.before.shape)
@@ -156,9 +153,7 @@ def scene(photo: str, result: str) -> None:
     from tf_relight.relighting.squares import as_square
 
     told = json.loads(Path(result).read_text())
-    folder = FOLDERS["web"]
-    files = json.loads((folder / "manifest.json").read_text())["files"]
-    record = next(each for each in files if each["role"] == "scene")
+    folder, record = APPS["web"].folder, _placed("scene")[0]
     side = record["sizes"][0]
     pixels = read_picture(photo).pixels
     small = resize(pixels, working_size(pixels.shape[:2], side))
@@ -185,6 +180,12 @@ def alpha(path: str) -> None:
     """Print the least and the most alpha of a file."""
     values = np.asarray(Image.open(path).convert("RGBA"))[..., 3]
     print(json.dumps([int(values.min()), int(values.max())]))
+
+
+def _placed(role: str) -> list[dict[str, Any]]:
+    """The page's networks of a role, as its manifest tells of them."""
+    told = json.loads((APPS["web"].folder / "manifest.json").read_text())
+    return [each for each in told["files"] if each["role"] == role]
 
 
 def _bytes(text: str) -> np.ndarray:

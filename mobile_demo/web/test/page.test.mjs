@@ -337,7 +337,7 @@ test("the page works without a network after the first visit", async () => {
   await page.waitForFunction(async () => {
     const cache = await caches.open("relight-1");
     const kept = (await cache.keys()).map((each) => each.url);
-    return ["lit_unet", ".wasm", "worker.js"].every((part) => kept.some((url) => url.includes(part)));
+    return ["_fp16.tflite", ".wasm", "worker.js"].every((part) => kept.some((url) => url.includes(part)));
   }, null, { timeout: PATIENCE });
   await context.setOffline(true);
   await page.reload();
@@ -360,7 +360,7 @@ test("what cannot run is said in a sentence", async (t) => {
   await t.test("a network that is not the manifest's", async () => {
     const { context, page } = await ready({
       options: { serviceWorkers: "block" },
-      prepare: (each) => each.route("**/lit_unet_*.tflite", (route) => route.fulfill({ body: Buffer.alloc(64) })),
+      prepare: (each) => each.route("**/*_{fp16,dynamic_int8}.tflite", (route) => route.fulfill({ body: Buffer.alloc(64) })),
     });
     assert.match(await complaint(page), /is not the one that the manifest describes/);
     await context.close();
