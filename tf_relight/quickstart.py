@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tf_relight.carried import CONFIGS, EXAMPLES, carried_folder
 from tf_relight.config.run import RunConfig, load_config
@@ -16,6 +18,9 @@ from tf_relight.data.vidit.options import PairedOptions
 from tf_relight.errors import RelightError
 from tf_relight.quiet import quiet_tensorflow
 from tf_relight.terminal import complain, console, note, say, steady_streams
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 CONFIG = carried_folder(CONFIGS) / "dmshn_quickstart.yaml"
 PHOTO = carried_folder(EXAMPLES) / "coffee.jpg"
@@ -57,7 +62,7 @@ def quickstart(
 
         train(config, resume=(folder / "checkpoints").exists())
     log.rule("3. Score held-out scenes")
-    table = _score(config, weights)
+    tables = _score(config, weights)
     log.rule("4. Relight a photo")
     from tf_relight.relighting.photos import relight_photos
 
@@ -68,7 +73,7 @@ def quickstart(
         raise RelightError(str(report.failures[0]))
     log.rule("5. Relight a portrait with the weights that ship")
     relight_portrait(folder)
-    console().print(table)
+    console().print(*tables)
     _show_places(folder, time.monotonic() - started)
     return folder
 
@@ -125,10 +130,10 @@ def _render(config: RunConfig, scenes: int, validation_scenes: int) -> None:
     )
 
 
-def _score(config: RunConfig, weights: Path) -> object:
-    """Write metrics.csv, metrics.md, samples.png and curve.png; return the table for the terminal."""
+def _score(config: RunConfig, weights: Path) -> Sequence[Table]:
+    """Write metrics.csv, metrics.md, samples.png and curve.png; return the tables for the terminal."""
     from tf_relight.scoring.evaluate import evaluate_baselines, evaluate_weights
-    from tf_relight.scoring.score_table import read_rows, terminal_table
+    from tf_relight.scoring.score_table import read_rows, terminal_tables
     from tf_relight.training.curve_file import read_curve
     from tf_relight.training.curve_plot import curve_plot
 
@@ -136,7 +141,7 @@ def _score(config: RunConfig, weights: Path) -> object:
     evaluate_baselines(config.data, out=folder)
     evaluate_weights(weights, data=config.data, out=folder, run="DMSHN, trained now")
     curve_plot(read_curve(folder / "curve.csv"), folder / "curve.png", title="DMSHN on embedded scenes")
-    return terminal_table(read_rows(folder), title="Held-out scenes")
+    return terminal_tables(read_rows(folder), "Held-out scenes", width=console().width)
 
 
 def _show_places(folder: Path, seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -161,9 +162,25 @@ def test_tables_for_reading(tmp_path: Path) -> None:
     text = score_table.score_table([_row("a")])
     assert text.splitlines()[0] == "| " + " | ".join(COLUMNS) + " |"
     console = Console(width=250, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(score_table.terminal_table([_row("[b]a[/b]", split="-")], title="Scores"))
+    console.print(*score_table.terminal_tables([_row("[b]a[/b]", split="-")], "Scores", width=250))
     shown = console.export_text()
     assert "[b]a[/b]" in shown and "20.00" in shown and "n/a" in shown and "split" not in shown
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_no_number_is_cut_off_on_a_narrow_terminal(width: int) -> None:
+    own = {f"score_of_some_method_{number}": 10.0 + number for number in range(14)}
+    rows = [
+        dataclasses.replace(_row(name), scores={**_row(name).scores, **own}, method="sfsnet_residue_3")
+        for name in ("sfsnet-humans-64-v1", "another")
+    ]
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(*score_table.terminal_tables(rows, "Scores", width=width))
+    shown = console.export_text()
+    assert "\N{HORIZONTAL ELLIPSIS}" not in shown
+    assert all(len(line.rstrip()) <= width for line in shown.splitlines())
+    numbers = score_table._readable(rows[0], score_table.columns_of(rows))[5:]
+    assert all(number in shown for number in numbers if number != "n/a")
 
 
 def test_a_notebook_shows_rows_of_scores_as_a_table(tmp_path: Path) -> None:

@@ -123,35 +123,59 @@ def score_table(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def terminal_table(rows: Sequence[Row], title: str = "") -> Table:
-    """Return the rows as a rich table for a narrow terminal; metrics.csv has every column.
+def terminal_tables(rows: Sequence[Row], title: str = "", *, width: int = 80) -> list[Table]:
+    """Return the rows as rich tables, one below the other; metrics.csv has every column.
 
     What all rows share (data, size, number of pictures) stands in the title instead of a column. Columns in
     which nothing was measured are left out, except LPIPS: missing it would look forgotten, n/a does not.
+
+    Args:
+        width: characters of a line. Scores that do not fit beside the others go into the next table: a number
+            that is cut off is a wrong number.
     """
-    from rich import box
+    from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
     columns = columns_of(rows)
     texts = [dict(zip(columns, _readable(row, columns), strict=True)) for row in rows]
     shared = [name for name in (*_IDENTITY[2:], "pictures") if len({text[name] for text in texts}) == 1]
     facts = [f"{name} {texts[0][name]}" for name in shared if texts[0][name] != "-"]
-    heading = ", ".join([title] * bool(title) + facts)
-    table = Table(title=escape(shown(heading)), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    heading = escape(shown(", ".join([title] * bool(title) + facts)))
     listed = []
     for name in columns:
         measured = any(text[name] not in (NOT_MEASURED, "-") for text in texts)
-        if name in shared or name in _SECONDARY or not (measured or name == "lpips_alex_v0.1"):
-            continue
-        listed.append(name)
+        if name not in shared and name not in _SECONDARY and (measured or name == "lpips_alex_v0.1"):
+            listed.append(name)
+    of_the_row = [name for name in listed if name in _IDENTITY]
+    scores = [name for name in listed if name not in _IDENTITY]
+    console = Console(width=width)
+    tables: list[Table] = []
+    while scores or not tables:
+        taken = 1
+        while taken < len(scores):
+            wider = _terminal_table(texts, [*of_the_row, *scores[: taken + 1]])
+            if console.measure(wider, options=console.options.update(width=10 * width)).minimum > width:
+                break
+            taken += 1
+        tables.append(_terminal_table(texts, [*of_the_row, *scores[:taken]], "" if tables else heading))
+        scores = scores[taken:]
+    return tables
+
+
+def _terminal_table(texts: Sequence[Mapping[str, str]], columns: Sequence[str], title: str = "") -> Table:
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for name in columns:
         if name in _IDENTITY:
             table.add_column(name, overflow="fold", no_wrap=name != "run")
         else:
-            # A number that is cut off is a wrong number, so only the header may take more lines.
+            # Only the header may take more lines.
             table.add_column(name.replace("_", "\n"), justify="right", no_wrap=True)
     for text in texts:
-        table.add_row(*(escape(shown(text[name])) for name in listed))
+        table.add_row(*(escape(shown(text[name])) for name in columns))
     return table
 
 

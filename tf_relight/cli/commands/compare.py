@@ -48,10 +48,12 @@ def compare(
 
     table = load_table(find_config(config), overrides, out)
     from tf_relight.comparing.compare import compare
-    from tf_relight.scoring.score_table import terminal_table
+    from tf_relight.scoring.score_table import terminal_tables
 
     made = compare(table, only=only, restart=restart)
-    console().print(terminal_table([result.row for result in made.results], table.config.title))
+    lines = console()
+    scored = [result.row for result in made.results]
+    lines.print(*terminal_tables(scored, table.config.title, width=lines.width))
     folder = table.config.output
     made_files = [folder / name for name in ("table.md", "table.csv", "grid.png", "curves.png")]
     say(f"Table: {', '.join(str(path) for path in made_files if path.exists())}")

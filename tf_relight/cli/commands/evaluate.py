@@ -79,7 +79,7 @@ def evaluate(
 
     from tf_relight.errors import RelightError
     from tf_relight.scoring.evaluate import evaluate_baselines, evaluate_folders, evaluate_weights
-    from tf_relight.scoring.score_table import read_rows, terminal_table
+    from tf_relight.scoring.score_table import read_rows, terminal_tables
 
     if real_lights is not None and weights is not None:
         asked = {"--data": data, "--root": root, "--size": size, "--set": overrides, "--mode": mode}
@@ -114,7 +114,8 @@ def evaluate(
         ]
         if baselines:
             rows += evaluate_baselines(chosen, out=out, limit=limit)
-    console().print(terminal_table(read_rows(out)))
+    lines = console()
+    lines.print(*terminal_tables(read_rows(out), width=lines.width))
     say(f"Table: {out}/metrics.md and {out}/metrics.csv")
     if by_light:
         say(f"By light: {out}/by_light.png, {out}/by_light.md and {out}/by_light.csv")
