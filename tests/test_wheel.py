@@ -56,7 +56,7 @@ UNDERSTOOD = {
     "relight train lit_unet_humans_128": "hours, on data of others",
     "relight data render humans": "needs assets of others",
     "relight evaluate --weights runs/dmshn_vidit": "needs days of training",
-    "relight evaluate --weights sfsnet-humans-64-v1": "needs rendered humans",
+    "relight evaluate --weights sfsnet-humans-64-v3": "needs rendered humans",
     "relight compare": "hours",
     "relight bulk s3:": "needs a bucket and a cluster",
     "relight bulk photos/": "writes into the folder of another command",

@@ -233,7 +233,7 @@ def test_a_decomposition_is_scored_by_all_that_it_gives(folder):
     from tf_relight.scoring.evaluate import evaluate_weights
 
     data = make_data_config({"name": "humans", "root": str(folder), "size": 32, "coloured_light": True})
-    row = evaluate_weights("sfsnet-humans-64-v1", data=data, limit=2, progress=False)
+    row = evaluate_weights("sfsnet-humans-64-v3", data=data, limit=2, progress=False)
     assert row.pictures == 2 and not row.failures
     assert {"psnr", "normal_degrees", "albedo_l1", "light_degrees"} <= {
         name for name, value in row.scores.items() if value is not None

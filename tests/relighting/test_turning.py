@@ -87,7 +87,7 @@ def test_a_photo_on_its_side_is_relit_like_the_upright_one(tilt):
 
 @pytest.fixture(scope="module")
 def apart():
-    return load_model("sfsnet-humans-64-v1")
+    return load_model("sfsnet-humans-64-v3")
 
 
 @pytest.mark.parametrize("tilt", [90.0, 180.0])

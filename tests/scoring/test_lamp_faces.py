@@ -88,7 +88,7 @@ def test_methods_of_pictures_in_colour_are_scored_too(faces):
         if path.stem not in ("azimuth_+000_elevation_+00", "azimuth_+070_elevation_+00"):
             path.unlink()
     shutil.rmtree(faces / "a")
-    scores = score_lamp_faces(load_model("sfsnet-humans-64-v1"), faces, progress=False)
+    scores = score_lamp_faces(load_model("sfsnet-humans-64-v3"), faces, progress=False)
     assert scores.pictures == 1 and scores.correlation > 0.5
 
 

@@ -172,7 +172,7 @@ def test_no_number_is_cut_off_on_a_narrow_terminal(width: int) -> None:
     own = {f"score_of_some_method_{number}": 10.0 + number for number in range(14)}
     rows = [
         dataclasses.replace(_row(name), scores={**_row(name).scores, **own}, method="sfsnet_residue_3")
-        for name in ("sfsnet-humans-64-v1", "another")
+        for name in ("sfsnet-humans-64-v3", "another")
     ]
     console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(*score_table.terminal_tables(rows, "Scores", width=width))

@@ -161,20 +161,12 @@ KNOWN: dict[str, WeightsRecord] = {
             "earlier: what the table of docs/decomposition begins from",
         ),
         _shipped(
-            "sfsnet-humans-64-v1",
+            "sfsnet-humans-64-v3",
             "sfsnet",
-            "f28f401e38c405e381ebb1d1b865257d56c8975b9e1b7629cc2b9086f0721648",
-            462_162,
+            "1abdd4a81cbeb36aa847e8eda30e45828ccb850928ae9b88ffd14be56c1b5676",
+            465_250,
             "Sengupta et al., SfSNet, CVPR 2018",
             "faces to normals, albedo and light; rendered humans at 64 px, a quarter of the paper's width",
-        ),
-        _shipped(
-            "sfsnet-humans-64-v2",
-            "sfsnet",
-            "1f6404ce21fa57bd45996672427c546055f4c7426dfc2e960ba8c2fa036626e3",
-            463_722,
-            "Sengupta et al., SfSNet, CVPR 2018",
-            "better normals than -v1, worse light: what training goes on from",
         ),
         _shipped(
             "sfsnet-residue-3-humans-64-v1",

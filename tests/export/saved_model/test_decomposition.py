@@ -23,8 +23,8 @@ def test_files_keep_the_photos_exposure_as_relight_image_does(tmp_path):
     from tf_relight.relighting.request import RelightOptions
 
     keras.utils.set_random_seed(1)
-    loaded = load_model("sfsnet-humans-64-v1")
-    origin = WeightsOrigin("sfsnet-humans-64-v1", "0", "none")
+    loaded = load_model("sfsnet-humans-64-v3")
+    origin = WeightsOrigin("sfsnet-humans-64-v3", "0", "none")
     folder = Path(export_savedmodel(loaded, tmp_path, side=32, origin=origin, warmup=False))
     coarse = np.random.default_rng(2).integers(40, 220, (9, 12, 3), dtype=np.uint8)
     photo = Image.fromarray(coarse).resize((120, 90), Image.Resampling.BICUBIC)

@@ -41,7 +41,7 @@ _SFSNET = MethodInfo(
         Port("rebuilt", "srgb"),
         Port("source_light", "light", 3, domain="lightness"),
     ),
-    default_weights="sfsnet-humans-64-v1",
+    default_weights="sfsnet-humans-64-v3",
     weights_licence="own weights, Apache-2.0, trained on rendered people; official: `relight weights import`",
 )
 
