@@ -169,10 +169,10 @@ KNOWN: dict[str, WeightsRecord] = {
             "faces to normals, albedo and light; rendered humans at 64 px, a quarter of the paper's width",
         ),
         _shipped(
-            "sfsnet-residue-3-humans-64-v1",
+            "sfsnet-residue-3-humans-64-v2",
             "sfsnet_residue_3",
-            "46546be91e91bc7f5eea66b925493200120c70bc07ab28a04072d0c5000e37de",
-            672_216,
+            "964f8270cddbeccc1793997686302a6241f29930fd5cf0bc6113736e0161055b",
+            674_864,
             "Illumination Estimation with Residue Networks, 2019",
             "SfSNet's parts and a residue of the shading; rendered humans at 64 px, a quarter of the width",
         ),

@@ -67,7 +67,7 @@ _PARAMETERS = {
     6: 5_007_588,
     7: 5_007_588,
 }
-_SHIPPED = {3: "sfsnet-residue-3-humans-64-v1"}
+_SHIPPED = {3: "sfsnet-residue-3-humans-64-v2"}
 """Weights of our own; of the others the table in docs/decomposition says what they are worth."""
 _OWN = "own weights, Apache-2.0, trained on rendered people; none published"
 
