@@ -181,6 +181,7 @@ def test_no_number_is_cut_off_on_a_narrow_terminal(width: int) -> None:
     assert all(len(line.rstrip()) <= width for line in shown.splitlines())
     numbers = score_table._readable(rows[0], score_table.columns_of(rows))[5:]
     assert all(number in shown for number in numbers if number != "n/a")
+    assert "10.00" in shown  # 10.0 has as many digits as the scores beside it
 
 
 def test_a_notebook_shows_rows_of_scores_as_a_table(tmp_path: Path) -> None:

@@ -269,7 +269,7 @@ def _from_cells(cells: Mapping[str, str]) -> Row:
 def _readable(row: Row, columns: Sequence[str]) -> list[str]:
     scores = []
     for key in _keys(columns):
-        value, (_, form) = row.scores.get(key), _SCORES.get(key, ("", ".4g"))
+        value, (_, form) = row.scores.get(key), _SCORES.get(key, ("", "#.4g"))
         scores.append(NOT_MEASURED if value is None else format(value, form))
     parameters = "-" if row.parameters is None else f"{row.parameters:,}"
     return [*row.identity, str(row.pictures), *scores, parameters]
