@@ -15,7 +15,7 @@ from tf_relight.errors import RelightError
 from tf_relight.files import write_text
 from tf_relight.guarded.reading import reason_of
 from tf_relight.guarded.structured import read_csv
-from tf_relight.terminal import shown
+from tf_relight.terminal import console, shown
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -133,7 +133,6 @@ def terminal_tables(rows: Sequence[Row], title: str = "", *, width: int = 80) ->
         width: characters of a line. Scores that do not fit beside the others go into the next table: a number
             that is cut off is a wrong number.
     """
-    from rich.console import Console
     from rich.markup import escape
 
     columns = columns_of(rows)
@@ -148,13 +147,14 @@ def terminal_tables(rows: Sequence[Row], title: str = "", *, width: int = 80) ->
             listed.append(name)
     of_the_row = [name for name in listed if name in _IDENTITY]
     scores = [name for name in listed if name not in _IDENTITY]
-    console = Console(width=width)
+    measured_by = console(width=width)
     tables: list[Table] = []
     while scores or not tables:
         taken = 1
         while taken < len(scores):
             wider = _terminal_table(texts, [*of_the_row, *scores[: taken + 1]])
-            if console.measure(wider, options=console.options.update(width=10 * width)).minimum > width:
+            freely = measured_by.options.update(width=10 * width)
+            if measured_by.measure(wider, options=freely).minimum > width:
                 break
             taken += 1
         tables.append(_terminal_table(texts, [*of_the_row, *scores[:taken]], "" if tables else heading))
