@@ -82,6 +82,27 @@ def test_a_method_that_changes_nothing_scores_nothing(faces):
     assert abs(scores.correlation) < 0.35 and scores.error_share == pytest.approx(1, abs=0.01)
 
 
+def test_scores_are_told_by_tone_of_the_skin_where_it_is_known(faces):
+    (faces / "a" / "person.json").write_text('{"tone": 30, "age": 40.5}')
+    loaded = portrait_stand_in.loaded(native_size=SIDE)
+    alone = score_lamp_faces(loaded, faces, progress=False)
+    (dark,) = alone.tones
+    assert (dark.tone, dark.subjects) == ("dark", 1) and alone.tone_lines() == []
+    (faces / "b" / "person.json").write_text('{"tone": 100}')
+    both = score_lamp_faces(loaded, faces, progress=False)
+    assert [each.tone for each in both.tones] == ["dark", "light"] and both.tones[0] == dark
+    # The same balls stand in for both people.
+    assert both.tones[1].error_share == pytest.approx(both.error_share)
+    assert both.tone_lines()[1][3] == "0 %, 1 subjects"
+
+
+@pytest.mark.parametrize("told", ["[]", "{}", '{"tone": "dark"}', '{"tone": 101}', '{"tone": true}', "{"])
+def test_a_person_file_that_tells_no_tone_is_refused(faces, told):
+    (faces / "a" / "person.json").write_text(told)
+    with pytest.raises(RelightError, match="give it"):
+        find_subjects(faces)
+
+
 def test_methods_of_pictures_in_colour_are_scored_too(faces):
     """What takes faces apart is shown the picture in colour; the balls light up on the lamp's side."""
     for path in (faces / "b").iterdir():

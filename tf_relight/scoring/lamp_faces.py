@@ -9,6 +9,9 @@ The frontal picture is relit to every other lamp. Of the change of light, the lo
 blurred pictures, the correlation with the true change counts; of the pictures the error against the truth,
 whose scale is free, as exposures are. `A+035E+15` in a name, as in the cropped Extended Yale faces, is
 understood too: azimuth grows to the left there, and stored values are linear.
+
+A subject's folder may have a person.json that tells the tone of the skin (L of Lab, 0..100), as rendered ones
+have; the scores are then also told by tone.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ import cv2
 import numpy as np
 
 from tf_relight.errors import RelightError
+from tf_relight.guarded.structured import read_json
 from tf_relight.light.directions import direction
 from tf_relight.light.light import Light
 from tf_relight.photo.colour import linear_to_srgb, luminance, srgb_to_linear
@@ -45,8 +49,12 @@ BLUR = 5 / 192
 """Standard deviation of the blur, of the picture's height."""
 BLACK = 0.01
 """Linear light added before the logarithm."""
+PERSON_FILE = "person.json"
 _OURS = re.compile(r"azimuth_([+-]?\d{1,3})_elevation_([+-]?\d{1,2})")
 _YALE = re.compile(r"A([+-]\d{3})E([+-]\d{2})")
+WHITE = 100.0
+TONES = {"dark": (0.0, 42.0), "middle": (42.0, 60.0), "light": (60.0, WHITE)}
+"""L of Lab of the skin's albedo; thirds of what is rendered."""
 _COLUMNS = ("azimuth", "elevation", "subjects", "correlation", "error", "unchanged")
 
 
@@ -56,11 +64,13 @@ class Subject:
 
     Attributes:
         name: of its folder. pictures: file of each lamp. linear: whether the stored values are linear light.
+        tone: L of Lab of the skin's albedo, 0..100, where it is known.
     """
 
     name: str
     pictures: dict[Lamp, Path]
     linear: bool
+    tone: float | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,20 @@ class LampScores:
 
 
 @dataclass(frozen=True)
+class ToneScores:
+    """How well the light is met on skin of one tone.
+
+    Attributes:
+        tone: one of TONES. correlation, error_share: as of `LampFaces`.
+    """
+
+    tone: str
+    subjects: int
+    correlation: float
+    error_share: float
+
+
+@dataclass(frozen=True)
 class LampFaces:
     """The scores of one method on a folder of faces under known lamps.
 
@@ -89,6 +113,7 @@ class LampFaces:
         error_share: mean error over that of the unchanged pictures; above 1 is worse than doing nothing.
         degrees: median angle between the lamp and the light read from its picture; None where none is read.
         pictures: how many truths.
+        tones: by tone of the skin, of the subjects whose tone is known.
     """
 
     lamps: tuple[LampScores, ...]
@@ -96,6 +121,18 @@ class LampFaces:
     error_share: float
     degrees: float | None
     pictures: int
+    tones: tuple[ToneScores, ...] = ()
+
+    def tone_lines(self) -> list[Sequence[str]]:
+        """Return the table by tone, empty where there are not two of them."""
+        if len(self.tones) < 2:
+            return []
+        best = min(each.error_share for each in self.tones)
+        rows: list[Sequence[str]] = [("SKIN", "CORRELATION", "ERROR", "WORSE THAN THE BEST")]
+        for each in self.tones:
+            more = f"{100 * (each.error_share / best - 1):.0f} %, {each.subjects} subjects"
+            rows.append((each.tone, f"{each.correlation:.3f}", f"{each.error_share:.3f} of unchanged", more))
+        return rows
 
     def lines(self) -> list[Sequence[str]]:
         """Return the table as people read it."""
@@ -139,7 +176,31 @@ def _subject(folder: Path) -> Subject:
         elif yale is not None:
             pictures[0.0 - float(yale[1]), float(yale[2])] = path
             linear = True
-    return Subject(folder.name, pictures, linear)
+    return Subject(folder.name, pictures, linear, _tone(folder / PERSON_FILE))
+
+
+def _tone(path: Path) -> float | None:
+    if not path.is_file():
+        return None
+    advice = 'give it {"tone": L of Lab of the skin, 0..100}, or remove it'
+    told = read_json(path, what="who a subject is", advice=advice)
+    tone = told.get("tone") if isinstance(told, dict) else None
+    if isinstance(tone, bool) or not isinstance(tone, int | float) or not 0 <= tone <= 100:
+        raise RelightError(f"{path} tells no tone of the skin: {advice}.")
+    return float(tone)
+
+
+def _by_tone(rows: Sequence[tuple[Subject, np.ndarray]]) -> tuple[ToneScores, ...]:
+    """Return the scores by tone of (subject, (lamps, 3) scores)."""
+    known = [(subject.tone, each) for subject, each in rows if subject.tone is not None]
+    found = []
+    for name, (low, high) in TONES.items():
+        own = [each for tone, each in known if low <= tone < high or tone == high == WHITE]
+        if own:
+            every = np.concatenate(own)
+            share = float(every[:, 1].mean() / every[:, 2].mean())
+            found.append(ToneScores(name, len(own), float(every[:, 0].mean()), share))
+    return tuple(found)
 
 
 def score_lamp_faces(
@@ -159,10 +220,13 @@ def score_lamp_faces(
     subjects = find_subjects(folder)
     rows: dict[Lamp, list[tuple[float, float, float]]] = {}
     angles: list[float] = []
+    people: list[tuple[Subject, np.ndarray]] = []
     for subject in track(subjects, lambda each: f"Scoring {each.name}", show=progress):
-        for lamp, scores, angle in _score(subject, loaded):
+        own = list(_score(subject, loaded))
+        for lamp, scores, angle in own:
             rows.setdefault(lamp, []).append(scores)
             angles += [] if angle is None else [angle]
+        people.append((subject, np.array([scores for _, scores, _ in own])))
     means = {lamp: np.mean(values, axis=0) for lamp, values in rows.items()}
     every = np.array([each for values in rows.values() for each in values])
     scored = LampFaces(
@@ -171,6 +235,7 @@ def score_lamp_faces(
         float(every[:, 1].mean() / every[:, 2].mean()),
         float(np.median(angles)) if angles else None,
         len(every),
+        _by_tone(people),
     )
     if out is not None:
         cells = [

@@ -18,11 +18,14 @@ from tf_relight.rendering.heads.layouts import SFSNET_KINDS
 from tf_relight.rendering.humans import hair, render
 from tf_relight.rendering.humans.assets import AssetFolder
 from tf_relight.rendering.humans.gbuffers import GBuffers, read_info
+from tf_relight.rendering.humans.identity import TONES
+from tf_relight.rendering.humans.layouts import LAMPS
 from tf_relight.rendering.humans.library import Library
 from tf_relight.rendering.humans.parts import KINDS
 from tf_relight.rendering.humans.render import render_head, spread_directions
 from tf_relight.rendering.humans.sheet import draw_sheet
 from tf_relight.rendering.humans.write import render_humans
+from tf_relight.scoring.lamp_faces import find_subjects
 
 pytest.importorskip("embreex")
 SIZE = 48
@@ -141,6 +144,19 @@ def test_without_embreex_one_sentence_names_the_extra(tiny_assets, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(RelightError, match=r"pip install 'tf_relight\[humans\]'"):
         render_head(Library(AssetFolder(tiny_assets)), 0, 0, 24)
+
+
+def test_held_out_faces_under_known_lamps_come_with_who_they_are(tiny_assets, tmp_path):
+    """Networks can be scored on people that they were not trained on, by tone of the skin."""
+    result = render_humans(
+        tiny_assets, tmp_path, heads=26, first=25, size=48, layout="lamps", only_held_out=True, progress=False
+    )
+    subjects = find_subjects(tmp_path)
+    assert result.heads == 2 and [each.name for each in subjects] == ["00025", "00050"]
+    assert all(set(each.pictures) == {(float(a), float(e)) for a, e in LAMPS} for each in subjects)
+    assert all(each.tone is not None and TONES[0] <= each.tone <= TONES[1] for each in subjects)
+    with pytest.raises(RelightError, match="none of these"):
+        render_humans(tiny_assets, tmp_path, heads=24, first=1, size=48, layout="lamps", only_held_out=True)
 
 
 def test_the_folders_of_dpr_read_as_a_dataset_whose_lights_fit(tiny_assets, tmp_path):

@@ -96,6 +96,12 @@ def _add_humans(kinds: Any) -> None:
     humans.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     humans.add_argument("--first", type=int, default=0, help="number of the first head")
     humans.add_argument(
+        "--held-out",
+        action="store_true",
+        dest="only_held_out",
+        help="only heads that networks are not trained on, every 25th",
+    )
+    humans.add_argument(
         "--sheet", metavar="FILE", help="also draw people of every gender, age and skin tone, and count them"
     )
 

@@ -130,7 +130,10 @@ def _evaluate_real_lights(weights: str, method: str | None, folder: str, out: st
     from tf_relight.scoring.lamp_faces import find_subjects, score_lamp_faces
 
     find_subjects(folder)  # before Keras is imported
-    print_aligned(score_lamp_faces(load_model(weights, method), folder, out=out).lines())
+    scores = score_lamp_faces(load_model(weights, method), folder, out=out)
+    print_aligned(scores.lines())
+    if by_tone := scores.tone_lines():
+        print_aligned(by_tone)
     say(f"Table: {out}/lamp_faces.csv")
     return 0
 

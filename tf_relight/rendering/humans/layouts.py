@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
@@ -50,6 +51,12 @@ class Layout:
 def is_held_out(number: int) -> bool:
     """Whether a head is for validation."""
     return number % HELD_OUT == 0
+
+
+def held_out(numbers: range) -> range:
+    """Return those of consecutive head numbers that are for validation."""
+    first = -(-numbers.start // HELD_OUT) * HELD_OUT
+    return range(first, numbers.stop, HELD_OUT)
 
 
 def _gbuffers_paths(out: Path, number: int) -> list[Path]:
@@ -155,16 +162,18 @@ def _coloured_light(lamps: Lamps, directions: np.ndarray, rng: np.random.Generat
     return light[:, None] * np.array([1 + warmth, 1, 1 - warmth])
 
 
-# Lamps: a folder for each subject, with its face under one lamp in each picture, for `scoring.lamp_faces`
+# Lamps: a folder for each subject, with its face under one lamp in each picture, for `scoring.lamp_faces`,
+# and who it is
 
 LAMPS = ((0, 0), (35, 15), (-35, 15), (50, 0), (-50, 0), (70, 0), (-70, 0), (0, 45), (0, -20), (-20, -40))
 """Azimuth and elevation in degrees; the first comes from the camera."""
+_PERSON = ("gender", "age", "tone")
 _BULB, _DARK_ROOM, _LEVEL, _FACE_SIDE = 40.0, 0.05, 0.8, 0.85
 
 
 def _lamps_paths(out: Path, number: int) -> list[Path]:
     names = (f"azimuth_{azimuth:+04d}_elevation_{elevation:+03d}.png" for azimuth, elevation in LAMPS)
-    return [out / f"{number:05d}" / name for name in names]
+    return [out / f"{number:05d}" / name for name in (*names, "person.json")]
 
 
 def _write_lamps(out: Path, number: int, buffers: GBuffers) -> None:
@@ -174,12 +183,14 @@ def _write_lamps(out: Path, number: int, buffers: GBuffers) -> None:
     starts = (min(max(0, round(middle - side / 2)), maps.size - side) for middle in (row, column))
     top, left = (slice(start, start + side) for start in starts)
     surface = Surface(0.2, 25.0, 0.3)
-    for path, (azimuth, elevation) in zip(_lamps_paths(out, number), LAMPS, strict=True):
+    *paths, person = _lamps_paths(out, number)
+    for path, (azimuth, elevation) in zip(paths, LAMPS, strict=True):
         light = lobe(maps.directions, np.radians(azimuth), np.radians(elevation), _BULB)
         lamps = Lamps(light.astype(np.float32), _DARK_ROOM, np.zeros(3))
         _, exposure = told_in_lightness(lamps, maps.directions, _LEVEL)
         lightness = maps.lightness(lamps, exposure, (top, left), surface, 0.3)
         write_png(path, maps.coloured_at(lightness, (top, left), side, False))
+    write_text(person, json.dumps({key: buffers.info[key] for key in _PERSON}) + "\n")
 
 
 def _generator(buffers: GBuffers) -> np.random.Generator:

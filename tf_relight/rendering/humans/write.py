@@ -11,7 +11,7 @@ from tf_relight.progress import Bars
 from tf_relight.rendering.humans.assets import AssetError, AssetFolder
 from tf_relight.rendering.humans.gbuffers import FORMAT_VERSION
 from tf_relight.rendering.humans.hair import untextured
-from tf_relight.rendering.humans.layouts import LAYOUTS
+from tf_relight.rendering.humans.layouts import HELD_OUT, LAYOUTS, held_out
 from tf_relight.rendering.humans.library import Library
 from tf_relight.rendering.humans.render import ATTEMPTS, HiddenFaceError, render_head
 from tf_relight.rendering.parallel import Runner, run
@@ -80,6 +80,7 @@ def render_humans(
     workers: int = 1,
     seed: int = 0,
     first: int = 0,
+    only_held_out: bool = False,
     progress: bool = True,
     runner: Runner = run,
 ) -> Rendered:
@@ -91,12 +92,14 @@ def render_humans(
         heads: how many; the folder may be asked for more later.
         size: width and height in pixels.
         layout: "gbuffers": `00000.npz` a head (see `GBuffers`), for `data.name: humans`, which also reads
-            "tfrecord": the same maps as `00000.tfrecord` (see `records`). "dpr" and "sfsnet":
-            pictures under five random lights in those folders, as of `rendering.heads`; DPR's with cast
-            shadows and lights told in lightness, SfSNet's albedo times shading.
+            "tfrecord": the same maps as `00000.tfrecord` (see `records`). "lamps": a folder of each face
+            under ten lamps, for `scoring.lamp_faces`. "dpr" and "sfsnet": pictures under five random lights
+            in those folders, as of `rendering.heads`; DPR's with cast shadows and lights told in lightness,
+            SfSNet's albedo times shading.
         workers: number of processes; the bytes written do not depend on it.
         seed: of the whole set.
         first: number of the first head, for rendering one set in several places.
+        only_held_out: leave out the heads that networks are trained on.
         progress: show a progress bar.
         runner: runs the jobs; `wide.rendering` has one for clusters.
 
@@ -104,17 +107,22 @@ def render_humans(
         Counts, the heads that failed and the assets that were left out.
 
     Raises:
-        RelightError: a wrong argument, an asset folder of another layout, a folder that cannot be written or
-            holds a set with other settings, embreex missing.
+        RelightError: a wrong argument, no held-out head among the heads, an asset folder of another layout, a
+            folder that cannot be written or holds a set with other settings, embreex missing.
     """
     for name, value, least in (("workers", workers, 1), ("heads", heads, 1), ("first", first, 0)):
         check_count(name, value, least)
+    numbers = range(first, first + heads)
+    if only_held_out:
+        numbers = held_out(numbers)
+        if not numbers:
+            raise RelightError(f"Every {HELD_OUT}th head is held out, and none of these: ask for more heads.")
     settings = Settings(layout, size, seed)
     assets, out = Path(assets).resolve(), Path(out)
     library = _library(assets)
     result = Rendered(left_out={**library.folder.left_out, **untextured(library)})
     claim_folder(out / SETTINGS_FILE, asdict(settings), "humans")
-    jobs = [Job(assets, out, number, settings) for number in range(first, first + heads)]
+    jobs = [Job(assets, out, number, settings) for number in numbers]
     missing = [job for job in jobs if not job.is_done()]
     with Bars(progress and bool(missing)) as bar:
         task = bar.add_task("Rendering humans", total=len(missing))
@@ -125,7 +133,7 @@ def render_humans(
             else:
                 result.heads += 1
             bar.advance(task)
-    LAYOUTS[layout].finish(out, range(first, first + heads))
+    LAYOUTS[layout].finish(out, numbers)
     return result
 
 
