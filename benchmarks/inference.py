@@ -37,8 +37,8 @@ def ours(method: str, size: int, precision: str) -> Callable[[], Any]:
     return lambda: forward(inputs).numpy()
 
 
-def original(method: str, size: int, best: bool) -> Callable[[], Any]:
-    """Return an eager PyTorch pass; `best` adds bfloat16 autocast and channels-last memory."""
+def original(method: str, size: int, channels_last: bool, bfloat16: bool) -> Callable[[], Any]:
+    """Return an eager PyTorch pass."""
     import torch
 
     from benchmarks.peers import TorchDMSHN, TorchDPR
@@ -53,12 +53,12 @@ def original(method: str, size: int, best: bool) -> Callable[[], Any]:
     inputs = [torch.rand(1, 3, size, size)]
     if method in PORTRAITS:
         inputs = [inputs[0][:, :1], torch.ones(1, 9, 1, 1)]
-    if best:
+    if channels_last:
         model = model.to(memory_format=torch.channels_last)
         inputs = [each.contiguous(memory_format=torch.channels_last) for each in inputs]
 
     def run() -> Any:
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=best):
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             result = model(*inputs)
             return (result[0] if method in PORTRAITS else result).float().numpy()
 
@@ -86,8 +86,9 @@ def main() -> None:
     options = parser.parse_args()
     method, size = options.method, options.size or SIZES[options.method]
     sides = {
-        "original": original(method, size, best=False),
-        "original_best": original(method, size, best=True),
+        "original": original(method, size, channels_last=False, bfloat16=False),
+        "original_channels_last": original(method, size, channels_last=True, bfloat16=False),
+        "original_bfloat16": original(method, size, channels_last=True, bfloat16=True),
         "ours_float32": ours(method, size, "float32"),
         "ours_bfloat16": ours(method, size, "mixed_bfloat16"),
     }

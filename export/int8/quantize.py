@@ -23,7 +23,7 @@ from export.int8 import ranges
 from export.int8.equalisation import equalise
 from export.int8.rounding import Rounder, input_moments, mean_moments
 from export.int8.selection import SCOUTED, Judge, Selected, select
-from export.litert import graph_tools
+from export.litert import graph_tools, widening
 from export.litert.runtimes import held_stderr, import_litert
 from export.signatures import signature_name, size_of
 from tf_relight.errors import RelightError
@@ -115,7 +115,7 @@ def float16(plain: bytes, calibration: Calibration, bounds: Bounds) -> Rounded:
     """
 
     def rounded(content: bytes, kept: Collection[int]) -> bytes:
-        return graph_tools.compact(graph_tools.with_half_kernels(content, kept))
+        return graph_tools.compact(widening.with_half_kernels(content, kept))
 
     small, scout = _scout(plain, calibration)
     size = _watched_size(plain)
@@ -143,8 +143,8 @@ def dynamic_int8(content: bytes, plain: bytes, calibration: Calibration, bounds:
 
     def rounded(content: bytes, plain: bytes, kept: frozenset[int]) -> bytes:
         made = graph_tools.with_plain_kernels(content, plain, kept - large)
-        made = graph_tools.with_widened_kernels(made, kept & large)
-        return graph_tools.compact(graph_tools.with_half_kernels(made))
+        made = widening.with_widened_kernels(made, kept & large)
+        return graph_tools.compact(widening.with_half_kernels(made))
 
     weights = _weights(plain)
     large = frozenset(place for place, each in enumerate(weights) if each > WIDENED)
@@ -275,7 +275,7 @@ class _Graph:
                 if place in kept:
                     (dynamic if self._weights[place] > LARGE else plain).append(operations[index][1])
         content = self._rounded(("CONV_2D", "CONV_2D_TRANSPOSE"), dynamic, plain)
-        return graph_tools.compact(graph_tools.with_half_kernels(content))
+        return graph_tools.compact(widening.with_half_kernels(content))
 
     def _rounded(self, kinds: Sequence[str], dynamic: Sequence[str], plain: Sequence[str]) -> bytes:
         """Round operations of some kinds; those named in `dynamic` and `plain` are exceptions."""

@@ -184,7 +184,7 @@ def with_plain_kernels(content: bytes, plain: bytes, places: Collection[int]) ->
     """
     model = unpack(content)
     _take_inputs(model, unpack(plain), places, lambda operation: 1)
-    _drop_unused(model)
+    drop_unused(model)
     return pack(model)
 
 
@@ -193,7 +193,7 @@ def with_plain_biases(content: bytes, plain: bytes) -> bytes:
     model, source = unpack(content), unpack(plain)
     places = range(len(convolutions(source, source.subgraphs[0])))
     _take_inputs(model, source, places, lambda operation: bias_position(source, operation))
-    _drop_unused(model)
+    drop_unused(model)
     return pack(model)
 
 
@@ -217,194 +217,7 @@ def _take_inputs(model: Any, source: Any, places: Collection[int], position: Cal
             here.inputs = inputs
 
 
-def with_half_kernels(content: bytes, kept: Collection[int] = ()) -> bytes:
-    """Return a file whose float32 kernels are stored as float16 and widened when it is loaded.
-
-    Args:
-        kept: numbers of the convolutions that stay float32, in the order of the graph.
-    """
-    model = unpack(content)
-    half_type = import_litert("schema_py_generated").TensorType.FLOAT16
-    halves: dict[int, int] = {}
-
-    def stored(place: int, kernel: Any) -> Any:
-        values = None if place in kept else constant(model, kernel)
-        if values is None:
-            return None
-        if kernel.buffer not in halves:
-            buffer = type(model.buffers[0])()
-            buffer.data = np.frombuffer(values.astype(np.float16).tobytes(), np.uint8)
-            model.buffers.append(buffer)
-            halves[kernel.buffer] = len(model.buffers) - 1
-        half = copy.copy(kernel)
-        half.type, half.buffer = half_type, halves[kernel.buffer]
-        return half
-
-    _widen_kernels(model, stored)
-    return pack(model)
-
-
-def with_wide_transposed(content: bytes) -> bytes:
-    """Return a file whose transposed convolutions of float32 numbers have no int8 kernels, but float16 ones.
-
-    Older runtimes have no others, and these kernels are few. A file without any stays as it is.
-    """
-    model = unpack(content)
-    types = import_litert("schema_py_generated").TensorType
-    halves: dict[int, int] = {}
-    found = set()
-    for subgraph in model.subgraphs:
-        for operation in convolutions(model, subgraph):
-            if kind(model, operation) != "TRANSPOSE_CONV":
-                continue
-            kernel, picture = (subgraph.tensors[int(each)] for each in operation.inputs[1:3])
-            if kernel.type == types.INT8 and picture.type == types.FLOAT32:
-                found.add(id(kernel))
-    if not found:
-        return content
-
-    def stored(place: int, kernel: Any) -> Any:
-        scales = int8_scales(kernel)
-        if id(kernel) not in found or scales is None:
-            return None
-        if kernel.buffer not in halves:
-            steps = (
-                np.asarray(model.buffers[kernel.buffer].data, np.uint8).view(np.int8).reshape(kernel.shape)
-            )
-            buffer = type(model.buffers[0])()
-            values = steps * scales.reshape(-1, 1, 1, 1)
-            buffer.data = np.frombuffer(values.astype(np.float16).tobytes(), np.uint8)
-            model.buffers.append(buffer)
-            halves[kernel.buffer] = len(model.buffers) - 1
-        half = copy.copy(kernel)
-        half.type, half.buffer, half.quantization = types.FLOAT16, halves[kernel.buffer], None
-        return half
-
-    _widen_kernels(model, stored)
-    return compact(pack(model))
-
-
-def with_widened_kernels(content: bytes, places: Collection[int]) -> bytes:
-    """Return a file whose convolutions at `places` compute in float32 with the int8 kernels they have.
-
-    GPU delegates widen kernels of one step only. Where each output has its own, the kernel is widened by one
-    for all, and a multiplication behind the convolution makes up for it.
-    """
-    model = unpack(content)
-    common = _make_up_for_steps(model, places)
-
-    def stored(place: int, kernel: Any) -> Any:
-        if place not in common:
-            return None
-        kernel = copy.copy(kernel)
-        kernel.quantization = copy.copy(kernel.quantization)
-        kernel.quantization.scale = np.array([common[place]], np.float32)
-        kernel.quantization.zeroPoint, kernel.quantization.quantizedDimension = np.zeros(1, np.int64), 0
-        return kernel
-
-    _widen_kernels(model, stored)
-    return pack(model)
-
-
-def _make_up_for_steps(model: Any, places: Collection[int]) -> dict[int, float]:
-    """Prepare convolutions at `places` for int8 kernels of one step; return that step of each."""
-    schema = import_litert("schema_py_generated")
-    activations = schema.ActivationFunctionType
-    steps: dict[int, float] = {}
-    buffers: dict[tuple[int, str], int] = {}
-    for subgraph in model.subgraphs:
-        behind = {}
-        for place, operation in enumerate(convolutions(model, subgraph)):
-            scales = int8_scales(subgraph.tensors[int(operation.inputs[1])])
-            # Other activations than these do not let a factor through.
-            fused = operation.builtinOptions.fusedActivationFunction
-            if place not in places or scales is None or fused not in (activations.NONE, activations.RELU):
-                continue
-            steps[place] = float(np.exp(np.log(scales).mean()))
-            factors = (scales / steps[place]).astype(np.float32)
-            if len(factors) > 1:
-                behind[id(operation)] = _scaled_output(model, subgraph, operation, factors, place, buffers)
-        subgraph.operators = [
-            each for operation in subgraph.operators for each in (operation, *behind.get(id(operation), ()))
-        ]
-    return steps
-
-
-def _scaled_output(
-    model: Any,
-    subgraph: Any,
-    operation: Any,
-    factors: np.ndarray,
-    place: int,
-    buffers: dict[tuple[int, str], int],
-) -> tuple[Any]:
-    """Divide a convolution's bias by `factors`, one for each output, and return what multiplies its output.
-
-    Args:
-        buffers: of the constants, which the graphs of all sizes share; new ones are added.
-    """
-    schema = import_litert("schema_py_generated")
-
-    def add(like: Any, suffix: str, values: np.ndarray | None = None) -> int:
-        tensor = copy.copy(like)
-        tensor.name = f"{name(like.name)}/{suffix}".encode()
-        if values is not None:
-            if (place, suffix) not in buffers:
-                model.buffers.append(schema.BufferT())
-                model.buffers[-1].data = np.frombuffer(values.astype(np.float32).tobytes(), np.uint8)
-                buffers[place, suffix] = len(model.buffers) - 1
-            tensor.buffer = buffers[place, suffix]
-            tensor.shape, tensor.shapeSignature = list(values.shape), None
-        subgraph.tensors.append(tensor)
-        return len(subgraph.tensors) - 1
-
-    inputs, position = [int(i) for i in operation.inputs], bias_position(model, operation)
-    if position < len(inputs) and inputs[position] >= 0:
-        bias = subgraph.tensors[inputs[position]]
-        values = constant(model, bias)
-        assert values is not None
-        inputs[position] = add(bias, "divided", values / factors)
-        operation.inputs = inputs
-    output = int(operation.outputs[0])
-    inner = add(subgraph.tensors[output], "unscaled")
-    operation.outputs = [inner]
-    scale = schema.OperatorT()
-    scale.opcodeIndex = _operation_code(model, "MUL", 1)
-    scale.inputs = [inner, add(subgraph.tensors[output], "factors", factors.reshape(1, 1, 1, -1))]
-    scale.outputs = [output]
-    scale.builtinOptionsType, scale.builtinOptions = schema.BuiltinOptions.MulOptions, schema.MulOptionsT()
-    return (scale,)
-
-
-def _widen_kernels(model: Any, stored: Callable[[int, Any], Any]) -> None:
-    """Let convolutions read the float32 values of what `stored` returns for place and kernel, if any."""
-    schema = import_litert("schema_py_generated")
-    # The first that widens float16; int8 needs the second.
-    code = _operation_code(model, "DEQUANTIZE", 3)
-    for subgraph in model.subgraphs:
-        added = []
-        for place, operation in enumerate(convolutions(model, subgraph)):
-            kernel = subgraph.tensors[int(operation.inputs[1])]
-            narrow = stored(place, kernel)
-            if narrow is None:
-                continue
-            narrow, wide = copy.copy(narrow), copy.copy(kernel)
-            wide.type, wide.buffer, wide.quantization = schema.TensorType.FLOAT32, 0, None
-            for tensor, suffix in ((narrow, "stored"), (wide, "widened")):
-                tensor.name = f"{name(tensor.name)}/{suffix}".encode()
-            first = len(subgraph.tensors)
-            subgraph.tensors += [narrow, wide]
-            inputs = [int(i) for i in operation.inputs]
-            inputs[1] = first + 1
-            operation.inputs = inputs
-            widen = schema.OperatorT()
-            widen.opcodeIndex, widen.inputs, widen.outputs = code, [first], [first + 1]
-            added.append(widen)
-        subgraph.operators = [*added, *subgraph.operators]
-    _drop_unused(model)
-
-
-def _operation_code(model: Any, wanted: str, version: int) -> int:
+def operation_code(model: Any, wanted: str, version: int) -> int:
     """Return the number of a kind of operation in the file's list; it is added when missing."""
     schema = import_litert("schema_py_generated")
     number = getattr(schema.BuiltinOperator, wanted)
@@ -418,7 +231,7 @@ def _operation_code(model: Any, wanted: str, version: int) -> int:
     return len(model.operatorCodes) - 1
 
 
-def _drop_unused(model: Any) -> None:
+def drop_unused(model: Any) -> None:
     """Remove operations that nobody reads, and the constants of tensors that nobody reads."""
     used_buffers = {0, *(each.buffer for each in model.metadata or ())}
     for subgraph in model.subgraphs:

@@ -1,8 +1,8 @@
 """Networks in a form that TensorFlow Lite 2.16.1 takes: built-in operations, in versions that it knows.
 
 It is the last on Maven Central. MediaPipe's transposed convolution becomes the built-in one. What came later
-computes in float32; it is small: fully connected layers whose int8 weights have a scale for each row, and
-transposed convolutions of float32 numbers by int8 weights, whose weights are stored as float16.
+computes in float32, with weights stored as float16; it is small: fully connected layers whose int8 weights
+have a scale for each row, and transposed convolutions of float32 numbers by int8 weights.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 from export.litert import graph_tools
 from export.litert.runtimes import import_litert
+from export.litert.widening import with_half_weights
 from tf_relight.errors import RelightError
 
 TRANSPOSED = "Convolution2DTransposeBias"
@@ -29,14 +30,16 @@ def older_form(content: bytes) -> bytes:
     Raises:
         RelightError: the file needs another operation that is not built in.
     """
-    content = graph_tools.with_wide_transposed(content)
+    content = with_half_weights(content, _is_newer)
     model = graph_tools.unpack(content)
-    changed, widened = False, dict[int, int]()
+    connected = import_litert("schema_py_generated").BuiltinOperator.FULLY_CONNECTED
+    changed = False
     for subgraph in model.subgraphs:
         for operation in subgraph.operators:
             code = model.operatorCodes[operation.opcodeIndex]
             if graph_tools.kind(model, operation) == "FULLY_CONNECTED" and code.version > NEWEST_CONNECTED:
-                _widen(model, subgraph, operation, widened)
+                operation.builtinOptions.asymmetricQuantizeInputs = False
+                operation.opcodeIndex = _code(model, connected, 1)
                 changed = True
                 continue
             if not code.customCode:
@@ -50,6 +53,15 @@ def older_form(content: bytes) -> bytes:
         return content
     _drop_codes(model)
     return graph_tools.compact(graph_tools.pack(model))
+
+
+def _is_newer(model: Any, subgraph: Any, operation: Any) -> bool:
+    """Whether an operation came after the older runtime, or has weights that it does not know."""
+    kind = graph_tools.kind(model, operation)
+    if kind == "FULLY_CONNECTED":
+        return bool(model.operatorCodes[operation.opcodeIndex].version > NEWEST_CONNECTED)
+    picture = subgraph.tensors[int(operation.inputs[2])] if kind == "TRANSPOSE_CONV" else None
+    return picture is not None and picture.type == import_litert("schema_py_generated").TensorType.FLOAT32
 
 
 def _drop_codes(model: Any) -> None:
@@ -75,26 +87,6 @@ def _replace(model: Any, subgraph: Any, operation: Any) -> None:
     operation.customOptions = None
     shape = _shape(model, subgraph, schema, subgraph.tensors[int(operation.outputs[0])].shape)
     operation.inputs = [shape, kernel, picture, bias]
-
-
-def _widen(model: Any, subgraph: Any, operation: Any, widened: dict[int, int]) -> None:
-    """Store the int8 weights (rows, columns) of a fully connected layer as float32; `widened` are buffers."""
-    schema = import_litert("schema_py_generated")
-    tensor = subgraph.tensors[int(operation.inputs[1])]
-    scales = graph_tools.int8_scales(tensor)
-    if scales is not None:
-        # Graphs of other sizes share the buffer.
-        if tensor.buffer not in widened:
-            stored = np.asarray(model.buffers[tensor.buffer].data, np.uint8).view(np.int8)
-            told = stored.reshape(tensor.shape).astype(np.float32) * scales.reshape(-1, 1).astype(np.float32)
-            buffer = schema.BufferT()
-            buffer.data = np.frombuffer(np.ascontiguousarray(told, "<f4").tobytes(), np.uint8)
-            model.buffers.append(buffer)
-            widened[tensor.buffer] = len(model.buffers) - 1
-        tensor.buffer, tensor.type = widened[tensor.buffer], schema.TensorType.FLOAT32
-        tensor.quantization = None
-    operation.builtinOptions.asymmetricQuantizeInputs = False
-    operation.opcodeIndex = _code(model, schema.BuiltinOperator.FULLY_CONNECTED, 1)
 
 
 def _code(model: Any, operator: int, version: int) -> int:

@@ -8,7 +8,7 @@ import pytest
 from export.int8.equalisation import equalise
 from export.int8.ranges import extremes
 from export.int8.rounding import Rounder, input_moments, mean_moments, rounded_kernel
-from export.litert import graph_tools
+from export.litert import graph_tools, widening
 from tests.export.tiny_network import COUNT, decibels, pictures, run, tiny
 
 RANDOM = np.random.default_rng(4)
@@ -70,8 +70,8 @@ def test_moments_are_those_of_what_the_convolutions_see():
 def test_files_with_better_kernels(tmp_path):
     rounder = Rounder(tiny(), input_moments(tiny(), "relight_24", pictures().samples(24)))
     # Rounded inputs would hide what the kernels do.
-    before = graph_tools.with_widened_kernels(tiny("dynamic_int8"), range(COUNT))
-    after = graph_tools.with_widened_kernels(rounder.improved(tiny("dynamic_int8")), range(COUNT))
+    before = widening.with_widened_kernels(tiny("dynamic_int8"), range(COUNT))
+    after = widening.with_widened_kernels(rounder.improved(tiny("dynamic_int8")), range(COUNT))
     assert len(after) == len(before)
     for size in (16, 24):
         reached = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export.litert import graph_tools
+from export.litert import graph_tools, widening
 from export.litert.inspection import delegations
 from export.litert.runtimes import InterpreterRuntime
 from export.proof.gpu_gate import ask_gpu, why_skipped
@@ -70,10 +70,10 @@ def test_only_one_graph_stays(tmp_path):
 
 def test_half_kernels(tmp_path):
     wanted = run(tiny(), 24, tmp_path)
-    half = graph_tools.with_half_kernels(tiny())
+    half = widening.with_half_kernels(tiny())
     assert kinds(half)[:COUNT] == ["DEQUANTIZE"] * COUNT
     assert 60 < decibels(wanted, run(half, 24, tmp_path)) < 100
-    kept = graph_tools.with_half_kernels(tiny(), range(COUNT))
+    kept = widening.with_half_kernels(tiny(), range(COUNT))
     np.testing.assert_array_equal(run(kept, 24, tmp_path), wanted)
     weights = 16 * 27 + 16 * 144 + 16 * 256 + 3 * 144
     saved = len(graph_tools.compact(tiny())) - len(graph_tools.compact(half))
@@ -91,20 +91,20 @@ def test_given_back_kernels_bring_the_numbers_back(tmp_path):
 
 def test_widened_kernels_keep_their_weights_and_round_no_inputs(tmp_path):
     wanted, rounded = run(tiny(), 24, tmp_path), tiny("dynamic_int8")
-    widened = graph_tools.with_widened_kernels(rounded, range(COUNT))
+    widened = widening.with_widened_kernels(rounded, range(COUNT))
     # The converter leaves kernels of few weights as they are.
     assert kinds(widened).count("DEQUANTIZE") == 2
     assert decibels(wanted, run(widened, 24, tmp_path)) > decibels(wanted, run(rounded, 24, tmp_path))
     assert len(graph_tools.compact(widened)) < len(graph_tools.compact(rounded)) + 1500
-    assert graph_tools.with_widened_kernels(tiny(), range(COUNT)) == graph_tools.pack(
-        graph_tools.unpack(graph_tools.with_widened_kernels(tiny(), ()))
+    assert widening.with_widened_kernels(tiny(), range(COUNT)) == graph_tools.pack(
+        graph_tools.unpack(widening.with_widened_kernels(tiny(), ()))
     )
     assert all(each.complete for each in delegations(tmp_path / "run.tflite").values())
 
 
 def test_widened_kernels_have_one_step_and_their_outputs_the_steps_they_had(tmp_path):
     rounded = tiny("dynamic_int8")
-    widened = graph_tools.with_widened_kernels(rounded, range(COUNT))
+    widened = widening.with_widened_kernels(rounded, range(COUNT))
     model = graph_tools.unpack(widened)
     subgraph = model.subgraphs[0]
     read = [subgraph.tensors[int(i)] for each in subgraph.operators for i in each.inputs]
@@ -129,7 +129,7 @@ def test_widened_kernels_have_one_step_and_their_outputs_the_steps_they_had(tmp_
 
 @pytest.mark.skipif(why_skipped() is not None, reason=str(why_skipped()))
 def test_gpus_take_widened_kernels(tmp_path):
-    widened = graph_tools.with_widened_kernels(tiny("dynamic_int8"), range(COUNT))
+    widened = widening.with_widened_kernels(tiny("dynamic_int8"), range(COUNT))
     on_cpu = run(widened, 16, tmp_path)
     answer = ask_gpu(tmp_path / "run.tflite", "relight_16", next(iter(pictures().samples(16))))
     assert answer.accepted, answer.reason
