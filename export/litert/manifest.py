@@ -15,7 +15,7 @@ from tf_relight.errors import RelightError
 from tf_relight.files import write_text
 from tf_relight.guarded.reading import NoSuchFile
 from tf_relight.guarded.structured import read_json
-from tf_relight.weights.fetch import sha256_of
+from tf_relight.weights.checksum import sha256_of
 
 NAME = "manifest.json"
 Quantisation = Literal["fp32", "fp16", "dynamic_int8", "static_int8"]

@@ -40,7 +40,7 @@ from tf_relight.errors import RelightError
 from tf_relight.networks.running import training_size
 from tf_relight.progress import track
 from tf_relight.scoring.metrics import psnr, quantise, ssim
-from tf_relight.weights.fetch import sha256_of
+from tf_relight.weights.checksum import sha256_of
 
 if TYPE_CHECKING:
     from tf_relight.methods.trained import LoadedModel

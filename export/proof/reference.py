@@ -18,7 +18,7 @@ from tf_relight.photo.colour import lab_to_rgb, rgb_to_lab
 from tf_relight.photo.listing import list_pictures
 from tf_relight.photo.picture import resize
 from tf_relight.photo.reading import read_picture
-from tf_relight.weights.fetch import sha256_of
+from tf_relight.weights.checksum import sha256_of
 
 if TYPE_CHECKING:
     from tf_relight.methods.trained import LoadedModel

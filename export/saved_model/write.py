@@ -123,7 +123,7 @@ def read_record(folder: Path | str) -> dict[str, Any]:
 
 def origin_of(weights: Path | str | None, loaded: LoadedModel) -> WeightsOrigin:
     """Return name, sha256 and licence of the weights that `photos.load_for` took for these arguments."""
-    from tf_relight.weights.fetch import sha256_of
+    from tf_relight.weights.checksum import sha256_of
     from tf_relight.weights.file import resolve
     from tf_relight.weights.record import KNOWN, path_of
 

@@ -40,7 +40,7 @@ from export.signatures import (
 from tf_relight import __version__
 from tf_relight.errors import RelightError, suggest
 from tf_relight.files import cannot_write, replace_folder, scratch_folder
-from tf_relight.weights.fetch import sha256_of
+from tf_relight.weights.checksum import sha256_of
 
 if TYPE_CHECKING:
     from export.int8.calibration import Calibration

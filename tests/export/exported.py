@@ -13,7 +13,7 @@ from export.litert.manifest import FileRecord, WeightsOrigin
 from export.tflite.write import export_tflite
 from tf_relight import methods
 from tf_relight.methods.trained import load_model, save_weights
-from tf_relight.weights.fetch import sha256_of
+from tf_relight.weights.checksum import sha256_of
 
 SIZES = {"dmshn": (32,), "dpr512": (32, 48)}
 CONFIGS = {"dmshn": {"width": 4}, "dpr512": {"width": 4}}

@@ -21,6 +21,7 @@ from tf_relight.methods.official import fetch_and_import, import_weights, import
 from tf_relight.weights import fetch
 from tf_relight.weights import file as weights
 from tf_relight.weights import record as weights_record
+from tf_relight.weights.checksum import sha256_of
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def test_an_unknown_file_is_shown_with_both_hashes_and_taken_on_demand(cache, sm
     words = ["weights", "import", "dpr512", str(small_file)]
     assert cli.main(words) == 2
     message = capsys.readouterr().err
-    known, found = weights_record.record_of("dpr512-official").sha256, fetch.sha256_of(small_file)
+    known, found = weights_record.record_of("dpr512-official").sha256, sha256_of(small_file)
     assert known in message and found in message and "--allow-unknown" in message
     assert not cache.exists()
     assert cli.main([*words, "--allow-unknown"]) == 0
@@ -144,7 +145,7 @@ def test_checkpoints_that_do_not_fit(cache, tmp_path, changes, match):
 
 def record_as_known(monkeypatch, file: Path, **changes) -> None:
     record = weights_record.record_of("dpr512-official")
-    own = {"sha256": fetch.sha256_of(file), "size": file.stat().st_size}
+    own = {"sha256": sha256_of(file), "size": file.stat().st_size}
     monkeypatch.setitem(weights_record.KNOWN, record.name, replace(record, **own, **changes))
 
 

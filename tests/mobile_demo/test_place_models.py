@@ -10,7 +10,7 @@ from export.litert.manifest import FileRecord, Manifest, WeightsOrigin, write_ma
 from mobile_demo.place_models import App, place
 from tf_relight.errors import RelightError
 from tf_relight.photo.small_networks import NETWORKS
-from tf_relight.weights.fetch import sha256_of
+from tf_relight.weights.checksum import sha256_of
 
 
 @pytest.fixture

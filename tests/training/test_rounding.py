@@ -99,7 +99,7 @@ def test_a_stage_with_rounding_comes_last(trained):
 @pytest.mark.long
 def test_the_float_network_that_was_followed_lies_beside_the_weights(trained):
     from tf_relight.methods.trained import load_model
-    from tf_relight.weights.fetch import sha256_of
+    from tf_relight.weights.checksum import sha256_of
     from tf_relight.weights.file import FOLLOWED_WEIGHTS
 
     rounds, exact = (load_model(trained / name) for name in ("weights.safetensors", FOLLOWED_WEIGHTS))

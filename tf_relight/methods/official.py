@@ -19,7 +19,8 @@ from pydantic import BaseModel
 from tf_relight import methods
 from tf_relight.errors import RelightError, suggest
 from tf_relight.weights import torch_file
-from tf_relight.weights.fetch import download, sha256_of
+from tf_relight.weights.checksum import sha256_of
+from tf_relight.weights.fetch import download
 from tf_relight.weights.record import KNOWN, WeightsRecord, path_of, record_of
 
 __all__ = ["Imported", "fetch_and_import", "import_weights", "importable"]

@@ -81,7 +81,7 @@ def prepare_weights(path_or_name: Path | str, sizes: Sequence[int] = ()) -> Prep
     """
     from tf_relight.networks.prepare import largest_difference, tflite_of, versions
     from tf_relight.networks.running import training_size
-    from tf_relight.weights.fetch import sha256_of
+    from tf_relight.weights.checksum import sha256_of
 
     path = resolve(path_or_name)
     loaded = load_model(path)

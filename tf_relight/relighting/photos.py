@@ -310,18 +310,24 @@ def load_for(method: str | None, weights: Path | str | None, engine: Engine = "k
         RelightError: neither is given, they do not fit, or the weights are not here.
     """
     if weights is None:
-        shipped = [name for name in methods.names() if methods.get(name).info.default_weights]
-        hint = f" Methods with weights: {', '.join(shipped)}." if shipped else ""
         if method is None:
-            raise RelightError(f"Give a method or a weights file (--method, --weights).{hint}")
+            raise RelightError(f"Give a method or a weights file (--method, --weights).{_with_weights()}")
         weights = methods.get(method).info.default_weights
         if weights is None:
-            raise RelightError(f"No weights ship with method '{method}'. Give a file with --weights.{hint}")
+            raise RelightError(
+                f"No weights ship with method '{method}'. Give a file with --weights.{_with_weights()}"
+            )
     elif method is not None:
         methods.get(method)
     from tf_relight.relighting.network import load_network
 
     return load_network(weights, method, engine)
+
+
+def _with_weights() -> str:
+    """Return a sentence with the methods that have weights; it loads the data side of all of them."""
+    shipped = [name for name in methods.names() if methods.get(name).info.default_weights]
+    return f" Methods with weights: {', '.join(shipped)}." if shipped else ""
 
 
 def relight_file(source: Path, target: Path, job: Job | UsualJob, room: SharedRoom) -> tuple[str, ...]:

@@ -280,7 +280,7 @@ def check_unused(folder: Path, *, resume: bool) -> None:
 
 def _save_result(run: Run, trainer: Trainer, path: Path) -> None:
     from tf_relight.methods.trained import save_weights
-    from tf_relight.weights.fetch import sha256_of
+    from tf_relight.weights.checksum import sha256_of
     from tf_relight.weights.file import FOLLOWED_WEIGHTS, read_weights, resolve
 
     config, method, start = run.config, run.method, run.config.train.init_from

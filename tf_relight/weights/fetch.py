@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import http.client
 import urllib.request
@@ -11,6 +10,7 @@ from pathlib import Path
 from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
 from tf_relight.progress import Bars
+from tf_relight.weights.checksum import sha256_of
 from tf_relight.weights.record import WeightsRecord, path_of, record_of
 
 CHUNK = 1 << 20
@@ -80,19 +80,6 @@ def download(name: str, target: Path, *, progress: bool = True) -> None:
         )
 
 
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file, read once as long as its size and time of change stay the same.
-
-    Raises:
-        RelightError: the file cannot be read.
-    """
-    try:
-        status = path.stat()
-        return _digest(path, status.st_size, status.st_mtime_ns)
-    except OSError as error:
-        raise RelightError(f"Cannot read {path}: {error.strerror or error}.") from error
-
-
 def _download(record: WeightsRecord, target: Path, progress: bool) -> str:
     """Copy what `record` names to `target`; return its sha256."""
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
@@ -126,13 +113,3 @@ def _download(record: WeightsRecord, target: Path, progress: bool) -> str:
 def _unreachable(record: WeightsRecord, error: Exception | str) -> RelightError:
     reason = getattr(error, "reason", None) or error
     return RelightError(f"Cannot download {record.name} ({reason}): {record.by_hand}.")
-
-
-@functools.lru_cache(maxsize=32)
-def _digest(path: Path, size: int, modified: int) -> str:
-    """Return the sha256 of a file; size and time of change only serve as the key of the memory."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

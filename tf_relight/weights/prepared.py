@@ -18,7 +18,7 @@ from tf_relight.errors import RelightError
 from tf_relight.files import atomic_path
 from tf_relight.guarded.reading import first_bytes, is_file, read_bytes
 from tf_relight.guarded.structured import parse_json
-from tf_relight.weights.fetch import sha256_of
+from tf_relight.weights.checksum import sha256_of
 from tf_relight.weights.record import cache_folder
 
 LARGEST = 2 << 30

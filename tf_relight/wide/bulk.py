@@ -196,7 +196,7 @@ def _task(
 
 def _said(task: Task) -> dict[str, Any]:
     """Return what makes a job this job."""
-    from tf_relight.weights.fetch import sha256_of
+    from tf_relight.weights.checksum import sha256_of
     from tf_relight.weights.file import resolve
 
     options = task.options

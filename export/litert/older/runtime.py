@@ -20,7 +20,7 @@ import numpy as np
 from export.litert.older.make_library import make
 from export.litert.runtimes import InterpreterRuntime, check_inputs
 from tf_relight.errors import RelightError
-from tf_relight.weights.fetch import sha256_of
+from tf_relight.weights.checksum import sha256_of
 
 VERSION = "2.16.1"
 ARCHIVES = {

@@ -30,7 +30,7 @@ from tests.export.int8.rounding import rounding_network
 from tf_relight import methods
 from tf_relight.errors import RelightError
 from tf_relight.methods.trained import load_model, save_weights
-from tf_relight.weights.fetch import sha256_of
+from tf_relight.weights.checksum import sha256_of
 from tf_relight.weights.file import FOLLOWED_WEIGHTS
 
 QUICK = CheckOptions(truth=0, threads=1)
