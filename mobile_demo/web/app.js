@@ -8,6 +8,8 @@ import { Helper } from "./helper.js";
 const STEP = 5;
 /** After the last key or slider step the full-size result is made. */
 const REST = 350;
+/** Milliseconds after which the ball is drawn while a preview is under way. */
+const BALL_EVERY = 70;
 const FIRST_PRESET = "loop";
 
 const $ = (id) => document.getElementById(id);
@@ -22,7 +24,7 @@ const settings = {
   strength: 1,
   keepBackground: false,
 };
-const state = { photo: null, name: "", moving: false, busy: false, again: false, rest: 0, drawn: 0, frames: [], ready: false };
+const state = { photo: null, name: "", moving: false, busy: false, again: false, rest: 0, drawn: 0, shown: 0, frames: [], ready: false };
 let helper = null;
 
 /** The light that is asked for: three times nine numbers, linear. */
@@ -40,23 +42,33 @@ function asked() {
 // -- What is shown ---------------------------------------------------------------------------------------------
 
 function showLight() {
-  const style = getComputedStyle(document.documentElement);
-  const colours = { line: style.getPropertyValue("--faint"), lamp: "#ffcf7d", ring: "#4a2b00" };
-  drawBall($("ball"), light(), settings.azimuth, settings.elevation, colours);
+  state.shown = performance.now();
+  drawBall($("ball"), light(), settings.azimuth, settings.elevation, ballColours());
   const words = settings.preset === "ambient" ? "Even light from all around" : whereFrom(settings.azimuth, settings.elevation);
-  $("where").textContent = words;
-  $("ball").setAttribute("aria-valuetext", words);
-  $("ball").setAttribute("aria-valuenow", String(Math.round(settings.azimuth)));
-  $("preset").value = settings.preset;
-  $("softness").value = String(settings.softness);
-  $("softnessValue").textContent = settings.preset ? "preset" : settings.softness === 0 ? "hard" : `${Math.round(100 * settings.softness)} %`;
-  $("warmthValue").textContent = settings.kelvin === null ? (settings.preset ? "preset" : "neutral") : `${settings.kelvin} K`;
-  $("strengthValue").textContent = `${Math.round(100 * settings.strength)} %`;
   const scene = settings.mode === "scene";
-  $("portraitControls").hidden = scene;
-  $("keepLabel").hidden = scene;
-  $("sceneHelp").hidden = !scene;
-  $("keep").disabled = !state.photo?.faces.length;
+  put("where", { textContent: words });
+  put("ball", { ariaValueText: words, ariaValueNow: String(Math.round(settings.azimuth)) });
+  put("preset", { value: settings.preset });
+  put("softness", { value: String(settings.softness) });
+  put("softnessValue", { textContent: settings.preset ? "preset" : settings.softness === 0 ? "hard" : `${Math.round(100 * settings.softness)} %` });
+  put("warmthValue", { textContent: settings.kelvin === null ? (settings.preset ? "preset" : "neutral") : `${settings.kelvin} K` });
+  put("strengthValue", { textContent: `${Math.round(100 * settings.strength)} %` });
+  put("portraitControls", { hidden: scene });
+  put("keepLabel", { hidden: scene });
+  put("sceneHelp", { hidden: !scene });
+  put("keep", { disabled: !state.photo?.faces.length });
+}
+
+/** Set what is not so yet: to set it again would cost layout and drawing while the light moves. */
+function put(id, wanted) {
+  for (const [name, value] of Object.entries(wanted)) if ($(id)[name] !== value) $(id)[name] = value;
+}
+
+let colours = null;
+
+function ballColours() {
+  colours ??= { line: getComputedStyle(document.documentElement).getPropertyValue("--faint"), lamp: "#ffcf7d", ring: "#4a2b00" };
+  return colours;
 }
 
 function draw(id, picture) {
@@ -117,9 +129,12 @@ function told(error) {
 
 // -- What the worker is asked ----------------------------------------------------------------------------------
 
-/** Show the light on its ball before the next picture of the screen; however often it moved until then. */
+/**
+ * Show the light on its ball before the next picture of the screen; however often it moved until then. While previews
+ * are made the ball goes along with them: to draw it more often would take the time that they need.
+ */
 function lightMoved() {
-  if (state.drawn) return;
+  if (state.drawn || (state.busy && performance.now() - state.shown < BALL_EVERY)) return;
   state.drawn = requestAnimationFrame(() => {
     state.drawn = 0;
     showLight();
@@ -143,6 +158,7 @@ async function preview() {
       const { picture, side } = await helper.ask("preview", asked());
       present(picture);
       state.frames.push({ milliseconds: performance.now() - started, side });
+      if (state.again) showLight();
     } while (state.again);
   } catch (error) {
     complain(told(error));
@@ -328,7 +344,10 @@ addEventListener("drop", (event) => {
   if (event.dataTransfer.files[0]) open(event.dataTransfer.files[0]);
 });
 new ResizeObserver(fit).observe($("stage"));
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showLight);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  colours = null;
+  showLight();
+});
 
 // -- The tilt of a phone ---------------------------------------------------------------------------------------
 

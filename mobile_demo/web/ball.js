@@ -6,6 +6,7 @@ import { ballPicture } from "./core/light.js";
 const BALL = 0.74;
 const RIM = 0.94;
 const BALL_SIDE = 128;
+let small = null;
 
 /** Azimuth and elevation in degrees of the lamp at a place, x to the right and y down, -1..1. */
 export function anglesAt(x, y) {
@@ -43,7 +44,7 @@ export function drawBall(canvas, light, azimuth, elevation, colours) {
   context.arc(half, half, half * RIM, 0, 2 * Math.PI);
   context.stroke();
   context.setLineDash([]);
-  const small = new OffscreenCanvas(BALL_SIDE, BALL_SIDE);
+  small ??= new OffscreenCanvas(BALL_SIDE, BALL_SIDE);
   small.getContext("2d").putImageData(new ImageData(ballPicture(light, BALL_SIDE), BALL_SIDE), 0, 0);
   context.imageSmoothingQuality = "high";
   // A little larger than its clip, so that the edge is smooth.
