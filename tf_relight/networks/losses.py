@@ -140,8 +140,8 @@ def log_ratio(prediction: Tensor, target: Tensor, window: int = 5, black: float 
 def relative_linear(prediction: Tensor, target: Tensor, black: float = 0.002) -> Tensor:
     """Return the squared error of lightness turned into linear light, over that of the target itself.
 
-    Each picture of the batch is divided by its own mean square, (B, H, W, C) 0..1, so that dark and light skin
-    count alike; squares ask for the mean of what may be, where absolute errors ask for the median.
+    Each picture of the batch, (B, H, W, C) 0..1, is divided by its own mean square, so that dark and light
+    skin count alike; squares ask for the mean of what may be, where absolute errors ask for the median.
     `black` is added to the mean square.
     """
     a, b = (ops.power(ops.clip(_float32(x), 1e-4, 1.0), 1 / EXPONENT) for x in (prediction, target))

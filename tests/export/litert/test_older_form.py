@@ -10,7 +10,7 @@ import pytest
 from export.litert import graph_tools
 from export.litert.older import runtime
 from export.litert.older_form import older_form
-from export.litert.runtimes import InterpreterRuntime
+from export.litert.runtimes import InterpreterRuntime, import_litert
 from tf_relight.errors import RelightError
 from tf_relight.litert import Session
 from tf_relight.photo.small_networks import NETWORKS, content_of
@@ -77,6 +77,18 @@ def test_transposed_convolutions_of_float_numbers_have_no_int8_weights(rounded, 
     assert kernels == [True, False]
     assert older_form(after) == after
     wanted, found = (answer(each, tmp_path / "a.tflite") for each in (rounded, after))
+    # Both kinds of weights are told in float16 and widened when the file is loaded.
+    model = graph_tools.unpack(after)
+    graph = model.subgraphs[0]
+    widened = {
+        int(each.outputs[0]): graph.tensors[int(each.inputs[0])]
+        for each in graph.operators
+        if graph_tools.kind(model, each) == "DEQUANTIZE"
+    }
+    half = import_litert("schema_py_generated").TensorType.FLOAT16
+    for each in graph.operators:
+        if graph_tools.kind(model, each) in ("TRANSPOSE_CONV", "FULLY_CONNECTED"):
+            assert widened[int(each.inputs[1])].type == half
     # Its input is no longer rounded to 8 bits.
     assert 0 < np.abs(found - wanted).max() < 0.05 * np.abs(wanted).max()
 
