@@ -17,6 +17,7 @@ from tf_relight.cli.main import main
 from tf_relight.contract.usual import PORTRAIT_METHOD
 from tf_relight.errors import RelightError
 from tf_relight.films import face_tracks, video
+from tf_relight.methods.trained import describe
 from tf_relight.photo.faces import Face
 from tf_relight.relighting import portraits
 from tf_relight.showing import before_after, contact_sheet, turntable
@@ -29,7 +30,11 @@ def stand_in(monkeypatch):
     made = {name: loaded(name) for name in (PORTRAIT_METHOD, "dpr512", "dpr1024")}
     made["dmshn"] = loaded("dmshn", takes_light=False)
     for module in (turntable, contact_sheet, before_after, video):
-        monkeypatch.setattr(module, "load_for", lambda method, weights, engine="keras": made[method])
+        monkeypatch.setattr(
+            module,
+            "load_for",
+            lambda method, weights, engine="keras": made[method or describe(weights).method.name],
+        )
     monkeypatch.setattr(portraits, "find_faces", lambda pixels: [])
     monkeypatch.setattr(face_tracks, "find_faces", lambda pixels: [])
     return made
@@ -123,6 +128,17 @@ def test_a_sheet_has_a_row_for_each_method_and_a_column_for_each_light(tmp_path)
     assert (tile(2, 2) == 255).all()
 
 
+def test_a_sheet_compares_weights_too(tmp_path):
+    photo, sizes = grey_photo(tmp_path / "p.png", (80, 100)), []
+    for number, more in enumerate(([], ["--methods", "dpr1024"], ["--methods", "dpr512,dmshn"])):
+        out = tmp_path / f"sheet{number}.png"
+        words = ["contact-sheet", str(photo), "-o", str(out), "--tile", "60", "--lights", "left"]
+        assert main([*words, "--weights", "dpr-humans-128-v0", *more]) == 0
+        sizes.append(np.asarray(Image.open(out)).shape[0])
+    # Weights alone have one row; beside methods they have one more.
+    assert sizes == [8 + rows * 108 for rows in (1, 2, 3)]
+
+
 @pytest.mark.parametrize(
     "words,message",
     [
@@ -130,6 +146,7 @@ def test_a_sheet_has_a_row_for_each_method_and_a_column_for_each_light(tmp_path)
         (["-o", "s.png", "--methods", ","], "at least one method"),
         (["-o", "s.png", "--methods", "dpr512,dpr512"], "given twice"),
         (["-o", "s.png", "--methods", "dpr215"], "dpr512"),
+        (["-o", "s.png", "--weights", "lit-unet-humans"], "lit-unet-humans-128"),
         (["-o", "s.png", "--lights", "letf"], "Did you mean 'left'"),
         (["-o", "s.png", "--tile", "5"], "outside 32..4096"),
         (

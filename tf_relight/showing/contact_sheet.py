@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from tf_relight import methods as table
 from tf_relight.errors import RelightError
+from tf_relight.methods.trained import describe
 from tf_relight.photo.lettering import FAINT, INK, PAPER, check_sheet_name, font, shortened, write_sheet
 from tf_relight.photo.picture import Picture, resize, to_u8
 from tf_relight.photo.reading import read_picture
@@ -27,9 +28,19 @@ _LOOKED_AT = 768  # long side at which the photo is relit; on smaller ones faces
 _OWN = "the light it was trained for"
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """What makes a row: a method with its own weights, or weights."""
+
+    title: str
+    method: str | None
+    weights: Path | str | None
+    takes_light: bool
+
+
 @dataclass(frozen=True, eq=False)
 class _Row:
-    """What one method made: pictures uint8 (h, w, 3), each with its caption."""
+    """What one of them made: pictures uint8 (h, w, 3), each with its caption."""
 
     title: str
     tiles: list[tuple[np.ndarray, str]]
@@ -42,6 +53,7 @@ def contact_sheet(
     method_names: Sequence[str],
     options: RelightOptions,
     *,
+    weights: Sequence[Path | str] = (),
     tile: int = TILE,
     progress: bool = True,
 ) -> tuple[str, ...]:
@@ -51,29 +63,32 @@ def contact_sheet(
 
     Args:
         out: .png or .jpg.
-        method_names: names from the method table, each with its own weights.
+        method_names: names from the method table, each with the weights that ship with it.
         options: all but the light; those that a method does not know do not apply to it.
+        weights: files, or names from the record, with a row for each behind the methods.
         tile: width in pixels of a picture on the sheet.
 
     Returns:
         sentences for the user.
 
     Raises:
-        RelightError: no methods, one twice or unknown, a tile out of range, a photo that cannot be read, or
-            a sheet that cannot be written.
+        RelightError: neither methods nor weights, one twice or unknown, a tile out of range, a photo that
+            cannot be read, or a sheet that cannot be written.
     """
     check_sheet_name(out)
-    _check(lights, method_names, tile)
+    _check(tile, [*method_names, *map(str, weights)])
+    kinds = [_Kind(name, name, None, table.get(name).info.takes_light) for name in method_names]
+    for each in weights:
+        info = describe(each).method.info
+        kinds.append(_Kind(Path(each).name.removesuffix(".safetensors"), None, each, info.takes_light))
+    if not lights and any(kind.takes_light for kind in kinds):
+        raise RelightError("Name at least one light, for example --lights left,right,rembrandt.")
     original = read_picture(photo)
     size = max(1, round(tile * original.size[0] / original.size[1])), tile
     picture = on_white(at_most(original, max(_LOOKED_AT, *size)))
-    jobs = [
-        (name, light)
-        for name in method_names
-        for light in (lights if table.get(name).info.takes_light else [None])
-    ]
+    jobs = [(kind, light) for kind in kinds for light in (lights if kind.takes_light else [None])]
     columns = 1 + max(1, len(lights))
-    if columns * len(method_names) * size[0] * size[1] > MOST_PIXELS:
+    if columns * len(kinds) * size[0] * size[1] > MOST_PIXELS:
         raise RelightError("The sheet would be too large. Give fewer lights or methods, or a smaller --tile.")
     rows, notes = _rows(picture, size, jobs, replace(options, sphere=True), progress)
     shown = to_u8(resize(picture.pixels, size)), Path(photo).name
@@ -81,32 +96,32 @@ def contact_sheet(
     return original.notes + notes
 
 
-def _check(lights: Sequence[NamedLight], names: Sequence[str], tile: int) -> None:
+def _check(tile: int, names: Sequence[str]) -> None:
     if not names:
         raise RelightError("Name at least one method, for example --methods dpr512.")
     twice = next((name for name in names if list(names).count(name) > 1), None)
     if twice is not None:
-        raise RelightError(f"The method '{twice}' is given twice.")
+        raise RelightError(f"'{twice}' is given twice.")
     if not SMALLEST_TILE <= tile <= LARGEST_TILE:
         raise RelightError(f"A tile of {tile} pixels is outside {SMALLEST_TILE}..{LARGEST_TILE}.")
-    if not lights and any(table.get(name).info.takes_light for name in names):
-        raise RelightError("Name at least one light, for example --lights left,right,rembrandt.")
 
 
 def _rows(
     picture: Picture,
     size: tuple[int, int],
-    jobs: Sequence[tuple[str, NamedLight | None]],
+    jobs: Sequence[tuple[_Kind, NamedLight | None]],
     options: RelightOptions,
     progress: bool,
 ) -> tuple[list[_Row], tuple[str, ...]]:
     rows: list[_Row] = []
     notes: dict[str, None] = {}
     relight = None
-    for name, light in track(jobs, lambda job: f"Relighting with {job[0]}", show=progress):
-        if not rows or rows[-1].title != name:
-            rows.append(_Row(name, []))
-            loaded = load_for(name, None, "auto")
+    begun = None
+    for kind, light in track(jobs, lambda job: f"Relighting with {job[0].title}", show=progress):
+        if kind is not begun:
+            begun = kind
+            rows.append(_Row(kind.title, []))
+            loaded = load_for(kind.method, kind.weights, "auto")
             if light is not None:
                 relight, said = prepare(picture, loaded, options)
                 notes |= dict.fromkeys(said)
