@@ -27,14 +27,14 @@ from tf_relight.showing.before_after import After, BeforeAfter, write_page
 @pytest.fixture(autouse=True)
 def stand_in(monkeypatch):
     """Every command gets the stand-in network; nobody is found in the pictures."""
+
+    def load_for(method, weights, engine="keras"):
+        return made[method or describe(weights).method.name]
+
     made = {name: loaded(name) for name in (PORTRAIT_METHOD, "dpr512", "dpr1024")}
     made["dmshn"] = loaded("dmshn", takes_light=False)
     for module in (turntable, contact_sheet, before_after, video):
-        monkeypatch.setattr(
-            module,
-            "load_for",
-            lambda method, weights, engine="keras": made[method or describe(weights).method.name],
-        )
+        monkeypatch.setattr(module, "load_for", load_for)
     monkeypatch.setattr(portraits, "find_faces", lambda pixels: [])
     monkeypatch.setattr(face_tracks, "find_faces", lambda pixels: [])
     return made
