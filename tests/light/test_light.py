@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from tf_relight.contract.card import Port
 from tf_relight.errors import RelightError
 from tf_relight.light import spherical_harmonics as sh
+from tf_relight.light.appearance import describe
 from tf_relight.light.lamps import USUAL_AMBIENT
-from tf_relight.light.light import Light, describe
+from tf_relight.light.light import Light
 from tf_relight.light.presets import PRESETS
 from tf_relight.light.spherical_harmonics import is_nonnegative, smallest_shading
 

@@ -63,7 +63,7 @@ def cut_after(trainer, steps: int) -> None:
 
 
 def test_plan_divides_the_steps():
-    from tf_relight.training.loop import plan
+    from tf_relight.training.spans import plan
 
     stages = two_stages()
     assert [(s.first, s.last) for s in plan(stages, 10)] == [(0, 5), (5, 10)]

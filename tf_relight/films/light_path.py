@@ -23,8 +23,9 @@ import yaml
 
 from tf_relight.errors import RelightError, shortened, suggest
 from tf_relight.guarded.yaml_text import loading, read_yaml_text
+from tf_relight.light.appearance import EVEN_CONTRAST
 from tf_relight.light.directions import angles_from
-from tf_relight.light.light import EVEN_CONTRAST, Light
+from tf_relight.light.light import Light
 from tf_relight.relighting.light_series import named_light
 
 _WORDS = ("from", "up", "azimuth", "elevation", "light", "temperature", "ambient", "soft")

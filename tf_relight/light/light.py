@@ -24,7 +24,7 @@ from tf_relight.contract.card import Domain
 from tf_relight.errors import RelightError, shortened, suggest
 from tf_relight.files import write_text
 from tf_relight.guarded.reading import is_file
-from tf_relight.light import lightness_light
+from tf_relight.light import appearance, lightness_light
 from tf_relight.light import spherical_harmonics as sh
 from tf_relight.light.directions import direction, rotation_about, shortest_arc
 from tf_relight.light.files import HDR_SUFFIXES, format_light, read_hdr, read_light
@@ -46,10 +46,6 @@ if TYPE_CHECKING:
 
     from tf_relight.methods.trained import LoadedModel
 
-EVEN_CONTRAST = 0.05
-"""Below it a light has no direction worth naming."""
-BALL_REFLECTANCE = 0.5
-"""Of the ball in `Light.sphere`; usual lights then stay below white."""
 VIDIT_ELEVATION = 35.0
 """Degrees; VIDIT states no height, its renders show lights well above the ground."""
 
@@ -374,7 +370,7 @@ class Light:
         if self.domain != other.domain:
             return self.told_in("linear").interpolate(other.told_in("linear"), share)
         axis, angle = np.array([0.0, 0.0, 1.0]), 0.0
-        if min(self.contrast, other.contrast) >= EVEN_CONTRAST:
+        if min(self.contrast, other.contrast) >= appearance.EVEN_CONTRAST:
             axis, angle = shortest_arc(direction(*self.angles), direction(*other.angles))
         there = sh.rotate(self.coefficients, rotation_about(axis, share * angle))
         back = sh.rotate(other.coefficients, rotation_about(axis, -(1 - share) * angle))
@@ -395,21 +391,7 @@ class Light:
 
         Source: DPR, testNetwork_demo_512.
         """
-        x, z = np.meshgrid(np.linspace(-1, 1, size), np.linspace(1, -1, size))
-        inside = np.sqrt(x**2 + z**2) <= 1
-        x, z = x * inside, z * inside
-        y = -np.sqrt(1 - x**2 - z**2) * inside
-        normals = np.stack([x, y, z], axis=-1)
-        if paper:
-            return _paper_sphere(sh.shading(normals, self.grey("lightness")), inside)
-        from tf_relight.photo.colour import linear_to_srgb
-
-        received = np.maximum(sh.shading(normals, self.coefficients), 0)
-        if self.domain == "lightness":
-            received = received ** (1 / lightness_light.EXPONENT)
-        reflected = BALL_REFLECTANCE * received
-        encoded = np.clip(linear_to_srgb(reflected), 0, 1)
-        return np.round(encoded * inside[..., None] * 255).astype(np.uint8)
+        return appearance.ball(self, size, paper)
 
     def _repr_png_(self) -> bytes:
         from tf_relight.photo.picture import png_of
@@ -418,7 +400,7 @@ class Light:
 
     def __repr__(self) -> str:
         """In words where it comes from."""
-        return f"<Light {describe(self)}>"
+        return f"<Light {appearance.describe(self)}>"
 
     def to_file(self, path: Path | str, frame: sh.Frame = "dpr") -> None:
         """Write a text file: 9 numbers for a grey light in DPR's frame, else 27 with a line naming the frame.
@@ -431,32 +413,3 @@ class Light:
         grey = bool(np.allclose(self.coefficients, self.coefficients[:, :1], rtol=1e-9, atol=1e-12))
         told = self.told_in("lightness" if grey and frame == "dpr" else "linear")
         write_text(path, format_light(sh.convert(told.coefficients, "dpr", frame), frame))
-
-
-_AROUND = "the camera,the front right,the right,behind right,behind,behind left,the left,the front left"
-
-
-def describe(light: Light) -> str:
-    """Return in words where a light comes from, for example "from the front left, 30 degrees up (...)"."""
-    if light.contrast < EVEN_CONTRAST:
-        return "even light from all around"
-    azimuth, elevation = light.angles
-    where = "straight above" if elevation > 75 else "straight below" if elevation < -75 else ""
-    if not where:
-        where = _AROUND.split(",")[round(azimuth / 45) % 8]
-        if abs(elevation) >= 10:
-            where += f", {abs(elevation):.0f} degrees {'up' if elevation > 0 else 'down'}"
-    return (
-        f"from {where} (azimuth {azimuth:.0f}, elevation {elevation:.0f}), contrast {light.contrast:.2f}, "
-        f"brightness {light.luminance[0]:.2f}"
-    )
-
-
-def _paper_sphere(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    values = np.minimum(values, np.percentile(values, 95))
-    spread = values.max() - values.min()
-    # The demo divides by zero under even light; nothing can be stretched then, so the ball is plain grey.
-    flat = spread <= 1e-9 * abs(values.max())
-    stretched = np.full_like(values, 0.5) if flat else (values - values.min()) / spread
-    grey = (stretched * 255.0).astype(np.uint8) * inside.astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=2)

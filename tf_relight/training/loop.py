@@ -21,15 +21,15 @@ from tf_relight.data.pipeline import batches, reader_errors
 from tf_relight.data.source import Source
 from tf_relight.errors import RelightError
 from tf_relight.networks.relight_model import RelightModel, StepOptions
-from tf_relight.scoring.metrics import psnr, quantise
-from tf_relight.scoring.scores import check_value
 from tf_relight.training.average import WeightAverage
 from tf_relight.training.calibration_pictures import CalibrationPictures
 from tf_relight.training.checkpoint import RunCheckpoints
 from tf_relight.training.early_check import check_stages
+from tf_relight.training.held_out import curve_columns, held_out_scores, scaled, shown
 from tf_relight.training.optimizers import make_optimizers
 from tf_relight.training.score_pictures import ScoreSheets
 from tf_relight.training.soundness import Diverged, LossBound, StopNow, advice, run_errors
+from tf_relight.training.spans import StageSpan, plan
 from tf_relight.training.strategy import Cluster, replicas_per_worker
 from tf_relight.training.summaries import Board, Curve, StepProgress
 
@@ -43,35 +43,6 @@ class TrainingStopped(RelightError):
     def __init__(self, message: str, number: int) -> None:
         super().__init__(message)
         self.exit_code = 128 + number
-
-
-@dataclass(frozen=True)
-class StageSpan:
-    """A stage and the steps it covers: first <= step < last."""
-
-    stage: Stage
-    first: int
-    last: int
-
-
-def plan(stages: list[Stage], steps: int) -> list[StageSpan]:
-    """Divide `steps` among the stages by their shares; every stage gets at least one step.
-
-    Raises:
-        RelightError: there are fewer steps than stages.
-    """
-    if steps < len(stages):
-        raise RelightError(f"train.steps is {steps}, but the recipe has {len(stages)} stages.")
-    total = sum(stage.share for stage in stages)
-    spans: list[StageSpan] = []
-    first, share = 0, 0.0
-    for number, stage in enumerate(stages):
-        share += stage.share
-        left = len(stages) - number - 1
-        last = min(max(round(steps * share / total), first + 1), steps - left)
-        spans.append(StageSpan(stage, first, last))
-        first = last
-    return spans
 
 
 @dataclass
@@ -152,7 +123,7 @@ class Trainer:
         step = self._restore() if resume else 0
         if step == 0:
             self._begin(self._spans[0])
-        self._curve = Curve(self.folder / "curve.csv", step, _columns(self.stages))
+        self._curve = Curve(self.folder / "curve.csv", step, curve_columns(self.stages))
         self._board = Board(self.folder / "tensorboard", chief=self.cluster.chief)
         visible = progress and self.cluster.chief
         try:
@@ -253,11 +224,11 @@ class Trainer:
 
     def last_scores(self) -> dict[str, float]:
         """Return the newest validation scores of the curve, with the step they were taken at."""
-        columns = _columns(self.stages)
+        columns = curve_columns(self.stages)
         rows = [row for row in self._curve.rows if any(row.get(column) for column in columns)]
         if not rows:
             return {}
-        names = ("step", "loss", *_columns(self.stages))
+        names = ("step", "loss", *curve_columns(self.stages))
         return {name: float(rows[-1][name]) for name in names if rows[-1].get(name)}
 
     def seconds(self) -> float:
@@ -373,13 +344,13 @@ class Trainer:
         sheets = ScoreSheets(self.model, span.stage)
         with self._average.applied() if self._average is not None else contextlib.nullcontext():
             for row, index in enumerate(np.linspace(0, len(source) - 1, count).round().astype(int)):
-                sample = {name: _scaled(a) for name, a in self.fields(source.read(int(index))).items()}
+                sample = {name: scaled(a) for name, a in self.fields(source.read(int(index))).items()}
                 batch = {name: tf.constant(array[None]) for name, array in sample.items()}
                 outputs = {name: value.numpy()[0] for name, value in self._forward(batch).items()}
-                for column, value in _scores(span.stage, outputs, sample):
+                for column, value in held_out_scores(span.stage, outputs, sample):
                     found.setdefault(column, []).append(value)
                 if row < SAMPLE_ROWS:
-                    rows.append(_shown(span.stage, outputs, sample))
+                    rows.append(shown(span.stage, outputs, sample))
                     if show:
                         sheets.add(batch, {name: value[None] for name, value in outputs.items()})
         if rows[0]:
@@ -401,42 +372,6 @@ class Trainer:
                 _LOG.warning("The stage '%s' is not validated: %s.", stage.name, what)
             return False
         return True
-
-
-def _columns(stages: list[Stage]) -> list[str]:
-    """The columns of the curve that the checks of some stages fill."""
-    columns = [f"validation_{check.column}" for stage in stages for check in stage.checks]
-    if "validation_psnr" in columns:
-        columns.insert(columns.index("validation_psnr") + 1, "validation_input_psnr")
-    return list(dict.fromkeys(columns))
-
-
-def _scores(
-    stage: Stage, outputs: dict[str, np.ndarray], sample: dict[str, np.ndarray]
-) -> Iterator[tuple[str, float]]:
-    """Yield (column, value) of each check that the sample has the truth for."""
-    for check in stage.checks:
-        value = check_value(check, outputs, sample)
-        if value is None:
-            continue
-        yield f"validation_{check.column}", value
-        if check.column == "psnr" and not np.array_equal(sample["image"], sample[check.target]):
-            yield "validation_input_psnr", psnr(quantise(sample["image"]), quantise(sample[check.target]))
-
-
-def _shown(stage: Stage, outputs: dict[str, np.ndarray], sample: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """Input, output and target of the stage's first check between pictures; nothing where it has none."""
-    for check in stage.checks:
-        output = np.asarray(outputs[check.prediction])
-        target = sample.get(check.target)
-        if output.ndim == 3 and target is not None and output.shape == target.shape == sample["image"].shape:
-            return [sample["image"], np.clip(output, 0.0, 1.0), target]
-    return []
-
-
-def _scaled(array: np.ndarray) -> np.ndarray:
-    """Pictures uint8 to float32 0..1, as in the training's batches; anything else as it is."""
-    return array.astype(np.float32) / np.float32(255.0) if array.dtype == np.uint8 else array
 
 
 class _Clock:

@@ -52,7 +52,7 @@ def light(
 ) -> int:
     """Print, draw or write one light, or list the presets."""
     from tf_relight.errors import RelightError
-    from tf_relight.light.light import describe
+    from tf_relight.light.appearance import describe
     from tf_relight.light.presets import PRESETS
 
     if listed:
