@@ -173,20 +173,6 @@ def test_lamps_are_weights_over_the_directions():
     assert (flash.lamps @ directions)[1] < -0.6
 
 
-def test_a_bare_bulb_lights_from_one_direction(folder):
-    directions = np.random.default_rng(5).normal(size=(64, 3))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    rng = np.random.default_rng(1)
-    bulbs = [draw_lamps(rng, directions, bare=1.0) for _ in range(20)]
-    assert all(np.sort(each.lamps)[-2:].tolist() == [0, 1] and each.ambient < 0.13 for each in bulbs)
-    assert len({int(each.lamps.argmax()) for each in bulbs}) > 5
-    # A share of 0 changes no pair.
-    usual, none, all_bare = (source(folder, **more) for more in ({}, {"bare": 0.0}, {"bare": 1.0}))
-    assert usual.fingerprint() == none.fingerprint() != all_bare.fingerprint()
-    assert np.array_equal(usual.read(3)["target"], none.read(3)["target"])
-    assert not np.array_equal(usual.read(3)["target"], all_bare.read(3)["target"])
-
-
 def test_highlights_roll_off_and_never_burn():
     values = np.linspace(0, 4, 200, dtype=np.float32)
     rolled = roll_off(values)

@@ -264,19 +264,6 @@ def test_feature_matching_is_the_mean_over_layers():
         losses.feature_matching(a, b[:1])
 
 
-def test_relative_linear_weighs_dark_and_light_pictures_alike():
-    light = np.random.default_rng(3).uniform(0.4, 0.9, (1, 16, 16, 1)).astype(np.float32)
-    dark = light * 0.7
-    of_light, of_dark = (float(losses.relative_linear(x * 0.9, x, black=0.0)) for x in (light, dark))
-    # A tenth less lightness is (1 - 0.9 ** (1 / 0.42)) less light, whatever the picture.
-    assert of_light == pytest.approx((1 - 0.9 ** (1 / 0.42)) ** 2, rel=1e-4)
-    assert of_dark == pytest.approx(of_light, rel=1e-4)
-    both = np.concatenate([light, dark])
-    assert float(losses.relative_linear(both * 0.9, both, black=0.0)) == pytest.approx(of_light, rel=1e-4)
-    black = np.zeros_like(light)
-    assert float(losses.relative_linear(black, black)) == 0
-
-
 def test_log_ratio_weighs_a_shadow_as_much_as_a_highlight():
     dark, bright = np.full((1, 8, 8, 1), 0.06, np.float32), np.full((1, 8, 8, 1), 0.96, np.float32)
     in_shadow = float(losses.log_ratio(dark * 0 + 0.08, dark))

@@ -50,27 +50,19 @@ class HumanPair:
 
 
 def draw_pair(
-    maps: HumanMaps,
-    size: int,
-    rng: np.random.Generator,
-    *,
-    target: bool = True,
-    overcast: bool = True,
-    bare: float = 0.0,
+    maps: HumanMaps, size: int, rng: np.random.Generator, *, target: bool = True, overcast: bool = True
 ) -> HumanPair:
     """Draw a pair of `size` x `size` pictures of a head.
 
     Args:
         target: form the picture under the second light. overcast: form the one under an even sky. What is
             not formed takes no time, and changes nothing of the rest.
-        bare: share of lights that are one bare bulb.
     """
     directions = maps.directions
     window = draw_window(maps, rng)
     surface = draw_surface(rng)
     bounce = float(rng.uniform(0, 0.5))
-    flash = rng.random() < FLASH
-    lamps = draw_flash(rng, directions) if flash else draw_lamps(rng, directions, bare)
+    lamps = (draw_flash if rng.random() < FLASH else draw_lamps)(rng, directions)
     light, exposure = told_in_lightness(lamps, directions, float(rng.uniform(*SOURCE_LEVELS)))
     tone = float(rng.uniform(*TONE_CURVES)) if rng.random() < 0.6 else 0.42
     image = maps.lightness(lamps, exposure * rng.uniform(0.8, 1.15), window, surface, bounce, tone)
@@ -80,8 +72,9 @@ def draw_pair(
         target_light = light
     else:
         near = rng.random() < NEAR
-        others = draw_lamps(rng, directions, bare)
-        lamps = mixed(lamps, others, rng.random()) if near else others
+        lamps = (
+            mixed(lamps, draw_lamps(rng, directions), rng.random()) if near else draw_lamps(rng, directions)
+        )
         level = float(light[0]) if near or rng.random() < SAME_LEVEL else float(rng.uniform(*TARGET_LEVELS))
         target_light, exposure = told_in_lightness(lamps, directions, level)
         if target:

@@ -40,7 +40,6 @@ class Options(DataConfig):
         ground_truth: samples also have albedo, normal, shading and mask; switched on where they are needed.
         mask: what `mask` covers: the whole "person", or the "face" alone: skin, eyes, brows, teeth and beard,
             without hair, clothes and glasses.
-        bare: share of lights that are one bare bulb in a dark room, whose shadows have hard edges.
         coloured_light: lights are (9, 3) and tint the pictures; without, they are grey.
     """
 
@@ -48,7 +47,6 @@ class Options(DataConfig):
     ground_truth: bool = False
     mask: Literal["person", "face"] = "person"
     coloured_light: bool = False
-    bare: float = Field(0.0, ge=0, le=1)
 
 
 _TRUTH = ("albedo", "normal", "shading", "mask")
@@ -167,12 +165,7 @@ class HumanSource:
         maps = self._store.get(head)
         rng = self._generator(int(self._paths[head].stem), pair)
         drawn = draw_pair(
-            maps,
-            self._size,
-            rng,
-            target="target" in self.fields,
-            overcast="original" in self.fields,
-            bare=self._config.bare,
+            maps, self._size, rng, target="target" in self.fields, overcast="original" in self.fields
         )
         formed = {"image": drawn.image, "target": drawn.target, "original": drawn.overcast}
         sample = {
@@ -203,7 +196,6 @@ class HumanSource:
             self._colours,
             self._config.coloured_light,
             *(("face",) if self._config.mask == "face" else ()),
-            *((self._config.bare,) if self._config.bare else ()),
             names,
         )
         return hashlib.sha256(repr(settings).encode()).hexdigest()

@@ -18,7 +18,6 @@ import numpy as np
 from keras import ops
 
 from tf_relight.errors import RelightError
-from tf_relight.light.lightness_light import EXPONENT
 
 Tensor = Any
 GanForm = Literal["lsgan", "log", "hinge"]
@@ -135,18 +134,6 @@ def log_ratio(prediction: Tensor, target: Tensor, window: int = 5, black: float 
     _need_pixels(a, window, "log ratio")
     difference = ops.log(ops.maximum(a, 0.0) + black) - ops.log(ops.maximum(b, 0.0) + black)
     return ops.mean(ops.abs(ops.average_pool(difference, window, 1, padding="same")))
-
-
-def relative_linear(prediction: Tensor, target: Tensor, black: float = 0.002) -> Tensor:
-    """Return the squared error of lightness turned into linear light, over that of the target itself.
-
-    Each picture of the batch, (B, H, W, C) 0..1, is divided by its own mean square, so that dark and light
-    skin count alike; squares ask for the mean of what may be, where absolute errors ask for the median.
-    `black` is added to the mean square.
-    """
-    a, b = (ops.power(ops.clip(_float32(x), 1e-4, 1.0), 1 / EXPONENT) for x in (prediction, target))
-    own = ops.mean(ops.square(b), axis=(1, 2, 3)) + black
-    return ops.mean(ops.mean(ops.square(a - b), axis=(1, 2, 3)) / own)
 
 
 def advanced_sobel(prediction: Tensor, target: Tensor, diagonal_only: bool = False) -> Tensor:
@@ -291,7 +278,6 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
     "smooth_l1": smooth_l1,
     "gradient": gradient,
     "log_ratio": log_ratio,
-    "relative_linear": relative_linear,
     "ssim": ssim_index,
     "tv": total_variation,
     "sobel": sobel,

@@ -59,15 +59,12 @@ class Recipe(FrozenModel):
     Attributes:
         image, gradient, log_ratio, light: weights of the errors of the picture, of its steps, of its smoothed
             logarithm, and of the light that is read.
-        relative_linear: weight of the squared error in linear light, over the target's own brightness: dark
-            and light skin count alike.
         learning_rate, final_learning_rate: of Adam; it falls along a cosine.
     """
 
     image: float = Field(1.0, ge=0)
     gradient: float = Field(0.5, ge=0)
     log_ratio: float = Field(0.6, ge=0)
-    relative_linear: float = Field(0.0, ge=0)
     light: float = Field(1.0, ge=0)
     learning_rate: float = Field(1.5e-3, gt=0)
     final_learning_rate: float = Field(2e-5, gt=0)
@@ -79,7 +76,6 @@ def stages(config: Config, recipe: Recipe) -> list[Stage]:
         LossTerm("l1", recipe.image),
         LossTerm("gradient", recipe.gradient),
         LossTerm("log_ratio", recipe.log_ratio),
-        LossTerm("relative_linear", recipe.relative_linear),
         LossTerm("l2", recipe.light, prediction="source_light", target="light"),
     )
     return [

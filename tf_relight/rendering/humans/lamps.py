@@ -16,8 +16,6 @@ LAMPS = (0.65, 0.25, 0.1)
 HARD = 0.5
 """Share of lights that are one hard lamp over little else: what is hardest to learn, and shows most."""
 HARD_SHARPNESS, HARD_AMBIENT = (15.0, 80.0), (0.01, 0.15)
-BARE_AMBIENT = (0.005, 0.12)
-"""Light from everywhere beside a bare bulb."""
 VERTICAL = 0.5
 """Share of key lamps in the vertical plane through the face, above or below: what networks learn last."""
 FLASH = 0.35
@@ -50,14 +48,8 @@ class Lamps:
         return (self.lamps + everywhere).astype(np.float32)
 
 
-def draw_lamps(rng: np.random.Generator, directions: np.ndarray, bare: float = 0.0) -> Lamps:
-    """Draw one to three lamps over dim, uneven surroundings, for directions (D, 3).
-
-    Args:
-        bare: share of lights that are one bare bulb in a dark room.
-    """
-    if bare > 0 and rng.random() < bare:
-        return _draw_bare(rng, directions)
+def draw_lamps(rng: np.random.Generator, directions: np.ndarray) -> Lamps:
+    """Draw one to three lamps over dim, uneven surroundings, for directions (D, 3)."""
     total = np.zeros(len(directions))
     hard = rng.random() < HARD
     for number in range(1 if hard else int(rng.choice([1, 2, 3], p=LAMPS))):
@@ -68,14 +60,6 @@ def draw_lamps(rng: np.random.Generator, directions: np.ndarray, bare: float = 0
         )
     ambient = float(np.exp(rng.uniform(*np.log(HARD_AMBIENT if hard else AMBIENT))))
     return Lamps(total.astype(np.float32), ambient, _tilt(rng))
-
-
-def _draw_bare(rng: np.random.Generator, directions: np.ndarray) -> Lamps:
-    """Draw light from one direction alone: its shadows have the hardest edges that the head knows."""
-    azimuth, elevation = _place(rng, key=True)
-    nearest = int(np.argmax(directions @ _toward(azimuth, elevation)))
-    lamps = (np.arange(len(directions)) == nearest).astype(np.float32)
-    return Lamps(lamps, float(np.exp(rng.uniform(*np.log(BARE_AMBIENT)))), _tilt(rng))
 
 
 def draw_flash(rng: np.random.Generator, directions: np.ndarray) -> Lamps:
@@ -139,11 +123,8 @@ def _tilt(rng: np.random.Generator) -> np.ndarray:
 
 def lobe(directions: np.ndarray, azimuth: float, elevation: float, sharpness: float) -> np.ndarray:
     """Return weights (D,) that add up to 1 around a direction, angles in radians; exp(s (cos - 1))."""
-    weights = np.exp(sharpness * (directions @ _toward(azimuth, elevation) - 1))
+    flat = np.cos(elevation)
+    toward = np.array([np.sin(azimuth) * flat, -np.cos(azimuth) * flat, np.sin(elevation)])
+    weights = np.exp(sharpness * (directions @ toward - 1))
     weights[weights < _FAINT * weights.max()] = 0
     return weights / weights.sum()
-
-
-def _toward(azimuth: float, elevation: float) -> np.ndarray:
-    flat = np.cos(elevation)
-    return np.array([np.sin(azimuth) * flat, -np.cos(azimuth) * flat, np.sin(elevation)])
