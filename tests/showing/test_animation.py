@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 import pytest
 from PIL import Image
-from tf_relight.appearance import animation
 
 from tf_relight.errors import RelightError
+from tf_relight.showing import animation
 from tf_relight.showing.animation import check_animation_name, write_animation
 
 

@@ -8,11 +8,11 @@ import sys
 
 import numpy as np
 import pytest
-from tf_relight.appearance import light_ball
 
 from tf_relight.errors import RelightError
 from tf_relight.light.light import Light
 from tf_relight.photo.picture import LONGEST_SHOWN, Picture, png_of
+from tf_relight.showing import light_ball
 from tf_relight.showing.light_ball import LightBall
 
 

@@ -10,7 +10,6 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from PIL import Image
-from tf_relight.appearance import before_after, contact_sheet, turntable
 
 from tests.films.film_files import write_film
 from tests.portrait_stand_in import grey_photo, lit_side, loaded
@@ -21,6 +20,7 @@ from tf_relight.films import face_tracks, video
 from tf_relight.methods.trained import describe
 from tf_relight.photo.faces import Face
 from tf_relight.relighting import portraits
+from tf_relight.showing import before_after, contact_sheet, turntable
 from tf_relight.showing.before_after import After, BeforeAfter, write_page
 
 

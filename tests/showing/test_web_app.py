@@ -8,10 +8,10 @@ import urllib.request
 from urllib.parse import urlsplit
 
 import pytest
-from tf_relight.appearance import web_app
 
 from tf_relight.cli.main import main
 from tf_relight.errors import RelightError
+from tf_relight.showing import web_app
 from tf_relight.showing.web_app import NEEDED, served, web_folder
 
 
