@@ -93,7 +93,7 @@ def test_scores_are_told_by_tone_of_the_skin_where_it_is_known(faces):
     assert [each.tone for each in both.tones] == ["dark", "light"] and both.tones[0] == dark
     # The same balls stand in for both people.
     assert both.tones[1].error_share == pytest.approx(both.error_share)
-    assert both.tone_lines()[1][3] == "0 %, 1 subjects"
+    assert both.tone_lines()[1][3] == "0 %, 1 subject"
 
 
 @pytest.mark.parametrize("told", ["[]", "{}", '{"tone": "dark"}', '{"tone": 101}', '{"tone": true}', "{"])

@@ -52,8 +52,7 @@ BLACK = 0.01
 PERSON_FILE = "person.json"
 _OURS = re.compile(r"azimuth_([+-]?\d{1,3})_elevation_([+-]?\d{1,2})")
 _YALE = re.compile(r"A([+-]\d{3})E([+-]\d{2})")
-WHITE = 100.0
-TONES = {"dark": (0.0, 42.0), "middle": (42.0, 60.0), "light": (60.0, WHITE)}
+TONES = {"dark": (0.0, 42.0), "middle": (42.0, 60.0), "light": (60.0, math.inf)}
 """L of Lab of the skin's albedo; thirds of what is rendered."""
 _COLUMNS = ("azimuth", "elevation", "subjects", "correlation", "error", "unchanged")
 
@@ -130,7 +129,8 @@ class LampFaces:
         best = min(each.error_share for each in self.tones)
         rows: list[Sequence[str]] = [("SKIN", "CORRELATION", "ERROR", "WORSE THAN THE BEST")]
         for each in self.tones:
-            more = f"{100 * (each.error_share / best - 1):.0f} %, {each.subjects} subjects"
+            subjects = f"{each.subjects} {'subject' if each.subjects == 1 else 'subjects'}"
+            more = f"{100 * (each.error_share / best - 1):.0f} %, {subjects}"
             rows.append((each.tone, f"{each.correlation:.3f}", f"{each.error_share:.3f} of unchanged", more))
         return rows
 
@@ -195,7 +195,7 @@ def _by_tone(rows: Sequence[tuple[Subject, np.ndarray]]) -> tuple[ToneScores, ..
     known = [(subject.tone, each) for subject, each in rows if subject.tone is not None]
     found = []
     for name, (low, high) in TONES.items():
-        own = [each for tone, each in known if low <= tone < high or tone == high == WHITE]
+        own = [each for tone, each in known if low <= tone < high]
         if own:
             every = np.concatenate(own)
             share = float(every[:, 1].mean() / every[:, 2].mean())

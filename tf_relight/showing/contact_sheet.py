@@ -80,7 +80,8 @@ def contact_sheet(
     kinds = [_Kind(name, name, None, table.get(name).info.takes_light) for name in method_names]
     for each in weights:
         info = describe(each).method.info
-        kinds.append(_Kind(Path(each).name.removesuffix(".safetensors"), None, each, info.takes_light))
+        # With its folder: a run's weights are called weights.safetensors, whatever the run.
+        kinds.append(_Kind(str(each).removesuffix(".safetensors"), None, each, info.takes_light))
     if not lights and any(kind.takes_light for kind in kinds):
         raise RelightError("Name at least one light, for example --lights left,right,rembrandt.")
     original = read_picture(photo)
@@ -141,7 +142,7 @@ def _draw(rows: Sequence[_Row], columns: int) -> Image.Image:
     draw = ImageDraw.Draw(sheet)
     for index, row in enumerate(rows):
         top = _GAP + index * step[1]
-        draw.text((_GAP, top), row.title, INK, font(18))
+        draw.text((_GAP, top), shortened(row.title, font(18), sheet.width - 2 * _GAP), INK, font(18))
         for column, (pixels, caption) in enumerate(row.tiles):
             left, bottom = _GAP + column * step[0], top + _CAPTION + height
             sheet.paste(Image.fromarray(pixels), (left, bottom - height))
